@@ -1,0 +1,99 @@
+# Airlock. `make` builds, `make run` builds and starts it, `make check` tests it. GNU make.
+
+B        ?= build
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+CC       ?= cc
+PYTHON   ?= /usr/bin/python3
+VERSION  := 0.1.0
+
+PKGS     := ncursesw readline inih libcurl libcjson sqlite3 libutf8proc libmd4c libpng libseccomp libcrypto
+
+WARN     := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wno-sign-conversion -Wvla -Wshadow \
+            -Wcast-qual -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
+            -Werror=implicit-function-declaration -Werror
+HARDEN   := -fstack-protector-strong -fPIE -ftrivial-auto-var-init=zero -fno-strict-aliasing -fwrapv \
+            -fno-delete-null-pointer-checks -fcf-protection=full
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+
+# The sanitised build says so by SAN=1: fortify and sanitizers do not mix.
+ifeq ($(SAN),1)
+  CFLAGS   ?= -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+  LDFLAGS  ?= -fsanitize=address,undefined
+else
+  CFLAGS   ?= -g -O2
+  CPPFLAGS ?= -D_FORTIFY_SOURCE=2
+  HARDEN   += -fstack-clash-protection
+endif
+
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DAIRLOCK_VERSION='"$(VERSION)"' -I. -Isrc $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 $(WARN) $(HARDEN) $(PKG_CFLAGS) $(CFLAGS)
+
+# ---- what there is to build: every .c in a room, except main and the guest (its own static program)
+LIB_SRC   := $(wildcard src/base/*.c sessions/*.c providers/*.c providers/planners/*.c providers/sandboxes/*.c \
+                        src/tool/*.c ui/*.c) $(filter-out src/cli/main.c,$(wildcard src/cli/*.c))
+LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o) $(B)/share_data.o $(B)/guest_data.o
+GUEST_SRC := $(wildcard providers/guest/*.c)
+
+.PHONY: all deps run check lint bench install uninstall clean golden units
+all: $(B)/airlock
+
+$(B)/airlock: $(B)/src/cli/main.o $(B)/libairlock.a
+	$(CC) $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(B)/libairlock.a: $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---- the guest: small, static, no library of ours, never sanitised (it runs behind the wall)
+$(B)/guest: $(GUEST_SRC) $(wildcard providers/guest/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -g0 -Os -static -fno-strict-aliasing -fwrapv -fstack-protector-strong \
+	    -o $@ $(GUEST_SRC)
+	@strip $@
+
+$(B)/guest_data.o: $(B)/guest
+	@printf '.section .rodata\n.balign 16\n.global guest_image, guest_image_end\nguest_image:\n.incbin "%s"\nguest_image_end:\n.section .note.GNU-stack,"",@progbits\n' $(B)/guest > $(B)/guest_data.S
+	$(CC) -c -o $@ $(B)/guest_data.S
+
+# ---- share/: compiled in (src/base/share.h)
+SHARE_FILES := $(sort $(shell find share/kernels share/runbooks share/review share/themes share/prices -type f 2>/dev/null))
+$(B)/share_data.o: $(SHARE_FILES) Makefile share/embed.sh
+	@mkdir -p $(@D)
+	@sh share/embed.sh $(B)/share_data.S $(SHARE_FILES)
+	$(CC) -c -o $@ $(B)/share_data.S
+
+# ---- tests
+UNIT_SRC := $(wildcard tests/unit/test_*.c tests/golden/test_*.c tests/contract/test_*.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+$(B)/tests/%: tests/%.c $(wildcard tests/*.h tests/*/*.h) $(B)/libairlock.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $(B)/libairlock.a $(PKG_LIBS) -lcmocka
+
+units: $(UNIT_BIN)
+
+check: deps
+	@sh tests/run.sh
+golden:
+	@GOLDEN_WRITE=1 sh tests/run.sh golden
+lint: deps
+	@sh tests/lint.sh
+bench: deps
+	@sh tests/bench/run.sh
+
+deps:
+	@sh share/deps.sh
+run: deps
+	@$(MAKE) --no-print-directory $(B)/airlock
+	@exec $(B)/airlock
+
+clean:
+	rm -rf build
+
+-include $(LIB_OBJ:.o=.d) $(B)/src/cli/main.d
