@@ -1,0 +1,123 @@
+/* planner.h - the planning layer: an LLM client, a runbook, a person, an outside agent.
+ *
+ * A planner only ever emits proposals and reads observations. It holds no sandbox handle, no store, no terminal.
+ * One `const struct planner_ops` per kind, one array in registry.c. Calls return at once; what comes back arrives
+ * through the sink, from the loop (or from planner `poll`), never from inside the call itself.
+ */
+#ifndef AIRLOCK_PROVIDERS_PLANNER_H
+#define AIRLOCK_PROVIDERS_PLANNER_H
+
+#include "base/buf.h"
+#include "providers/sandbox.h"
+
+struct planner;
+struct loop;
+struct net;
+
+enum step_status { STEP_PENDING, STEP_ACTIVE, STEP_DONE, STEP_FAILED, STEP_DENIED, STEP_SKIPPED };
+const char *step_status_name(enum step_status s); /* "pending" … */
+int step_status_parse(const char *name, enum step_status *out);
+
+struct planner_step {
+    const char *id; /* stable for life: "1", "2" … */
+    const char *title;
+    enum step_status status;
+    const char *expect; /* one check per line; "" */
+};
+
+/* A proposal: code somebody wants to run. `expect` holds one check per line, in the words of interface.md. */
+struct planner_proposal {
+    const char *language, *code, *purpose, *step /* "" none */, *expect;
+    size_t code_len;
+    const char *call_id; /* the planner's own handle of this proposal, echoed in the observation; "" */
+};
+
+enum planner_event_kind {
+    PLANNER_MESSAGE,  /* text: whole message for the person */
+    PLANNER_DELTA,    /* text: streamed prose so far is appended; ended by MESSAGE */
+    PLANNER_THINKING, /* text */
+    PLANNER_CODE_DELTA, /* language, text: code that is still being written */
+    PLANNER_PLAN,     /* steps */
+    PLANNER_PROPOSAL, /* proposal */
+    PLANNER_USAGE,    /* usage */
+    PLANNER_WAITING,  /* it is the person's turn */
+    PLANNER_FINISH,   /* text = answer; the session's work is done */
+    PLANNER_ERROR,    /* err; retry_after_ms > 0 while it will try again by itself */
+};
+
+struct planner_usage {
+    const char *source; /* "anthropic:claude-…" */
+    int64_t input_tokens, output_tokens, cache_read_tokens, cache_write_tokens;
+    int64_t cost_nanousd; /* -1 unknown */
+};
+
+struct planner_event {
+    enum planner_event_kind kind;
+    const char *text, *language;
+    size_t text_len;
+    const struct planner_step *steps;
+    size_t step_count;
+    const struct planner_proposal *proposal;
+    const struct planner_usage *usage;
+    const struct err *err;
+    int64_t retry_after_ms;
+};
+typedef void (*planner_sink)(void *arg, struct planner *p, const struct planner_event *ev);
+
+/* What became of a proposal. */
+struct planner_observation {
+    uint32_t run;
+    const char *call_id, *step;
+    uint32_t attempt;      /* 1–3 in that step */
+    bool denied;           /* then `reason` holds the person's words, verbatim */
+    const char *reason;
+    enum run_end end;
+    bool has_code;
+    int code;
+    const char *verdict;   /* "verified", "refuted", "unverified" */
+    bool spent;            /* counts as a failed attempt */
+    const char *checks;    /* one per line: "ok exit 0" / "FAILED stdout contains 42 (got …)" */
+    const char *out, *err_out; /* head and tail kept, middle clipped; redacted */
+    size_t out_len, err_out_len;
+    const char *error_name, *error_value, *error_traceback;
+    const char *results;   /* text forms of rich results */
+    uint32_t attempts_left;
+    bool step_over;        /* no further attempt will be offered for this step */
+};
+
+struct planner_config {
+    struct loop *loop;
+    struct net *net;      /* NULL in planners without network */
+    const char *model;    /* after the colon of -p; the runbook's path */
+    const char *language; /* default language of own code */
+    planner_sink sink;
+    void *arg;
+};
+
+enum planner_caps {
+    PLANNER_NEEDS_KEY = 1u << 0,
+    PLANNER_STREAMS = 1u << 1,
+    PLANNER_PERSON = 1u << 2, /* the person proposes; free text is a note, not sent anywhere */
+    PLANNER_NETWORK = 1u << 3,
+};
+
+struct planner_ops {
+    const char *name, *title;
+    unsigned caps;
+    int (*available)(const char *model, struct err *e); /* 0, or what is missing and how to add it */
+    int (*open)(struct planner **out, const struct planner_config *cfg, struct err *e);
+    int (*task)(struct planner *p, const char *text, struct err *e);    /* first words of the session */
+    int (*message)(struct planner *p, const char *text, struct err *e); /* later words of the person */
+    int (*observe)(struct planner *p, const struct planner_observation *o, struct err *e);
+    int (*plan_edited)(struct planner *p, const struct planner_step *steps, size_t count, struct err *e);
+    void (*cancel)(struct planner *p); /* stop the call under way; idempotent */
+    void (*close)(struct planner *p);
+};
+
+struct planner { const struct planner_ops *ops; }; /* first member of every implementation */
+
+/* registry.c */
+const struct planner_ops *planner_find(const char *name);
+const struct planner_ops *const *planner_list(size_t *count);
+
+#endif
