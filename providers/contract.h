@@ -1,6 +1,8 @@
-/* contract.h - what a sandbox promises: every field always present, defaults strict. [SBX-1, architecture §3]
+/* contract.h - what a sandbox promises: every field always present, defaults strict. [SBX-1,
+ * architecture §3]
  *
- * Plain data, shared by the tool layer (parses, digests, shows it: tool/contract.h) and the sandboxes (enforce it).
+ * Plain data, shared by the tool layer (parses, digests, shows it: tool/contract.h) and the
+ * sandboxes (enforce it).
  */
 #ifndef AIRLOCK_PROVIDERS_CONTRACT_H
 #define AIRLOCK_PROVIDERS_CONTRACT_H
@@ -30,14 +32,15 @@ struct contract {
     size_t host_count;
     struct contract_mount mounts[CONTRACT_MOUNTS_MAX]; /* sorted by path */
     size_t mount_count;
-    char *python;         /* interpreter path inside, "/usr/bin/python3" */
-    int64_t timeout_s;    /* 30; 1–86400 */
-    int64_t cpu;          /* 1; 1–64 */
-    int64_t memory_mib;   /* 1024; 64–65536 */
-    int64_t pids;         /* 128; 8–4096 */
-    int64_t disk_mib;     /* 256; 1–65536: /workspace */
-    int64_t output_mib;   /* 64; 1–4096 */
-    char *env[CONTRACT_ENV_MAX]; /* names only, sorted; values come from our environment at create time */
+    char *python;                /* interpreter path inside, "/usr/bin/python3" */
+    int64_t timeout_s;           /* 30; 1–86400 */
+    int64_t cpu;                 /* 1; 1–64 */
+    int64_t memory_mib;          /* 1024; 64–65536 */
+    int64_t pids;                /* 128; 8–4096 */
+    int64_t disk_mib;            /* 256; 1–65536: /workspace */
+    int64_t output_mib;          /* 64; 1–4096 */
+    char *env[CONTRACT_ENV_MAX]; /* names only, sorted; values come from our environment at create
+                                    time */
     size_t env_count;
     int64_t budget_nanousd; /* 0: none */
     bool strict;            /* refuse what can't be enforced (network, mounts, timeout, ttl) */
@@ -45,14 +48,25 @@ struct contract {
 
 /* Fields that have an enforcement of their own; the names are those of `-c`. */
 enum contract_field {
-    FIELD_LIFECYCLE, FIELD_TTL, FIELD_NETWORK, FIELD_FILES, FIELD_TIMEOUT, FIELD_CPU, FIELD_MEMORY, FIELD_PIDS,
-    FIELD_DISK, FIELD_OUTPUT, FIELD_ENV, FIELD_COUNT
+    FIELD_LIFECYCLE,
+    FIELD_TTL,
+    FIELD_NETWORK,
+    FIELD_FILES,
+    FIELD_TIMEOUT,
+    FIELD_CPU,
+    FIELD_MEMORY,
+    FIELD_PIDS,
+    FIELD_DISK,
+    FIELD_OUTPUT,
+    FIELD_ENV,
+    FIELD_COUNT
 };
 enum enforcement { ENFORCED, APPROXIMATED, NOT_ENFORCEABLE };
 
 struct field_enforcement {
     enum enforcement how;
-    char why[96]; /* "rlimits per process: no cgroup for this user"; empty when ENFORCED needs no word */
+    char why[96]; /* "rlimits per process: no cgroup for this user"; empty when ENFORCED needs no
+                     word */
 };
 struct contract_enforcement {
     struct field_enforcement field[FIELD_COUNT];

@@ -1,8 +1,9 @@
 /* planner.h - the planning layer: an LLM client, a runbook, a person, an outside agent.
  *
- * A planner only ever emits proposals and reads observations. It holds no sandbox handle, no store, no terminal.
- * One `const struct planner_ops` per kind, one array in registry.c. Calls return at once; what comes back arrives
- * through the sink, from the loop (or from planner `poll`), never from inside the call itself.
+ * A planner only ever emits proposals and reads observations. It holds no sandbox handle, no store,
+ * no terminal. One `const struct planner_ops` per kind, one array in registry.c. Calls return at
+ * once; what comes back arrives through the sink, from the loop (or from planner `poll`), never
+ * from inside the call itself.
  */
 #ifndef AIRLOCK_PROVIDERS_PLANNER_H
 #define AIRLOCK_PROVIDERS_PLANNER_H
@@ -25,24 +26,26 @@ struct planner_step {
     const char *expect; /* one check per line; "" */
 };
 
-/* A proposal: code somebody wants to run. `expect` holds one check per line, in the words of interface.md. */
+/* A proposal: code somebody wants to run. `expect` holds one check per line, in the words of
+ * interface.md. */
 struct planner_proposal {
     const char *language, *code, *purpose, *step /* "" none */, *expect;
     size_t code_len;
-    const char *call_id; /* the planner's own handle of this proposal, echoed in the observation; "" */
+    const char
+        *call_id; /* the planner's own handle of this proposal, echoed in the observation; "" */
 };
 
 enum planner_event_kind {
-    PLANNER_MESSAGE,  /* text: whole message for the person */
-    PLANNER_DELTA,    /* text: streamed prose so far is appended; ended by MESSAGE */
-    PLANNER_THINKING, /* text */
+    PLANNER_MESSAGE,    /* text: whole message for the person */
+    PLANNER_DELTA,      /* text: streamed prose so far is appended; ended by MESSAGE */
+    PLANNER_THINKING,   /* text */
     PLANNER_CODE_DELTA, /* language, text: code that is still being written */
-    PLANNER_PLAN,     /* steps */
-    PLANNER_PROPOSAL, /* proposal */
-    PLANNER_USAGE,    /* usage */
-    PLANNER_WAITING,  /* it is the person's turn */
-    PLANNER_FINISH,   /* text = answer; the session's work is done */
-    PLANNER_ERROR,    /* err; retry_after_ms > 0 while it will try again by itself */
+    PLANNER_PLAN,       /* steps */
+    PLANNER_PROPOSAL,   /* proposal */
+    PLANNER_USAGE,      /* usage */
+    PLANNER_WAITING,    /* it is the person's turn */
+    PLANNER_FINISH,     /* text = answer; the session's work is done */
+    PLANNER_ERROR,      /* err; retry_after_ms > 0 while it will try again by itself */
 };
 
 struct planner_usage {
@@ -68,21 +71,21 @@ typedef void (*planner_sink)(void *arg, struct planner *p, const struct planner_
 struct planner_observation {
     uint32_t run;
     const char *call_id, *step;
-    uint32_t attempt;      /* 1–3 in that step */
-    bool denied;           /* then `reason` holds the person's words, verbatim */
+    uint32_t attempt; /* 1–3 in that step */
+    bool denied;      /* then `reason` holds the person's words, verbatim */
     const char *reason;
     enum run_end end;
     bool has_code;
     int code;
-    const char *verdict;   /* "verified", "refuted", "unverified" */
-    bool spent;            /* counts as a failed attempt */
-    const char *checks;    /* one per line: "ok exit 0" / "FAILED stdout contains 42 (got …)" */
+    const char *verdict; /* "verified", "refuted", "unverified" */
+    bool spent;          /* counts as a failed attempt */
+    const char *checks;  /* one per line: "ok exit 0" / "FAILED stdout contains 42 (got …)" */
     const char *out, *err_out; /* head and tail kept, middle clipped; redacted */
     size_t out_len, err_out_len;
     const char *error_name, *error_value, *error_traceback;
-    const char *results;   /* text forms of rich results */
+    const char *results; /* text forms of rich results */
     uint32_t attempts_left;
-    bool step_over;        /* no further attempt will be offered for this step */
+    bool step_over; /* no further attempt will be offered for this step */
 };
 
 struct planner_config {
@@ -104,17 +107,23 @@ enum planner_caps {
 struct planner_ops {
     const char *name, *title;
     unsigned caps;
-    int (*available)(const char *model, struct err *e); /* 0, or what is missing and how to add it */
+    int (*available)(const char *model,
+                     struct err *e); /* 0, or what is missing and how to add it */
     int (*open)(struct planner **out, const struct planner_config *cfg, struct err *e);
-    int (*task)(struct planner *p, const char *text, struct err *e);    /* first words of the session */
-    int (*message)(struct planner *p, const char *text, struct err *e); /* later words of the person */
+    int (*task)(struct planner *p, const char *text,
+                struct err *e); /* first words of the session */
+    int (*message)(struct planner *p, const char *text,
+                   struct err *e); /* later words of the person */
     int (*observe)(struct planner *p, const struct planner_observation *o, struct err *e);
-    int (*plan_edited)(struct planner *p, const struct planner_step *steps, size_t count, struct err *e);
+    int (*plan_edited)(struct planner *p, const struct planner_step *steps, size_t count,
+                       struct err *e);
     void (*cancel)(struct planner *p); /* stop the call under way; idempotent */
     void (*close)(struct planner *p);
 };
 
-struct planner { const struct planner_ops *ops; }; /* first member of every implementation */
+struct planner {
+    const struct planner_ops *ops;
+}; /* first member of every implementation */
 
 /* registry.c */
 const struct planner_ops *planner_find(const char *name);

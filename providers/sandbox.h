@@ -1,9 +1,11 @@
-/* sandbox.h - the sandbox layer: where code runs that is not this process or this host's file system.
+/* sandbox.h - the sandbox layer: where code runs that is not this process or this host's file
+ * system.
  *
- * One `const struct sandbox_ops` per kind, one array in registry.c. Calls return at once; everything that comes
- * back arrives through the sink of the config, from the loop, never from inside the call itself. For each exec
- * there is exactly one SANDBOX_FINISHED, whatever happens. Differences are capability flags, never a test on a name.
- * There is no fallback to the host. [architecture §3]
+ * One `const struct sandbox_ops` per kind, one array in registry.c. Calls return at once;
+ * everything that comes back arrives through the sink of the config, from the loop, never from
+ * inside the call itself. For each exec there is exactly one SANDBOX_FINISHED, whatever happens.
+ * Differences are capability flags, never a test on a name. There is no fallback to the host.
+ * [architecture §3]
  */
 #ifndef AIRLOCK_PROVIDERS_SANDBOX_H
 #define AIRLOCK_PROVIDERS_SANDBOX_H
@@ -16,28 +18,39 @@ struct launcher;
 struct sandbox;
 
 enum sandbox_caps {
-    SANDBOX_STATEFUL = 1u << 0,      /* variables survive from run to run */
-    SANDBOX_CHECKPOINT = 1u << 1,    /* restore(run) works while the sandbox lives */
-    SANDBOX_SAVE = 1u << 2,          /* save/load of the namespace across sandboxes */
-    SANDBOX_PAUSE = 1u << 3,
-    SANDBOX_SNAPSHOT = 1u << 4,
-    SANDBOX_FILES = 1u << 5,         /* put/get */
-    SANDBOX_NET_DENY = 1u << 6,
-    SANDBOX_NET_ALLOWLIST = 1u << 7,
-    SANDBOX_COMPLETE = 1u << 8,      /* completion of REPL names */
-    SANDBOX_NATIVE_GATE = 1u << 9,   /* the provider holds the call until we confirm it */
-    SANDBOX_CHECKED_ONLY = 1u << 10, /* "checked, not gated": must be said on the gate */
-    SANDBOX_REMOTE = 1u << 11,       /* costs money or outlives us: intent row, label, reaper */
-    SANDBOX_WARM = 1u << 12,         /* prewarm() is worth calling */
-    SANDBOX_TWIN = 1u << 13,         /* a throw-away twin for a dry run can be made cheaply */
+    SANDBOX_IS_STATEFUL = 1u << 0,    /* variables survive from run to run */
+    SANDBOX_CAN_CHECKPOINT = 1u << 1, /* restore(run) works while the sandbox lives */
+    SANDBOX_CAN_SAVE = 1u << 2,       /* save/load of the namespace across sandboxes */
+    SANDBOX_CAN_PAUSE = 1u << 3,
+    SANDBOX_CAN_SNAPSHOT = 1u << 4,
+    SANDBOX_CAN_FILES = 1u << 5, /* put/get */
+    SANDBOX_CAN_NET_DENY = 1u << 6,
+    SANDBOX_CAN_NET_ALLOWLIST = 1u << 7,
+    SANDBOX_CAN_COMPLETE = 1u << 8,     /* completion of REPL names */
+    SANDBOX_HAS_NATIVE_GATE = 1u << 9,  /* the provider holds the call until we confirm it */
+    SANDBOX_IS_CHECKED_ONLY = 1u << 10, /* "checked, not gated": must be said on the gate */
+    SANDBOX_IS_REMOTE = 1u << 11,       /* costs money or outlives us: intent row, label, reaper */
+    SANDBOX_CAN_WARM = 1u << 12,        /* prewarm() is worth calling */
+    SANDBOX_CAN_TWIN = 1u << 13,        /* a throw-away twin for a dry run can be made cheaply */
 };
 
 enum sandbox_stream { STREAM_STDOUT = 1, STREAM_STDERR = 2 };
 
 /* How a run ended. The words are those of `run.finished`.end in interface.md. */
 enum run_end {
-    END_EXIT, END_SIGNAL, END_TIMEOUT, END_INTERRUPTED, END_KILLED, END_OOM, END_LIMIT, END_LOST, END_SANDBOX,
-    END_PROVIDER, END_UNKNOWN, END_INTEGRITY, END_DENIED
+    END_EXIT,
+    END_SIGNAL,
+    END_TIMEOUT,
+    END_INTERRUPTED,
+    END_KILLED,
+    END_OOM,
+    END_LIMIT,
+    END_LOST,
+    END_SANDBOX,
+    END_PROVIDER,
+    END_UNKNOWN,
+    END_INTEGRITY,
+    END_DENIED
 };
 const char *run_end_name(enum run_end end); /* registry.c */
 
@@ -57,14 +70,16 @@ struct sandbox_run {
     size_t code_len;
     const char *const *argv; /* argv_count items; python's sys.argv, bash's $0 $1 … */
     size_t argv_count;
-    const char *cwd; /* "/workspace" */
+    const char *cwd;   /* "/workspace" */
     const char *input; /* stdin; empty = immediate EOF */
     size_t input_len;
     const struct sandbox_file *files; /* put there before the code */
     size_t file_count;
-    const char *check_code; /* python that raises when wrong; "" = none. Runs after the code, same interpreter */
+    const char *check_code; /* python that raises when wrong; "" = none. Runs after the code, same
+                               interpreter */
     size_t check_code_len;
-    const char *const *exists; /* paths whose existence is asked for after the run (`file PATH exists`) */
+    const char *const
+        *exists; /* paths whose existence is asked for after the run (`file PATH exists`) */
     size_t exists_count;
 };
 
@@ -72,8 +87,9 @@ enum var_change { CHANGE_NEW, CHANGE_CHANGED, CHANGE_SAME, CHANGE_GONE, CHANGE_U
 const char *var_change_name(enum var_change c);
 
 struct sandbox_var {
-    const char *name, *type, *shape, *preview, *digest; /* shape/digest may be "" ; preview is UTF-8 ≤ 400 bytes */
-    int64_t bytes;                                      /* -1 unknown */
+    const char *name, *type, *shape, *preview,
+        *digest;   /* shape/digest may be "" ; preview is UTF-8 ≤ 400 bytes */
+    int64_t bytes; /* -1 unknown */
     enum var_change change;
 };
 struct sandbox_changed_file {
@@ -84,15 +100,16 @@ struct sandbox_changed_file {
 
 enum sandbox_event_kind {
     SANDBOX_READY,      /* id, cold_start_us, warm */
-    SANDBOX_FAILED,     /* err: create failed, or the sandbox died while no run was on. Followed by CLOSED */
+    SANDBOX_FAILED,     /* err: create failed, or the sandbox died while no run was on. Followed by
+                           CLOSED */
     SANDBOX_OUTPUT,     /* run (0 = background), stream, ptr/len */
     SANDBOX_RESULT,     /* run, mime, ptr/len (decoded bytes), main */
     SANDBOX_FINISHED,   /* run, finished */
     SANDBOX_STATE,      /* run, vars, files; after FINISHED when known */
     SANDBOX_CHECKPOINT, /* run, checkpoint_kind "fork" */
     SANDBOX_CHECKPOINT_LOST, /* run */
-    SANDBOX_SAVED,      /* run, ptr/len = the saved namespace (opaque), digest, names kept[]/lost[] */
-    SANDBOX_RESTORED,   /* run = from_run, kept[], lost[] */
+    SANDBOX_SAVED,    /* run, ptr/len = the saved namespace (opaque), digest, names kept[]/lost[] */
+    SANDBOX_RESTORED, /* run = from_run, kept[], lost[] */
     SANDBOX_FILE_DONE,  /* path, ptr/len for get; err when it failed */
     SANDBOX_COMPLETION, /* token, kept[] = candidates */
     SANDBOX_CLOSED,     /* confirmed = no process is left; always the last event */
@@ -100,21 +117,21 @@ enum sandbox_event_kind {
 
 struct sandbox_finished {
     enum run_end end;
-    const char *what;       /* END_LIMIT: "pids", "disk", "file size", "output", "protocol" …; else "" */
+    const char *what; /* END_LIMIT: "pids", "disk", "file size", "output", "protocol" …; else "" */
     const char *limits_hit; /* "pids,disk": seen and handled by the code; "" none */
     bool has_code;
     int code; /* exit status, or the signal number for END_SIGNAL */
     const char *error_name, *error_value, *error_traceback; /* "" when none */
     int64_t wall_us;
-    uint64_t stdout_bytes, stderr_bytes; /* as produced, dropped ones included */
+    uint64_t stdout_bytes, stderr_bytes;     /* as produced, dropped ones included */
     uint64_t stdout_dropped, stderr_dropped; /* beyond output_mib */
     bool check_ran, check_ok;
-    const char *check_text;   /* why the check failed */
-    const bool *exists;       /* one per sandbox_run.exists; NULL when the run never got there */
+    const char *check_text; /* why the check failed */
+    const bool *exists;     /* one per sandbox_run.exists; NULL when the run never got there */
     size_t exists_count;
-    bool state_lost;          /* the interpreter died: variables are gone unless a checkpoint was resumed */
-    uint32_t resumed_from;    /* run whose checkpoint was resumed by itself after a crash; 0 none */
-    const char *message;      /* one line for a person: what and what to do; "" */
+    bool state_lost; /* the interpreter died: variables are gone unless a checkpoint was resumed */
+    uint32_t resumed_from; /* run whose checkpoint was resumed by itself after a crash; 0 none */
+    const char *message;   /* one line for a person: what and what to do; "" */
 };
 
 struct sandbox_event {
@@ -142,8 +159,9 @@ struct sandbox_event {
 
 /* All pointers are lent for the call. */
 typedef void (*sandbox_sink)(void *arg, struct sandbox *s, const struct sandbox_event *ev);
-/* Called right before the first byte of an execution leaves, with the request decoded again from the adapter's own
- * final body: -1 stops it (the run then ends END_INTEGRITY, nothing sent). [APR-3] */
+/* Called right before the first byte of an execution leaves, with the request decoded again from
+ * the adapter's own final body: -1 stops it (the run then ends END_INTEGRITY, nothing sent).
+ * [APR-3] */
 typedef int (*sandbox_check_body)(void *arg, const struct sandbox_run *decoded, struct err *e);
 
 struct sandbox_config {
@@ -153,46 +171,56 @@ struct sandbox_config {
     const char *image;               /* template, image, rootfs; NULL = default */
     const char *label;               /* random instance id + seq, sent as metadata [SBX-9] */
     const char *const *env_values;   /* values of contract->env, same order; NULL = unset */
-    bool allow_warm;                 /* may adopt the prewarmed one when the contract equals the default */
+    bool allow_warm; /* may adopt the prewarmed one when the contract equals the default */
     sandbox_sink sink;
     sandbox_check_body check_body;
     void *arg;
 };
 
 struct sandbox_ops {
-    const char *name;  /* "local", as in `-s` */
-    const char *title; /* one line for `providers` */
+    const char *name;      /* "local", as in `-s` */
+    const char *title;     /* one line for `providers` */
     const char *isolation; /* "process (namespaces + seccomp)" */
     unsigned caps;
     const char *languages; /* "python,javascript,bash" */
 
-    /* Is it there? 0, or -1 with what is missing and the exact remedy. Quick, no side effect that outlives it. */
+    /* Is it there? 0, or -1 with what is missing and the exact remedy. Quick, no side effect that
+     * outlives it. */
     int (*available)(struct launcher *l, struct err *e);
     /* What of `c` would be kept, and how. Pure given the machine. */
     void (*enforcement)(const struct contract *c, struct contract_enforcement *out);
-    /* "interpreter" of a language under `c` (static or lent from c): capsule field 8. NULL: language not offered. */
+    /* "interpreter" of a language under `c` (static or lent from c): capsule field 8. NULL:
+     * language not offered. */
     const char *(*interpreter)(const struct contract *c, const char *language);
 
     /* Begin creating. READY or FAILED follows. */
     int (*open)(struct sandbox **out, const struct sandbox_config *cfg, struct err *e);
     /* Queue one execution; one at a time. ERR_BUSY while another runs. */
     int (*exec)(struct sandbox *s, const struct sandbox_run *rq, struct err *e);
-    void (*interrupt)(struct sandbox *s);          /* idempotent; the run ends END_INTERRUPTED if the code obeys */
-    void (*kill)(struct sandbox *s, enum run_end as); /* destroy; a run in flight ends `as`; CLOSED follows */
+    void (*interrupt)(
+        struct sandbox *s); /* idempotent; the run ends END_INTERRUPTED if the code obeys */
+    void (*kill)(struct sandbox *s,
+                 enum run_end as); /* destroy; a run in flight ends `as`; CLOSED follows */
     void (*pause_output)(struct sandbox *s, bool on); /* back-pressure */
-    int (*restore)(struct sandbox *s, uint32_t run, struct err *e);  /* go back to the state after `run` → RESTORED */
-    int (*save)(struct sandbox *s, struct err *e);                   /* → SAVED */
-    int (*load)(struct sandbox *s, const char *ptr, size_t len, struct err *e); /* a SAVED blob → RESTORED */
+    int (*restore)(struct sandbox *s, uint32_t run,
+                   struct err *e); /* go back to the state after `run` → RESTORED */
+    int (*save)(struct sandbox *s, struct err *e); /* → SAVED */
+    int (*load)(struct sandbox *s, const char *ptr, size_t len,
+                struct err *e); /* a SAVED blob → RESTORED */
     int (*put)(struct sandbox *s, const struct sandbox_file *f, struct err *e); /* → FILE_DONE */
-    int (*get)(struct sandbox *s, const char *path, size_t max, struct err *e); /* → FILE_DONE; never follows a link out */
-    int (*complete)(struct sandbox *s, const char *language, const char *text, size_t cursor, uint64_t token, struct err *e);
+    int (*get)(struct sandbox *s, const char *path, size_t max,
+               struct err *e); /* → FILE_DONE; never follows a link out */
+    int (*complete)(struct sandbox *s, const char *language, const char *text, size_t cursor,
+                    uint64_t token, struct err *e);
     void (*close)(struct sandbox *s); /* frees; kills what is left without further events */
     /* Keep one default sandbox ready; may be NULL. */
     void (*prewarm)(struct loop *loop, struct launcher *l);
     void (*prewarm_drop)(void);
 };
 
-struct sandbox { const struct sandbox_ops *ops; }; /* first member of every implementation */
+struct sandbox {
+    const struct sandbox_ops *ops;
+}; /* first member of every implementation */
 
 /* registry.c */
 const struct sandbox_ops *sandbox_find(const char *name); /* NULL: unknown */

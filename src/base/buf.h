@@ -17,7 +17,10 @@ struct buf {
     size_t len, cap, max;
 };
 
-#define BUF_INIT(ceiling) { NULL, 0, 0, (ceiling) }
+#define BUF_INIT(ceiling)                                                                          \
+    {                                                                                              \
+        NULL, 0, 0, (ceiling)                                                                      \
+    }
 
 void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b); /* frees; the struct may be used again */

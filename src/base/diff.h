@@ -1,6 +1,7 @@
-/* diff.h - line diff and in-line word marks; ours, since comparing attempts and outputs is what Airlock is for.
- * Hash lines, trim equal ends, intern, greedy resync on lines unique to both, linear-space Myers with a cost
- * cap in the gaps; a capped gap is reported as wholly changed and `capped` says so. [performance §1.12]
+/* diff.h - line diff and in-line word marks; ours, since comparing attempts and outputs is what
+ * Airlock is for. Hash lines, trim equal ends, intern, greedy resync on lines unique to both,
+ * linear-space Myers with a cost cap in the gaps; a capped gap is reported as wholly changed and
+ * `capped` says so. [performance §1.12]
  */
 #ifndef AIRLOCK_BASE_DIFF_H
 #define AIRLOCK_BASE_DIFF_H
@@ -9,7 +10,8 @@
 
 enum diff_op { DIFF_SAME, DIFF_DEL, DIFF_ADD };
 
-/* `count` lines from a (SAME, DEL) starting at `a` and from b (SAME, ADD) starting at `b`, 0-based. */
+/* `count` lines from a (SAME, DEL) starting at `a` and from b (SAME, ADD) starting at `b`, 0-based.
+ */
 struct diff_run {
     enum diff_op op;
     size_t a, b, count;
@@ -22,8 +24,10 @@ struct diff {
     bool capped; /* a gap was too costly to align exactly */
 };
 
-/* Lines end at LF; the last may lack it ("a" and "a\n" differ). ERR_LIMIT above 4 GiB or 2^31 lines. */
-int diff_lines(struct diff *out, const char *a, size_t a_len, const char *b, size_t b_len, struct err *e) MUST_CHECK;
+/* Lines end at LF; the last may lack it ("a" and "a\n" differ). ERR_LIMIT above 4 GiB or 2^31
+ * lines. */
+int diff_lines(struct diff *out, const char *a, size_t a_len, const char *b, size_t b_len,
+               struct err *e) MUST_CHECK;
 void diff_release(struct diff *d);
 
 /* Byte spans of `a` and `b` (one line each) that differ, by words and punctuation. */

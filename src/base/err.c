@@ -68,17 +68,28 @@ void err_clear(struct err *e)
 const char *err_code_name(enum err_code code)
 {
     switch (code) {
-    case ERR_NONE: return "none";
-    case ERR_IO: return "io";
-    case ERR_NET: return "net";
-    case ERR_FORMAT: return "format";
-    case ERR_LIMIT: return "limit";
-    case ERR_DENIED: return "denied";
-    case ERR_CANCELLED: return "cancelled";
-    case ERR_USAGE: return "usage";
-    case ERR_MISSING: return "missing";
-    case ERR_BUSY: return "busy";
-    case ERR_INTEGRITY: return "integrity";
+    case ERR_NONE:
+        return "none";
+    case ERR_IO:
+        return "io";
+    case ERR_NET:
+        return "net";
+    case ERR_FORMAT:
+        return "format";
+    case ERR_LIMIT:
+        return "limit";
+    case ERR_DENIED:
+        return "denied";
+    case ERR_CANCELLED:
+        return "cancelled";
+    case ERR_USAGE:
+        return "usage";
+    case ERR_MISSING:
+        return "missing";
+    case ERR_BUSY:
+        return "busy";
+    case ERR_INTEGRITY:
+        return "integrity";
     }
     return "unknown";
 }

@@ -7,9 +7,9 @@
 #ifndef AIRLOCK_BASE_ERR_H
 #define AIRLOCK_BASE_ERR_H
 
-#define MUST_CHECK         __attribute__((warn_unused_result))
-#define PRINTF_LIKE(f, a)  __attribute__((format(printf, f, a)))
-#define NORETURN           __attribute__((noreturn))
+#define MUST_CHECK        __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define NORETURN          __attribute__((noreturn))
 
 enum err_code {
     ERR_NONE,
@@ -32,7 +32,10 @@ struct err {
     char msg[512];
 };
 
-#define ERR_INIT { ERR_NONE, 0, "" }
+#define ERR_INIT                                                                                   \
+    {                                                                                              \
+        ERR_NONE, 0, ""                                                                            \
+    }
 
 /* Set code and message. Always -1, so `return err_set(...)` reads well. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);

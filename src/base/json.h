@@ -1,9 +1,10 @@
 /* json.h - strict JSON (cJSON behind it) and an exact writer.  [threats RES-3]
  *
- * Reading refuses what cJSON would let through: bytes behind the document, a BOM, invalid UTF-8, raw
- * control bytes, \u0000, lone surrogates, duplicate or case-variant keys in one object, depth over 64,
- * more than 200 000 nodes. Look-ups are case-sensitive. Getters name the path that was wrong.
- * Integers are exact within int64 (beyond 2^53 they are refused as numbers: ids and money are strings).
+ * Reading refuses what cJSON would let through: bytes behind the document, a BOM, invalid UTF-8,
+ * raw control bytes, \u0000, lone surrogates, duplicate or case-variant keys in one object, depth
+ * over 64, more than 200 000 nodes. Look-ups are case-sensitive. Getters name the path that was
+ * wrong. Integers are exact within int64 (beyond 2^53 they are refused as numbers: ids and money
+ * are strings).
  *
  * Writing goes straight into a buf, so what is stored is what was hashed.
  */
@@ -26,9 +27,10 @@ enum json_kind json_kind(const struct json *v);
 
 /* Member by exact key, NULL when absent, `null`, or when `o` is no object (or NULL). */
 const struct json *json_get(const struct json *o, const char *key);
-size_t json_len(const struct json *v);                          /* items of an array or object */
-const struct json *json_at(const struct json *a, size_t index); /* array or object by position; NULL past it */
-const char *json_key(const struct json *member);                /* key of an object's member */
+size_t json_len(const struct json *v); /* items of an array or object */
+const struct json *json_at(const struct json *a,
+                           size_t index);        /* array or object by position; NULL past it */
+const char *json_key(const struct json *member); /* key of an object's member */
 
 /* Iterate without O(n^2): for (m = json_first(v); m; m = json_next(m)) */
 const struct json *json_first(const struct json *v);
@@ -48,14 +50,14 @@ bool json_get_bool(const struct json *o, const char *key, bool dflt);
 /* Required members: ERR_FORMAT "<where>.<key>: missing / not a string". */
 int json_need_str(const struct json *o, const char *where, const char *key, const char **out,
                   struct err *e) MUST_CHECK;
-int json_need_int(const struct json *o, const char *where, const char *key, int64_t min, int64_t max,
-                  int64_t *out, struct err *e) MUST_CHECK;
+int json_need_int(const struct json *o, const char *where, const char *key, int64_t min,
+                  int64_t max, int64_t *out, struct err *e) MUST_CHECK;
 
 /* Print `v` compactly. */
 int json_print(const struct json *v, struct buf *out);
 
-/* ---- writer: commas and nesting are kept for you; misuse is an INVARIANT. Keys are ASCII literals.
- * Returns nothing: a full buf is remembered and told by json_w_end(). ---- */
+/* ---- writer: commas and nesting are kept for you; misuse is an INVARIANT. Keys are ASCII
+ * literals. Returns nothing: a full buf is remembered and told by json_w_end(). ---- */
 struct json_w {
     struct buf *b;
     unsigned depth;
@@ -69,18 +71,21 @@ void json_w_object(struct json_w *w, const char *key);
 void json_w_array(struct json_w *w, const char *key);
 void json_w_close_object(struct json_w *w);
 void json_w_close_array(struct json_w *w);
-void json_w_str(struct json_w *w, const char *key, const char *s);              /* s NULL: null */
-void json_w_strn(struct json_w *w, const char *key, const char *s, size_t len); /* bad UTF-8 becomes U+FFFD */
+void json_w_str(struct json_w *w, const char *key, const char *s); /* s NULL: null */
+void json_w_strn(struct json_w *w, const char *key, const char *s,
+                 size_t len); /* bad UTF-8 becomes U+FFFD */
 void json_w_int(struct json_w *w, const char *key, int64_t n);
-void json_w_double(struct json_w *w, const char *key, double d); /* shortest that round-trips; non-finite: null */
+void json_w_double(struct json_w *w, const char *key,
+                   double d); /* shortest that round-trips; non-finite: null */
 void json_w_bool(struct json_w *w, const char *key, bool v);
 void json_w_null(struct json_w *w, const char *key);
 void json_w_base64(struct json_w *w, const char *key, const void *p, size_t len);
-void json_w_raw(struct json_w *w, const char *key, const char *json, size_t len); /* trusted JSON text */
+void json_w_raw(struct json_w *w, const char *key, const char *json,
+                size_t len); /* trusted JSON text */
 void json_w_value(struct json_w *w, const char *key, const struct json *v);
 /* "text": s when valid UTF-8 without NUL, else "base64": … (the rule of run.output / run.result) */
-void json_w_text_or_base64(struct json_w *w, const char *text_key, const char *base64_key, const void *p,
-                           size_t len);
+void json_w_text_or_base64(struct json_w *w, const char *text_key, const char *base64_key,
+                           const void *p, size_t len);
 
 /* Base64 (RFC 4648, padded). Decode is strict: ERR_FORMAT on any other byte or wrong padding. */
 int base64_encode(struct buf *out, const void *p, size_t len);

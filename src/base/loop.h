@@ -1,8 +1,9 @@
 /* loop.h - one thread, one loop: an epoll set holding tty, signalfd, timerfds, pipes and pidfds.
  *
- * `epoll_wait` alone until a transfer exists; net.c hooks in with loop_set_transfer_hook, after which the
- * epoll descriptor is the one extra descriptor of curl_multi_poll. Work per turn is bounded: higher priority
- * sources first (LOOP_FIRST: the tty and signals), then the rest. At idle it does not wake at all.
+ * `epoll_wait` alone until a transfer exists; net.c hooks in with loop_set_transfer_hook, after
+ * which the epoll descriptor is the one extra descriptor of curl_multi_poll. Work per turn is
+ * bounded: higher priority sources first (LOOP_FIRST: the tty and signals), then the rest. At idle
+ * it does not wake at all.
  *
  * Handlers may add and remove any source, their own included; a removed one is never called again.
  */
@@ -27,13 +28,14 @@ typedef void (*loop_signal_fn)(void *arg, int signo);
 int loop_new(struct loop **out, struct err *e) MUST_CHECK;
 void loop_free(struct loop *lp);
 
-/* Watch `fd` (borrowed, non-blocking). ERR_IO on epoll's EPERM (plain files): read those directly. */
-int loop_add_fd(struct loop *lp, int fd, unsigned events, enum loop_priority pri, loop_fd_fn fn, void *arg,
-                struct loop_source **out, struct err *e) MUST_CHECK;
+/* Watch `fd` (borrowed, non-blocking). ERR_IO on epoll's EPERM (plain files): read those directly.
+ */
+int loop_add_fd(struct loop *lp, int fd, unsigned events, enum loop_priority pri, loop_fd_fn fn,
+                void *arg, struct loop_source **out, struct err *e) MUST_CHECK;
 void loop_change_fd(struct loop *lp, struct loop_source *s, unsigned events);
 
-/* A one-shot timer, created disarmed; loop_arm_us(…, delay) (re)arms it, 0 fires next turn, <0 disarms.
- * Timers run on CLOCK_BOOTTIME in a heap behind one timerfd. */
+/* A one-shot timer, created disarmed; loop_arm_us(…, delay) (re)arms it, 0 fires next turn, <0
+ * disarms. Timers run on CLOCK_BOOTTIME in a heap behind one timerfd. */
 struct loop_source *loop_add_timer(struct loop *lp, loop_timer_fn fn, void *arg);
 void loop_arm_us(struct loop *lp, struct loop_source *s, int64_t delay_us);
 
@@ -42,7 +44,8 @@ struct loop_source *loop_add_idle(struct loop *lp, loop_timer_fn fn, void *arg);
 void loop_wake_idle(struct loop *lp, struct loop_source *s);
 
 /* Block `signals` and deliver them here through one signalfd. One call per loop. */
-int loop_watch_signals(struct loop *lp, const sigset_t *signals, loop_signal_fn fn, void *arg, struct err *e) MUST_CHECK;
+int loop_watch_signals(struct loop *lp, const sigset_t *signals, loop_signal_fn fn, void *arg,
+                       struct err *e) MUST_CHECK;
 
 void loop_remove(struct loop *lp, struct loop_source *s); /* NULL is fine */
 
@@ -53,7 +56,8 @@ int loop_run(struct loop *lp, struct err *e) MUST_CHECK;
 void loop_stop(struct loop *lp);
 int64_t loop_now_us(const struct loop *lp); /* clock_boot_us at the start of this turn */
 
-/* For net.c: while `active` transfers exist, wait(arg, epoll_fd, timeout_ms) replaces epoll_wait's sleep. */
+/* For net.c: while `active` transfers exist, wait(arg, epoll_fd, timeout_ms) replaces epoll_wait's
+ * sleep. */
 typedef int (*loop_wait_fn)(void *arg, int epoll_fd, int timeout_ms);
 void loop_set_transfer_hook(struct loop *lp, loop_wait_fn wait, void *arg); /* NULL to unset */
 

@@ -1,10 +1,11 @@
 /* proc.h - starting programs, through the launcher. [architecture §8, SEC-3, SEC-7]
  *
- * `main` forks the launcher first (before threads, curl, SQLite, reading any key). Everything that is not us
- * (bwrap, the editor, a key command, an opener, outside agents) is started by it on request over one
- * SOCK_SEQPACKET pair; descriptors go there, pidfds come back by SCM_RIGHTS. Waiting is by pidfd, the
- * exit status comes by message. It dies with us and then SIGKILLs the children it was told to kill
- * (sandbox pid 1). No shell, no PATH search at exec time, no inherited environment or descriptors.
+ * `main` forks the launcher first (before threads, curl, SQLite, reading any key). Everything that
+ * is not us (bwrap, the editor, a key command, an opener, outside agents) is started by it on
+ * request over one SOCK_SEQPACKET pair; descriptors go there, pidfds come back by SCM_RIGHTS.
+ * Waiting is by pidfd, the exit status comes by message. It dies with us and then SIGKILLs the
+ * children it was told to kill (sandbox pid 1). No shell, no PATH search at exec time, no inherited
+ * environment or descriptors.
  */
 #ifndef AIRLOCK_BASE_PROC_H
 #define AIRLOCK_BASE_PROC_H
@@ -31,33 +32,39 @@ struct proc_spec {
     const char *const *envp; /* NULL-terminated; built from nothing */
     const char *cwd;         /* NULL: "/" */
     struct proc_fd fds[PROC_FDS_MAX];
-    size_t fd_count;         /* 0–2 not named become /dev/null; all others are closed (close_range) */
-    bool new_session;        /* setsid */
-    bool foreground_tty;     /* the editor: keep our controlling terminal */
-    bool drop_root;          /* as root: setgroups(0), uid/gid 61184 + launcher pid % 4096; refuse if still 0 */
-    bool kill_on_death;      /* launcher SIGKILLs it when we die */
-    uint64_t nofile;         /* 0: unchanged */
+    size_t fd_count;     /* 0–2 not named become /dev/null; all others are closed (close_range) */
+    bool new_session;    /* setsid */
+    bool foreground_tty; /* the editor: keep our controlling terminal */
+    bool drop_root; /* as root: setgroups(0), uid/gid 61184 + launcher pid % 4096; refuse if still 0
+                     */
+    bool kill_on_death; /* launcher SIGKILLs it when we die */
+    uint64_t nofile;    /* 0: unchanged */
 };
 
 struct proc; /* one child */
 
-/* Runs in the loop's turn; the answer is waited for (< 2 ms). ERR_MISSING (no such program), ERR_IO. */
-int proc_spawn(struct launcher *l, const struct proc_spec *spec, struct proc **out, struct err *e) MUST_CHECK;
+/* Runs in the loop's turn; the answer is waited for (< 2 ms). ERR_MISSING (no such program),
+ * ERR_IO. */
+int proc_spawn(struct launcher *l, const struct proc_spec *spec, struct proc **out,
+               struct err *e) MUST_CHECK;
 pid_t proc_pid(const struct proc *p);
-int proc_pidfd(const struct proc *p); /* readable at exit; lent */
+int proc_pidfd(const struct proc *p);     /* readable at exit; lent */
 int proc_kill(struct proc *p, int signo); /* through the pidfd */
 
 /* Non-blocking: true once it ended, with status as of waitpid(2). */
 bool proc_wait_nohang(struct proc *p, int *status);
-int proc_wait(struct proc *p, int timeout_ms, int *status, struct err *e) MUST_CHECK; /* ERR_LIMIT on timeout */
-void proc_free(struct proc *p); /* does not kill */
+int proc_wait(struct proc *p, int timeout_ms, int *status,
+              struct err *e) MUST_CHECK; /* ERR_LIMIT on timeout */
+void proc_free(struct proc *p);          /* does not kill */
 
 /* Register another process the launcher must SIGKILL when we die (sandbox pid 1), by pidfd. */
 int launcher_guard_pidfd(struct launcher *l, int pidfd, struct err *e) MUST_CHECK;
 
-/* First word of a helper command resolved once against PATH → absolute path (caller frees), or ERR_MISSING. */
+/* First word of a helper command resolved once against PATH → absolute path (caller frees), or
+ * ERR_MISSING. */
 int proc_resolve(const char *word, char **out, struct err *e) MUST_CHECK;
-/* Split on blanks with quotes, no shell. NULL-terminated, one allocation block; free with proc_free_words. */
+/* Split on blanks with quotes, no shell. NULL-terminated, one allocation block; free with
+ * proc_free_words. */
 int proc_split_words(const char *command, char ***out, struct err *e) MUST_CHECK;
 void proc_free_words(char **words);
 /* Environment for host helpers: the names of SEC-3 only. Caller frees with proc_free_words. */

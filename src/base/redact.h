@@ -1,8 +1,9 @@
-/* redact.h - secrets this process has loaded, and a filter that keeps them out of every sink. [SEC-4]
+/* redact.h - secrets this process has loaded, and a filter that keeps them out of every sink.
+ * [SEC-4]
  *
- * For each secret the exact value and its base64 (3 alignments), hex, URL- and JSON-escaped forms are looked
- * for in one pass (first-two-bytes table), across chunk borders: a stream holds back at most the longest
- * pattern - 1 bytes. A hit is replaced by `[secret:NAME]`.
+ * For each secret the exact value and its base64 (3 alignments), hex, URL- and JSON-escaped forms
+ * are looked for in one pass (first-two-bytes table), across chunk borders: a stream holds back at
+ * most the longest pattern - 1 bytes. A hit is replaced by `[secret:NAME]`.
  */
 #ifndef AIRLOCK_BASE_REDACT_H
 #define AIRLOCK_BASE_REDACT_H
@@ -15,7 +16,8 @@ struct redact *redact_new(void);
 void redact_free(struct redact *r);
 
 /* ERR_FORMAT when the value is not printable ASCII of 8–512 bytes. Copied. */
-int redact_add(struct redact *r, const char *name, const char *value, size_t len, struct err *e) MUST_CHECK;
+int redact_add(struct redact *r, const char *name, const char *value, size_t len,
+               struct err *e) MUST_CHECK;
 bool redact_is_empty(const struct redact *r);
 
 /* Whole text: appends the filtered form to out. Returns the number of hits (-1: out full). */
@@ -29,8 +31,10 @@ struct redact_stream {
     struct buf held;
 };
 void redact_stream_init(struct redact_stream *s);
-int redact_stream_feed(const struct redact *r, struct redact_stream *s, const char *p, size_t len, struct buf *out);
-int redact_stream_end(const struct redact *r, struct redact_stream *s, struct buf *out); /* flush the rest */
+int redact_stream_feed(const struct redact *r, struct redact_stream *s, const char *p, size_t len,
+                       struct buf *out);
+int redact_stream_end(const struct redact *r, struct redact_stream *s,
+                      struct buf *out); /* flush the rest */
 void redact_stream_release(struct redact_stream *s);
 
 /* The process-wide set used by log.c (borrowed; NULL to unset). */

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHA256_LEN 32
+#define SHA256_LEN     32
 #define SHA256_HEX_LEN 64
 
 struct sha256; /* opaque context, reusable */
@@ -21,7 +21,8 @@ void sha256_end(struct sha256 *h, uint8_t out[SHA256_LEN]);
 void sha256_once(const void *p, size_t len, uint8_t out[SHA256_LEN]);
 
 void hex_encode(const uint8_t *p, size_t len, char *out /* 2*len+1 */);
-int hex_decode(const char *s, size_t len, uint8_t *out /* len/2 */); /* -1: odd or not lower-case hex */
+int hex_decode(const char *s, size_t len,
+               uint8_t *out /* len/2 */); /* -1: odd or not lower-case hex */
 
 /* getrandom(2); aborts when the kernel gives none. */
 void random_bytes(void *p, size_t len);

@@ -1,5 +1,6 @@
-/* share.h - the data files of share/ (kernels, runbooks, review rules, themes) compiled into the binary, so that
- * what runs inside a sandbox or judges code can't be swapped on disk. Generated from the tree by the Makefile. */
+/* share.h - the data files of share/ (kernels, runbooks, review rules, themes) compiled into the
+ * binary, so that what runs inside a sandbox or judges code can't be swapped on disk. Generated
+ * from the tree by the Makefile. */
 #ifndef AIRLOCK_BASE_SHARE_H
 #define AIRLOCK_BASE_SHARE_H
 
