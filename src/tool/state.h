@@ -1,0 +1,217 @@
+/* state.h - the in-memory state of one session: a pure fold over its events. [architecture §1,
+ * style §7]
+ *
+ * state_apply reads no clock, file, socket or random number: time and ids arrive in the event. So
+ * one log gives one state; replay is this function with the effects dropped. Views read it; nobody
+ * else writes it. All strings are owned by the state and NUL-terminated; program output keeps only
+ * a bounded tail and a sparse line index, the rest is read from the session file through `struct
+ * output_source`.
+ */
+#ifndef AIRLOCK_TOOL_STATE_H
+#define AIRLOCK_TOOL_STATE_H
+
+#include <sys/types.h>
+#include "base/buf.h"
+#include "providers/planner.h"
+#include "providers/sandbox.h"
+#include "sessions/event.h"
+
+#define STATE_TAIL_MAX     ((size_t)256 << 10)  /* bytes of output kept in memory per stream */
+#define STATE_INDEX_STEP   ((uint64_t)64 << 10) /* one line-index entry per this many bytes */
+#define STATE_ATTEMPTS_MAX 3
+
+enum finding_severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH };
+const char *severity_name(enum finding_severity s); /* "HIGH" … */
+
+struct state_finding {
+    uint32_t line; /* 1-based; 0 = whole */
+    enum finding_severity severity;
+    char *rule, *text;
+};
+
+/* One stream of one run. */
+struct state_output {
+    uint64_t bytes; /* recorded so far */
+    uint64_t newlines;
+    uint64_t dropped; /* beyond output_mib: "truncated +N bytes" */
+    struct buf tail;  /* the last ≤ STATE_TAIL_MAX bytes */
+    uint64_t tail_offset;
+    struct output_mark {
+        uint64_t offset, line;
+    } * marks; /* line number (0-based) of the line that `offset` lies in */
+    size_t mark_count, mark_cap;
+    bool ends_in_newline;
+};
+
+enum run_status {
+    RUN_PROPOSED,
+    RUN_REVIEWED,
+    RUN_AT_GATE,
+    RUN_APPROVED,
+    RUN_RUNNING,
+    RUN_FINISHED,
+    RUN_DENIED,
+    RUN_STOPPED
+};
+enum run_verdict { VERDICT_NONE, VERDICT_VERIFIED, VERDICT_REFUTED, VERDICT_UNVERIFIED };
+const char *run_verdict_name(enum run_verdict v);
+
+struct state_check {
+    char *kind, *text, *got;
+    bool ok;
+};
+struct state_result {
+    char *mime, *text /* or NULL */, *artifact /* name, or NULL */;
+    uint64_t bytes;
+    bool main;
+};
+struct state_var {
+    char *name, *type, *shape, *preview, *digest;
+    int64_t bytes;
+    enum var_change change;
+    uint32_t since_run;
+};
+struct state_file {
+    char *path;
+    enum var_change change;
+    int64_t bytes;
+};
+
+struct state_run {
+    uint32_t number, rev, twin_of, attempt;
+    char *step, *language, *code, *purpose, *expect, *author; /* expect: one check per line */
+    size_t code_len;
+    struct state_finding *findings;
+    size_t finding_count;
+    enum finding_severity worst; /* meaningful when finding_count > 0 */
+    enum run_status status;
+    char *capsule; /* hex, "" before the gate */
+    char *decision, *by, *reason;
+    int64_t proposed_at_us, gate_at_us, decided_at_us, started_at_us, finished_at_us;
+    int64_t waited_ms;
+    uint32_t seen_lines;
+    struct state_output out[3]; /* by enum sandbox_stream; [0] unused */
+    struct state_result *results;
+    size_t result_count;
+    enum run_end end;
+    char *end_what, *limits_hit, *message;
+    bool has_code, spent;
+    int code;
+    char *error_name, *error_value, *error_traceback;
+    int64_t wall_ms;
+    enum run_verdict verdict;
+    struct state_check *checks;
+    size_t check_count;
+    struct state_var *vars; /* as reported after this run */
+    size_t var_count;
+    struct state_file *files;
+    size_t file_count;
+    bool has_checkpoint, state_lost;
+    uint64_t first_seq, last_seq;
+};
+
+struct state_step {
+    char *id, *title, *expect;
+    enum step_status status;
+    uint32_t attempts, last_run;
+};
+struct state_message {
+    char *author, *text;
+    uint64_t seq;
+    int64_t at_us;
+    uint32_t run;
+}; /* task, note, planner, error */
+
+enum session_phase { PHASE_IDLE, PHASE_PLANNING, PHASE_GATE, PHASE_RUNNING, PHASE_FINISHED };
+enum sandbox_status { SBX_NONE, SBX_CREATING, SBX_READY, SBX_CLOSED, SBX_LOST };
+
+struct state_gate {
+    bool open;
+    uint32_t run, rev;
+    char *capsule, *contract_digest, *sandbox;
+    int64_t opened_at_us;
+};
+struct state_lease {
+    bool active;
+    int64_t runs_left /* -1 no count */, until_boot_us /* 0 none */;
+    char *step, *approximated;
+};
+
+struct state {
+    char *session, *name, *planner, *model, *sandbox, *version, *parent, *tags, *task;
+    char *contract_json, *contract_digest;
+    int64_t created_at_us, last_at_us;
+    uint64_t last_seq, unknown_events;
+    enum session_phase phase;
+    struct state_message *messages;
+    size_t message_count, message_cap;
+    struct state_step *steps;
+    size_t step_count;
+    struct state_run **runs; /* runs[i]->number == i + 1 */
+    size_t run_count, run_cap;
+    uint32_t running;         /* number of the run on the sandbox now; 0 none */
+    uint32_t denials_in_step; /* in a row */
+    struct state_gate gate;
+    struct state_lease lease;
+    enum sandbox_status sbx;
+    char *sandbox_id;
+    int64_t cold_start_ms;
+    bool sandbox_warm;
+    struct state_var *vars; /* the REPL now; since_run says when each last changed */
+    size_t var_count;
+    uint32_t vars_run; /* after which run */
+    struct state_output background[3];
+    int64_t cost_nanousd, input_tokens, output_tokens, sandbox_ms;
+    char *outcome, *answer; /* of session.finished */
+    bool finished, trashed;
+    uint32_t denied, failed, verified;
+};
+
+/* What has to happen now; dropped in replay. */
+enum effect_kind {
+    EFFECT_REVIEW,       /* run was proposed: review it */
+    EFFECT_GATE,         /* reviewed: build the capsule, open the gate */
+    EFFECT_ASK,          /* gate is open: lease, policy or person decides */
+    EFFECT_START,        /* approved: start exactly this capsule */
+    EFFECT_DRY_RUN,      /* decided dry-run: run in a twin */
+    EFFECT_VERDICT,      /* finished: compare with the expectation */
+    EFFECT_OBSERVE,      /* tell the planner */
+    EFFECT_PLAN_TASK,    /* first words */
+    EFFECT_PLAN_MESSAGE, /* later words of the person */
+    EFFECT_STOP,         /* the person stopped the session's work */
+};
+struct effect {
+    enum effect_kind kind;
+    uint32_t run;
+};
+#define EFFECTS_MAX 4
+struct effects {
+    struct effect list[EFFECTS_MAX];
+    size_t count;
+};
+
+void state_init(struct state *st);
+void state_release(struct state *st);
+/* Fold one event. A fact that contradicts the state (an approval of another capsule, a finish of a
+ * run that never started …) is ERR_INTEGRITY and changes nothing. `out` may be NULL (replay). */
+int state_apply(struct state *st, const struct event *ev, struct effects *out,
+                struct err *e) MUST_CHECK;
+
+struct state_run *state_run_at(const struct state *st, uint32_t number); /* NULL: none */
+struct state_run *state_last_run(const struct state *st); /* newest that is no twin; NULL */
+/* The attempt before this one: same step, or the previous run of the same author when it has no
+ * step; NULL. */
+const struct state_run *state_previous_attempt(const struct state *st, const struct state_run *r);
+struct state_step *state_step_find(const struct state *st, const char *id);
+/* Failed attempts already spent in `step`. */
+uint32_t state_attempts_spent(const struct state *st, const char *step);
+
+/* Output beyond the tail. read: bytes got, 0 at the end, -1 on error (then show "[output can't be
+ * read]"). */
+struct output_source {
+    ssize_t (*read)(void *arg, uint32_t run, unsigned stream, uint64_t offset, char *dst,
+                    size_t len);
+    void *arg;
+};
+
+#endif
