@@ -95,8 +95,8 @@ struct state_run {
     size_t result_count;
     enum run_end end;
     char *end_what, *limits_hit, *message;
-    bool has_code, spent;
-    int code;
+    bool has_exit_code, spent;
+    int exit_code;
     char *error_name, *error_value, *error_traceback;
     int64_t wall_ms;
     enum run_verdict verdict;
