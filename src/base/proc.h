@@ -20,7 +20,8 @@ int launcher_start(struct launcher **out, struct err *e) MUST_CHECK;
 void launcher_stop(struct launcher *l);
 pid_t launcher_pid(const struct launcher *l);
 
-#define PROC_FDS_MAX 16
+#define PROC_FDS_MAX    48
+#define PROC_MOUNTS_MAX 16
 struct proc_fd {
     int ours;  /* descriptor in this process, borrowed (a copy travels) */
     int child; /* number it has in the child */
@@ -39,7 +40,15 @@ struct proc_spec {
                      */
     bool kill_on_death; /* launcher SIGKILLs it when we die */
     uint64_t nofile;    /* 0: unchanged */
+    /* Root only: detached mounts (open_tree(OPEN_TREE_CLONE), borrowed) which the child, before it
+     * drops root and in a private mount namespace of its own, moves to PROC_MOUNT_DIR "/0", "/1"
+     * … (a tmpfs that only that namespace sees; directories, or empty files for file mounts). The
+     * dropped uid could not walk there by the original path. ERR_IO when a step fails: the program
+     * is not started then. */
+    int mounts[PROC_MOUNTS_MAX];
+    size_t mount_count;
 };
+#define PROC_MOUNT_DIR "/run/airlock/m"
 
 struct proc; /* one child */
 
