@@ -32,6 +32,7 @@ void loop_free(struct loop *lp);
  */
 int loop_add_fd(struct loop *lp, int fd, unsigned events, enum loop_priority pri, loop_fd_fn fn,
                 void *arg, struct loop_source **out, struct err *e) MUST_CHECK;
+/* 0 pauses it: not even a hang-up is reported then. LOOP_HUP alone waits for that. */
 void loop_change_fd(struct loop *lp, struct loop_source *s, unsigned events);
 
 /* A one-shot timer, created disarmed; loop_arm_us(…, delay) (re)arms it, 0 fires next turn, <0
@@ -47,17 +48,18 @@ void loop_wake_idle(struct loop *lp, struct loop_source *s);
 int loop_watch_signals(struct loop *lp, const sigset_t *signals, loop_signal_fn fn, void *arg,
                        struct err *e) MUST_CHECK;
 
-void loop_remove(struct loop *lp, struct loop_source *s); /* NULL is fine */
+/* Before the descriptor is closed, else it is a bug and aborts. NULL is fine. */
+void loop_remove(struct loop *lp, struct loop_source *s);
 
 /* One turn: wait ≤ timeout_ms (-1: until something happens), dispatch. */
 int loop_turn(struct loop *lp, int timeout_ms, struct err *e) MUST_CHECK;
-/* Until loop_stop. */
+/* Until loop_stop (at once when that was called before). */
 int loop_run(struct loop *lp, struct err *e) MUST_CHECK;
 void loop_stop(struct loop *lp);
 int64_t loop_now_us(const struct loop *lp); /* clock_boot_us at the start of this turn */
 
 /* For net.c: while `active` transfers exist, wait(arg, epoll_fd, timeout_ms) replaces epoll_wait's
- * sleep. */
+ * sleep. It may call loop_wake_idle. -1: ERR_NET from loop_turn. */
 typedef int (*loop_wait_fn)(void *arg, int epoll_fd, int timeout_ms);
 void loop_set_transfer_hook(struct loop *lp, loop_wait_fn wait, void *arg); /* NULL to unset */
 
