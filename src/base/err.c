@@ -9,7 +9,8 @@
 
 static void (*abort_hook)(void);
 
-static void set_message(struct err *e, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+set_message(struct err *e, const char *fmt, va_list ap)
 {
     vsnprintf(e->msg, sizeof e->msg, fmt, ap);
 }

@@ -60,8 +60,9 @@ int json_print(const struct json *v, struct buf *out);
  * literals. Returns nothing: a full buf is remembered and told by json_w_end(). ---- */
 struct json_w {
     struct buf *b;
-    unsigned depth;
-    bool need_comma, failed;
+    uint64_t arrays; /* bit n: what is open at depth n is an array */
+    unsigned depth;  /* at most JSON_DEPTH_MAX */
+    bool need_comma, failed, done;
 };
 void json_w_init(struct json_w *w, struct buf *b); /* appends to b */
 int json_w_end(struct json_w *w);                  /* 0, or -1 when the buf was too small */
@@ -73,7 +74,7 @@ void json_w_close_object(struct json_w *w);
 void json_w_close_array(struct json_w *w);
 void json_w_str(struct json_w *w, const char *key, const char *s); /* s NULL: null */
 void json_w_strn(struct json_w *w, const char *key, const char *s,
-                 size_t len); /* bad UTF-8 becomes U+FFFD */
+                 size_t len); /* bad UTF-8 and NUL become U+FFFD */
 void json_w_int(struct json_w *w, const char *key, int64_t n);
 void json_w_double(struct json_w *w, const char *key,
                    double d); /* shortest that round-trips; non-finite: null */
