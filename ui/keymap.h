@@ -1,0 +1,160 @@
+/* keymap.h - the one table of keys and `:` commands. Dispatch, key help, bottom line, `--help`, man
+ * page and completions are all made from it. [interface.md "Keys and focus", peers §3 rule 11] */
+#ifndef AIRLOCK_UI_KEYMAP_H
+#define AIRLOCK_UI_KEYMAP_H
+
+#include "base/buf.h"
+
+/* Keys: a code point, or one of these. key.c turns bytes into them. */
+enum keymap_key {
+    KEYMAP_NONE = 0,
+    KEYMAP_SPECIAL = 0x110000,
+    KEYMAP_UP,
+    KEYMAP_DOWN,
+    KEYMAP_LEFT,
+    KEYMAP_RIGHT,
+    KEYMAP_PGUP,
+    KEYMAP_PGDN,
+    KEYMAP_HOME,
+    KEYMAP_END,
+    KEYMAP_INSERT,
+    KEYMAP_DELETE,
+    KEYMAP_BACKTAB,
+    KEYMAP_F1, /* F2 … F12 follow */
+    KEYMAP_F12 = KEYMAP_F1 + 11,
+    KEYMAP_TAB = 0x09,
+    KEYMAP_ENTER = 0x0d,
+    KEYMAP_ESC = 0x1b,
+    KEYMAP_SPACE = 0x20,
+    KEYMAP_BACKSPACE = 0x7f,
+};
+#define KEYMAP_CTRL(c) ((uint32_t)((c)&0x1f))
+#define KEYMAP_ALT     0x01000000u /* or'ed: ESC was pressed with it */
+
+/* Where a key means something. */
+enum keymap_context {
+    KEYMAP_IN_PROMPT = 1u << 0,
+    KEYMAP_IN_PANE = 1u << 1, /* code, output */
+    KEYMAP_IN_LIST = 1u << 2, /* plan, timeline, state, notes, sessions */
+    KEYMAP_IN_GATE = 1u << 3, /* gate.c decides; listed for help only */
+    KEYMAP_IN_HELP = 1u << 4,
+    KEYMAP_IN_REPLAY = 1u << 5,
+    KEYMAP_IN_START = 1u << 6,   /* the list of recent sessions */
+    KEYMAP_AS_COMMAND = 1u << 7, /* can be typed behind `:` */
+    KEYMAP_EVERYWHERE = 1u << 8, /* also while typing */
+};
+
+enum keymap_command {
+    CMD_NONE,
+    /* focus and movement */
+    CMD_FOCUS_PROMPT,
+    CMD_LEAVE_PROMPT,
+    CMD_FOCUS_GATE,
+    CMD_NEXT_PANE,
+    CMD_PREV_PANE,
+    CMD_PANE,
+    CMD_UP,
+    CMD_DOWN,
+    CMD_LEFT,
+    CMD_RIGHT,
+    CMD_PAGE_UP,
+    CMD_PAGE_DOWN,
+    CMD_HALF_UP,
+    CMD_HALF_DOWN,
+    CMD_TOP,
+    CMD_BOTTOM,
+    CMD_OPEN,
+    CMD_BACK,
+    CMD_ZOOM,
+    CMD_GOTO,
+    /* looking */
+    CMD_SEARCH,
+    CMD_SEARCH_NEXT,
+    CMD_SEARCH_PREV,
+    CMD_SELECT,
+    CMD_COPY,
+    CMD_RAW,
+    CMD_DIFF,
+    CMD_BASE,
+    CMD_MASKS,
+    CMD_WORD,
+    CMD_RESULT,
+    CMD_SAVE,
+    CMD_FOLLOW,
+    CMD_THEME,
+    CMD_REDRAW,
+    CMD_HELP,
+    /* the gate */
+    CMD_APPROVE,
+    CMD_EDIT,
+    CMD_EXPECT,
+    CMD_DENY,
+    CMD_DRY_RUN,
+    CMD_LEASE,
+    CMD_STOP,
+    CMD_WHY,
+    CMD_UNSEEN,
+    /* work */
+    CMD_INTERRUPT,
+    CMD_KILL,
+    CMD_RESTART,
+    CMD_RESTORE,
+    CMD_TOUR,
+    CMD_RUNBOOK,
+    CMD_PUT,
+    CMD_GET,
+    CMD_NOTE,
+    CMD_LANGUAGE,
+    CMD_EDITOR,
+    CMD_CONTRACT,
+    CMD_LEASE_END,
+    /* sessions and the program */
+    CMD_SESSIONS,
+    CMD_NEW,
+    CMD_RESUME,
+    CMD_RENAME,
+    CMD_TAG,
+    CMD_COMMAND_LINE,
+    CMD_SUSPEND,
+    CMD_QUIT,
+    CMD_COUNT
+};
+
+#define KEYMAP_KEYS_MAX 4
+struct keymap_entry {
+    enum keymap_command id;
+    unsigned where;                 /* enum keymap_context */
+    uint32_t keys[KEYMAP_KEYS_MAX]; /* 0-terminated unless full */
+    const char *name;               /* command word, "search"; never NULL */
+    const char *args;               /* "TEXT", "[RUN]"; "" none */
+    const char *hint;               /* one word for the bottom line; "" not shown there */
+    const char *help;               /* one line */
+    const char *man;                /* more, for the man page; "" none */
+};
+
+const struct keymap_entry *keymap_table(size_t *count);
+/* What a key means in a context; NULL: nothing (in the prompt: goes to readline). */
+const struct keymap_entry *keymap_find_key(unsigned context, uint32_t key);
+/* What a word behind `:` means: exact, or a unique prefix; NULL. */
+const struct keymap_entry *keymap_find_word(const char *word, size_t len);
+const struct keymap_entry *keymap_entry(enum keymap_command id); /* first of that command */
+/* "PgUp", "^G", "Tab", "a": for people. Lent until the next 4 calls. */
+const char *keymap_key_name(uint32_t key);
+/* "PgUp k": all keys of an entry. */
+void keymap_key_names(const struct keymap_entry *e, char *out, size_t size);
+/* Commands whose word begins with `prefix`: static strings, at most `max`; returns how many. */
+size_t keymap_complete(const char *prefix, const char **out, size_t max);
+/* The nearest command word within edit distance 2, or NULL: "did you mean". */
+const char *keymap_suggest(const char *word);
+
+/* The bottom line: " Tab pane  z zoom …" of a context, as (key, hint) pairs in order. */
+struct keymap_hint {
+    const char *key, *word;
+};
+size_t keymap_hints(unsigned context, struct keymap_hint *out, size_t max);
+
+/* Whole documents from the table. */
+int keymap_print_help(struct buf *out); /* for --help */
+int keymap_print_man(struct buf *out);  /* mdoc: two sections, Keys and Commands */
+
+#endif

@@ -1,0 +1,221 @@
+/* view.h - the views: pure functions from the state of a session to a grid of cells.
+ *
+ * view_draw() reads no clock, file or socket; the one door to the outside is struct output_source
+ * (program output beyond the tail kept in memory). `struct view_model` is everything a picture
+ * depends on that is not in the session: focus, scroll positions, search, selection, prompt. The
+ * screen owns it, changes it with view_move() and friends below, and draws again.
+ *
+ * All pointers in the model are borrowed for the call. Strings are NUL-terminated unless a length
+ * stands beside them, and may come from outside: they are cleaned on their way to the grid. [SAN-6]
+ */
+#ifndef AIRLOCK_UI_VIEW_H
+#define AIRLOCK_UI_VIEW_H
+
+#include "tool/gate.h"
+#include "tool/state.h"
+#include "ui/cell.h"
+#include "ui/layout.h"
+
+enum view_screen { SCREEN_SESSION, SCREEN_START /* recent sessions + prompt */, SCREEN_HELP };
+
+/* Where a pane is scrolled to. Lists: `top` = first item. Code and output: `top` = byte offset of
+ * the line at the top, `row` = the wrapped row in it. Only view_*() below interpret it. */
+struct view_scroll {
+    uint64_t top;
+    uint32_t row;
+    bool follow;      /* output: stick to the end */
+    int64_t selected; /* lists: the row with the cursor; -1 the newest / none */
+};
+
+/* Lines selected with `v` in code or output: byte offsets of the first and last line's start. */
+struct view_select {
+    enum view_pane pane; /* 0 none */
+    uint64_t anchor, cursor;
+};
+
+struct view_search {
+    const char *text; /* NULL or "" none; smart case: all lower-case matches both */
+    enum view_pane pane;
+    bool found;
+    uint64_t hit; /* byte offset of the current hit (lists: item) */
+};
+
+/* One row of the contract at the gate. */
+struct view_contract_line {
+    const char *field, *value; /* "network", "deny" */
+    enum enforcement how;
+    const char *why; /* "" */
+};
+/* More of the capsule than its code: files, env names, argv, stdin. Each is a row that must be
+ * seen. */
+struct view_attachment {
+    const char *kind, *text; /* "file", "in.csv 0644 1.2 kB 7f3a91c2…" */
+};
+
+struct view_gate {
+    const struct gate *gate; /* rules and coverage; NULL: no gate */
+    const struct view_contract_line *contract;
+    size_t contract_count;
+    const struct view_attachment *attachments;
+    size_t attachment_count;
+    const char *sandbox_title; /* "local python3 · process (namespaces + seccomp)" */
+    const char *state_line;    /* "continues run 13" / "fresh interpreter" */
+    const char *checked_only;  /* the provider is checked, not gated: its words; NULL */
+    const char *deny_text;     /* words typed for the denial so far; NULL when not typing */
+    size_t deny_cursor;        /* byte offset */
+    const char *why;           /* page of `w`: more lines about rules and history; NULL closed */
+    int64_t boot_us;           /* now on the clock of `gate` */
+};
+
+struct view_session { /* a row of the list of recent sessions */
+    const char *id, *name, *task, *outcome, *sandbox, *tags, *problem;
+    int64_t last_us, runs, denied, failed, cost_nanousd;
+    bool live, foreign;
+};
+
+enum view_tone { TONE_PLAIN, TONE_INFO, TONE_WAIT, TONE_GOOD, TONE_BAD };
+struct view_message {
+    const char *text; /* NULL none */
+    enum view_tone tone;
+};
+
+struct view_prompt {
+    const char *label;             /* "task> ", "py> ", ":" */
+    const char *text;              /* what was typed; "" */
+    size_t len, cursor;            /* bytes */
+    const char *above;             /* lines of an unfinished block, LF between; NULL */
+    const char *placeholder;       /* shown dim while empty */
+    bool secret;                   /* show dots, one each */
+    const char *const *candidates; /* completions */
+    size_t candidate_count;
+    size_t candidate_chosen; /* SIZE_MAX none */
+};
+
+/* Code or prose that is still being written by the planner. */
+struct view_stream {
+    const char *language, *code; /* NULL none */
+    size_t code_len;
+    const char *prose;
+    size_t prose_len;
+};
+
+/* A picture: RGBA, 8 bits each, rows without gaps. */
+struct image {
+    int w, h;
+    uint8_t *rgba;
+};
+/* Decoded picture of a result, or NULL with the reason in *why (static or lent). Cached by the
+ * owner; must not block. */
+struct view_images {
+    const struct image *(*get)(void *arg, uint32_t run, const struct state_result *r,
+                               const char **why);
+    void *arg;
+};
+/* Text of a result that is an artifact (too big for the event): lent, or NULL. */
+
+/* What output diffs ignore. Appends the masked form of one line; `names` lists what is masked. */
+struct view_masks {
+    void (*apply)(void *arg, const char *line, size_t len, struct buf *out); /* NULL: none */
+    void *arg;
+    const char *names; /* "time, tmp" */
+};
+
+struct view_cache; /* memo of costly things (wrap points, lexing, diffs); the picture never depends
+                      on it */
+struct view_cache *view_cache_new(void);
+void view_cache_free(struct view_cache *c);
+
+struct view_model {
+    enum view_screen screen;
+    enum view_pane focus, zoom; /* zoom 0: none */
+    struct view_scroll scroll[PANE_COUNT];
+    struct view_scroll help_scroll;
+    uint32_t run;  /* shown in code, out, err, record; 0 = the gate's, else the newest */
+    uint32_t base; /* code and output are compared with this run; 0 = the attempt before */
+    bool diff_code, diff_output; /* D: show the comparison */
+    bool word_marks;
+    bool raw;         /* X: output as TEXT_CODE */
+    bool show_result; /* the out pane shows the results instead of stdout */
+    size_t result;    /* which of them */
+    struct view_masks masks;
+    struct view_search search;
+    struct view_select select;
+    struct view_gate gate;
+    struct view_prompt prompt;
+    struct view_stream stream;
+    struct view_message toast, question;
+    struct view_images images;
+    struct output_source source;
+    const struct view_session *sessions; /* newest first */
+    size_t session_count;
+    const char *planner_status; /* "waiting for the planner, 3 s"; NULL */
+    const char *lights;         /* isolation: five letters of +-?  ; NULL not tested */
+    const char *hidden_keys;    /* not used by views; room for the screen */
+    bool replaying;
+    const char *replay_status; /* "2x  00:41 of 03:10" */
+    int64_t budget_nanousd;    /* 0 none */
+    int64_t now_us;            /* wall clock, for "41 s ago" */
+    int colors;                /* 0 (mono), 8, 16, 256: what pictures may use */
+    struct view_cache *cache;  /* may be NULL */
+};
+void view_model_init(struct view_model *vm);
+
+/* What a picture turned out to be. */
+struct view_info {
+    struct layout layout;
+    int cursor_x, cursor_y; /* -1: hidden */
+    /* Units of the gate's code that are wholly on screen: [first, first + count). A unit is one
+     * byte of the code, then one attachment each, so it does not depend on the width. For
+     * gate_painted(); count 0 when the code shown is not the gate's. */
+    size_t seen_first, seen_count;
+    uint32_t shown_run;
+    bool at_end[PANE_COUNT];   /* nothing below */
+    uint64_t rows[PANE_COUNT]; /* items of a list; lines of code or output known so far */
+};
+
+/* Draw everything. The grid keeps its size; `info` may be NULL. */
+void view_draw(const struct state *st, const struct view_model *vm, struct grid *g,
+               struct view_info *info);
+
+/* ---- moving about: pure changes of the model ---- */
+enum view_move {
+    MOVE_UP,
+    MOVE_DOWN,
+    MOVE_PAGE_UP,
+    MOVE_PAGE_DOWN,
+    MOVE_HALF_UP,
+    MOVE_HALF_DOWN,
+    MOVE_TOP,
+    MOVE_BOTTOM,
+    MOVE_LEFT, /* previous / next result, timeline run */
+    MOVE_RIGHT
+};
+/* Scroll `pane` (in the gate: its code) as it is laid out on a w x h screen, `count` times. */
+void view_move(const struct state *st, struct view_model *vm, int w, int h, enum view_pane pane,
+               enum view_move move, int count);
+/* Scroll the pane under a cell (mouse wheel); clicks only focus. */
+void view_wheel(const struct state *st, struct view_model *vm, int w, int h, int x, int y,
+                int rows);
+/* The run the panes show, and what it is compared with; NULL none. */
+const struct state_run *view_run(const struct state *st, const struct view_model *vm);
+const struct state_run *view_base(const struct state *st, const struct view_model *vm);
+
+/* Next hit of vm->search in its pane (dir 1 / -1) from where the pane is; scrolls there. Reads at
+ * most `budget` bytes of output. */
+enum view_found { VIEW_FOUND, VIEW_NOT_FOUND, VIEW_MORE /* budget used up: call again */ };
+enum view_found view_search(const struct state *st, struct view_model *vm, int w, int h, int dir,
+                            size_t budget);
+
+/* The selected lines (or, without a selection, what the pane shows) as cleaned text. [SAN-5] */
+int view_copy(const struct state *st, const struct view_model *vm, int w, int h,
+              enum view_pane pane, struct buf *out);
+
+/* ---- coverage: units of the gate, see view_info ---- */
+size_t view_gate_units(const struct state_run *run, size_t attachments);
+/* Lines (attachments count as one each) of which every unit was seen. */
+void view_gate_lines(const struct gate *gate, const struct state_run *run, size_t attachments,
+                     size_t *seen, size_t *total);
+/* Scroll the code to the first line that was not wholly seen, or has a HIGH finding unseen. */
+void view_goto_unseen(const struct state *st, struct view_model *vm, int w, int h);
+
+#endif
