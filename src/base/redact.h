@@ -3,7 +3,9 @@
  *
  * For each secret the exact value and its base64 (3 alignments), hex, URL- and JSON-escaped forms
  * are looked for in one pass (first-two-bytes table), across chunk borders: a stream holds back at
- * most the longest pattern - 1 bytes. A hit is replaced by `[secret:NAME]`.
+ * most the longest pattern - 1 bytes, and only what may be the beginning of one. A hit is replaced
+ * by `[secret:NAME]`, named after the longest pattern that begins there; where hits overlap, every
+ * byte of each is hidden.
  */
 #ifndef AIRLOCK_BASE_REDACT_H
 #define AIRLOCK_BASE_REDACT_H
@@ -29,8 +31,10 @@ const char *redact_find(const struct redact *r, const char *p, size_t len, size_
 /* A stream with hold-back (one for stdout, one for stderr). */
 struct redact_stream {
     struct buf held;
+    size_t hidden; /* bytes at the front of `held` or of what comes next that belong to a hit */
 };
 void redact_stream_init(struct redact_stream *s);
+/* Returns the number of hits, or -1 when `out` was full: the rest of what was fed is lost then. */
 int redact_stream_feed(const struct redact *r, struct redact_stream *s, const char *p, size_t len,
                        struct buf *out);
 int redact_stream_end(const struct redact *r, struct redact_stream *s,

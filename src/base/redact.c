@@ -1,0 +1,457 @@
+/* redact.c - finding secrets in all their forms, in whole texts and in streams. */
+#include "base/redact.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define VALUE_MIN 8
+#define VALUE_MAX 512
+/* Longest form: every byte as \u00XX. Forms are at most FORMS_MAX before doubles are dropped. */
+#define FORM_LEN_MAX (6 * VALUE_MAX)
+#define FORMS_MAX    32
+
+struct pattern {
+    const char *text; /* in the arena of its secret */
+    size_t len;
+    size_t secret;
+    uint32_t next; /* 1 + index of the next one with the same two first bytes; 0: none */
+};
+
+struct secret {
+    char *name;
+    char *arena; /* mmap'ed: never in a core file, wiped at the end */
+    size_t arena_len, arena_cap;
+};
+
+struct redact {
+    struct secret *secrets;
+    struct pattern *patterns;
+    size_t secret_count, pattern_count, longest;
+    bool starts_byte[256];
+    uint64_t starts[65536 / 64]; /* one bit for each pair of first bytes; small enough for L1 */
+    uint32_t first[65536];       /* 1 + index of a pattern; longest first */
+};
+
+static const struct redact *global_set;
+
+struct redact *redact_new(void)
+{
+    return xcalloc(1, sizeof(struct redact));
+}
+
+void redact_free(struct redact *r)
+{
+    if (r == NULL)
+        return;
+    if (global_set == r)
+        global_set = NULL;
+    for (size_t i = 0; i < r->secret_count; i++) {
+        explicit_bzero(r->secrets[i].arena, r->secrets[i].arena_len);
+        munmap(r->secrets[i].arena, r->secrets[i].arena_cap);
+        free(r->secrets[i].name);
+    }
+    free(r->secrets);
+    free(r->patterns);
+    explicit_bzero(r, sizeof *r);
+    free(r);
+}
+
+bool redact_is_empty(const struct redact *r)
+{
+    return r == NULL || r->pattern_count == 0;
+}
+
+void redact_set_global(const struct redact *r)
+{
+    global_set = r;
+}
+
+const struct redact *redact_global(void)
+{
+    return global_set;
+}
+
+/* ---- the forms of a value ---- */
+
+/* Forms are written straight to the end of the arena, so no copy of them is left anywhere else. */
+struct forms {
+    struct secret *s;
+    size_t start[FORMS_MAX], len[FORMS_MAX], count;
+    size_t at; /* where the form being written begins */
+};
+
+static void form_add(struct forms *f, char c)
+{
+    INVARIANT(f->s->arena_len < f->s->arena_cap);
+    f->s->arena[f->s->arena_len++] = c;
+}
+
+static void form_end(struct forms *f)
+{
+    struct secret *s = f->s;
+    size_t len = s->arena_len - f->at;
+    bool keep = len >= VALUE_MIN;
+    for (size_t i = 0; i < f->count && keep; i++)
+        keep = f->len[i] != len || memcmp(s->arena + f->start[i], s->arena + f->at, len) != 0;
+    if (keep) {
+        INVARIANT(f->count < FORMS_MAX);
+        f->start[f->count] = f->at;
+        f->len[f->count++] = len;
+    } else {
+        s->arena_len = f->at;
+    }
+    f->at = s->arena_len;
+}
+
+static void add_exact(struct forms *f, const char *v, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        form_add(f, v[i]);
+    form_end(f);
+}
+
+/* The characters that `v` alone decides when it begins `shift` bytes behind a group of three. */
+static void add_base64(struct forms *f, const char *v, size_t len, size_t shift, bool url)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    size_t first = (8 * shift + 5) / 6, end = 8 * (shift + len) / 6;
+    for (size_t i = first; i < end; i++) {
+        unsigned bits = 0;
+        for (size_t k = 0; k < 6; k++) {
+            size_t bit = 6 * i + k - 8 * shift;
+            bits = bits << 1 | ((unsigned char)v[bit / 8] >> (7 - bit % 8) & 1);
+        }
+        form_add(f, bits < 62 ? digits[bits] : bits == 62 ? (url ? '-' : '+') : (url ? '_' : '/'));
+    }
+    form_end(f);
+}
+
+static void add_hex_byte(struct forms *f, char c, bool upper)
+{
+    const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+    form_add(f, digits[(unsigned char)c >> 4]);
+    form_add(f, digits[(unsigned char)c & 15]);
+}
+
+static void add_hex(struct forms *f, const char *v, size_t len, bool upper)
+{
+    for (size_t i = 0; i < len; i++)
+        add_hex_byte(f, v[i], upper);
+    form_end(f);
+}
+
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Encoders differ in what they leave alone besides letters and digits. */
+static void add_url(struct forms *f, const char *v, size_t len, const char *plain, bool upper)
+{
+    bool plus = plain[0] == '+'; /* a form's way to write a blank */
+    plain += plus;
+    for (size_t i = 0; i < len; i++) {
+        if (is_alnum(v[i]) || strchr(plain, v[i]) != NULL) {
+            form_add(f, v[i]);
+        } else if (v[i] == ' ' && plus) {
+            form_add(f, '+');
+        } else {
+            form_add(f, '%');
+            add_hex_byte(f, v[i], upper);
+        }
+    }
+    form_end(f);
+}
+
+/* `u_too`: characters written as \u00XX by this encoder. */
+static void add_json(struct forms *f, const char *v, size_t len, const char *u_too, bool slash)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (strchr(u_too, v[i]) != NULL) {
+            for (const char *u = "\\u00"; *u != '\0'; u++)
+                form_add(f, *u);
+            add_hex_byte(f, v[i], false);
+            continue;
+        }
+        if (v[i] == '"' || v[i] == '\\' || (slash && v[i] == '/'))
+            form_add(f, '\\');
+        form_add(f, v[i]);
+    }
+    form_end(f);
+}
+
+static void add_all_forms(struct forms *f, const char *v, size_t len)
+{
+    /* RFC 3986; encodeURIComponent; Python's quote; HTML forms and quote_plus */
+    static const char *const url_plain[] = { "-._~", "-._~!*'()", "-._~/", "+-._*", "+-._~" };
+    add_exact(f, v, len);
+    for (size_t shift = 0; shift < 3; shift++) {
+        add_base64(f, v, len, shift, false);
+        add_base64(f, v, len, shift, true);
+    }
+    for (int upper = 0; upper < 2; upper++) {
+        add_hex(f, v, len, upper);
+        for (size_t i = 0; i < ARRAY_LEN(url_plain); i++)
+            add_url(f, v, len, url_plain[i], upper);
+    }
+    for (int slash = 0; slash < 2; slash++) {
+        add_json(f, v, len, "", slash);
+        add_json(f, v, len, "<>&", slash);
+        add_json(f, v, len, "<>&'\"+`", slash);
+    }
+}
+
+/* ---- the set ---- */
+
+/* A chain keeps its longest pattern in front: that one names the hit. */
+static void index_pattern(struct redact *r, uint32_t index)
+{
+    struct pattern *p = &r->patterns[index];
+    unsigned key = (unsigned)(unsigned char)p->text[0] << 8 | (unsigned char)p->text[1];
+    uint32_t *link = &r->first[key];
+    while (*link != 0 && r->patterns[*link - 1].len >= p->len)
+        link = &r->patterns[*link - 1].next;
+    p->next = *link;
+    *link = index + 1;
+    r->starts[key / 64] |= UINT64_C(1) << key % 64;
+    r->starts_byte[key >> 8] = true;
+    if (p->len > r->longest)
+        r->longest = p->len;
+}
+
+static int check_value(const char *name, const char *value, size_t len, struct err *e)
+{
+    if (len < VALUE_MIN || len > VALUE_MAX)
+        return err_set(e, ERR_FORMAT, "secret %s: %zu bytes long; it must have %d to %d", name, len,
+                       VALUE_MIN, VALUE_MAX);
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] < 0x20 || value[i] > 0x7e)
+            return err_set(e, ERR_FORMAT, "secret %s: byte %zu is not printable ASCII", name, i);
+    }
+    return 0;
+}
+
+int redact_add(struct redact *r, const char *name, const char *value, size_t len, struct err *e)
+{
+    if (check_value(name, value, len, e) < 0)
+        return -1;
+    struct secret s = { .arena_cap = FORMS_MAX * (size_t)FORM_LEN_MAX };
+    s.arena = mmap(NULL, s.arena_cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s.arena == MAP_FAILED)
+        return err_sys(e, ERR_IO, "secret %s: memory", name);
+    madvise(s.arena, s.arena_cap, MADV_DONTDUMP);
+    s.name = xstrdup(name);
+    struct forms f = { .s = &s };
+    add_all_forms(&f, value, len);
+
+    r->patterns = xreallocarray(r->patterns, r->pattern_count + f.count, sizeof *r->patterns);
+    for (size_t i = 0; i < f.count; i++) {
+        r->patterns[r->pattern_count] =
+            (struct pattern){ s.arena + f.start[i], f.len[i], r->secret_count, 0 };
+        index_pattern(r, (uint32_t)r->pattern_count++);
+    }
+    r->secrets = xreallocarray(r->secrets, r->secret_count + 1, sizeof *r->secrets);
+    r->secrets[r->secret_count++] = s;
+    return 0;
+}
+
+/* ---- the scan ---- */
+
+/* First place at or behind `i` where two bytes begin a pattern, or the last byte when there is
+ * none. */
+static size_t next_start(const struct redact *r, const unsigned char *p, size_t i, size_t len)
+{
+    for (; i + 1 < len; i++) {
+        unsigned key = (unsigned)p[i] << 8 | p[i + 1];
+        if ((r->starts[key / 64] >> key % 64 & 1) != 0)
+            return i;
+    }
+    return i;
+}
+
+enum verdict { NO_HIT, HIT, UNDECIDED };
+
+/* What begins at p? UNDECIDED when a pattern agrees with all that is there but is longer. */
+static enum verdict look_at(const struct redact *r, const char *p, size_t len,
+                            const struct pattern **hit)
+{
+    if (len < 2)
+        return r->starts_byte[(unsigned char)p[0]] ? UNDECIDED : NO_HIT;
+    unsigned key = (unsigned)(unsigned char)p[0] << 8 | (unsigned char)p[1];
+    for (uint32_t at = r->first[key]; at != 0; at = r->patterns[at - 1].next) {
+        const struct pattern *q = &r->patterns[at - 1];
+        if (memcmp(q->text, p, q->len < len ? q->len : len) != 0)
+            continue;
+        if (q->len > len)
+            return UNDECIDED;
+        *hit = q; /* the chain is sorted: the longest comes first */
+        return HIT;
+    }
+    return NO_HIT;
+}
+
+/* At the end of a text nothing longer can follow: what is there decides. */
+static enum verdict look_at_end(const struct redact *r, const char *p, size_t len,
+                                const struct pattern **hit)
+{
+    if (len < 2)
+        return NO_HIT;
+    unsigned key = (unsigned)(unsigned char)p[0] << 8 | (unsigned char)p[1];
+    for (uint32_t at = r->first[key]; at != 0; at = r->patterns[at - 1].next) {
+        const struct pattern *q = &r->patterns[at - 1];
+        if (q->len <= len && memcmp(q->text, p, q->len) == 0) {
+            *hit = q;
+            return HIT;
+        }
+    }
+    return NO_HIT;
+}
+
+struct scan {
+    const struct redact *r;
+    struct buf *out;
+    size_t hidden; /* bytes at the cursor that belong to a hit */
+    int hits;
+    bool full;
+};
+
+static void emit(struct scan *s, const char *p, size_t len)
+{
+    if (!s->full && buf_add(s->out, p, len) < 0)
+        s->full = true;
+}
+
+/* Bytes without a pattern's beginning: the hidden ones go, the others are let through. */
+static void pass(struct scan *s, const char *p, size_t len)
+{
+    size_t gone = s->hidden < len ? s->hidden : len;
+    s->hidden -= gone;
+    if (len > gone)
+        emit(s, p + gone, len - gone);
+}
+
+static void take_hit(struct scan *s, const struct pattern *hit)
+{
+    if (s->hidden == 0) {
+        if (!s->full && buf_addf(s->out, "[secret:%s]", s->r->secrets[hit->secret].name) < 0)
+            s->full = true;
+        s->hits++;
+    }
+    if (s->hidden < hit->len)
+        s->hidden = hit->len;
+}
+
+/* Returns how many bytes are settled; with `final` all of them. What happens at a byte depends on
+ * `hidden` and on at most `longest` bytes from there on, so it is the same for every split. */
+static size_t scan_bytes(struct scan *s, const char *p, size_t len, bool final)
+{
+    size_t i = 0;
+    while (i < len && !s->full) {
+        size_t start = next_start(s->r, (const unsigned char *)p, i, len);
+        pass(s, p + i, start - i);
+        i = start;
+        const struct pattern *hit = NULL;
+        enum verdict v =
+            final ? look_at_end(s->r, p + i, len - i, &hit) : look_at(s->r, p + i, len - i, &hit);
+        if (v == UNDECIDED)
+            return i;
+        if (v == HIT)
+            take_hit(s, hit);
+        pass(s, p + i, 1);
+        i++;
+    }
+    return i;
+}
+
+static int scan_result(const struct scan *s)
+{
+    return s->full ? -1 : s->hits;
+}
+
+int redact_text(const struct redact *r, const char *p, size_t len, struct buf *out)
+{
+    if (redact_is_empty(r))
+        return buf_add(out, p, len);
+    struct scan s = { .r = r, .out = out };
+    scan_bytes(&s, p, len, true);
+    return scan_result(&s);
+}
+
+const char *redact_find(const struct redact *r, const char *p, size_t len, size_t *offset)
+{
+    if (redact_is_empty(r))
+        return NULL;
+    const struct pattern *hit = NULL;
+    for (size_t i = 0; i < len; i++) {
+        i = next_start(r, (const unsigned char *)p, i, len);
+        if (look_at_end(r, p + i, len - i, &hit) == HIT) {
+            if (offset != NULL)
+                *offset = i;
+            return r->secrets[hit->secret].name;
+        }
+    }
+    return NULL;
+}
+
+/* ---- streams ---- */
+
+void redact_stream_init(struct redact_stream *s)
+{
+    *s = (struct redact_stream){ .held = BUF_INIT(2 * FORM_LEN_MAX) };
+}
+
+void redact_stream_release(struct redact_stream *s)
+{
+    if (s == NULL)
+        return;
+    if (s->held.ptr != NULL)
+        explicit_bzero(s->held.ptr, s->held.cap);
+    buf_release(&s->held);
+}
+
+/* Settle what is held with the help of the first bytes of p. Returns how many bytes of p were
+ * used up; afterwards either nothing is held or all of p is. */
+static size_t settle_held(struct scan *s, struct buf *held, const char *p, size_t len)
+{
+    size_t old = held->len, more = len < s->r->longest ? len : s->r->longest;
+    if (old == 0)
+        return 0;
+    INVARIANT(buf_add(held, p, more) == 0);
+    size_t done = scan_bytes(s, held->ptr, held->len, false);
+    if (done >= old) {
+        buf_reset(held);
+        return done - old;
+    }
+    buf_drop_front(held, done); /* still undecided: then p was too short to decide it */
+    return more;
+}
+
+int redact_stream_feed(const struct redact *r, struct redact_stream *st, const char *p, size_t len,
+                       struct buf *out)
+{
+    if (redact_is_empty(r))
+        return buf_add(out, p, len);
+    struct scan s = { .r = r, .out = out, .hidden = st->hidden };
+    size_t used = settle_held(&s, &st->held, p, len);
+    if (st->held.len == 0) {
+        used += scan_bytes(&s, p + used, len - used, false);
+        if (!s.full)
+            INVARIANT(buf_add(&st->held, p + used, len - used) == 0);
+    }
+    if (s.full)
+        buf_reset(&st->held);
+    st->hidden = s.hidden;
+    return scan_result(&s);
+}
+
+int redact_stream_end(const struct redact *r, struct redact_stream *st, struct buf *out)
+{
+    struct scan s = { .r = r, .out = out, .hidden = st->hidden };
+    if (st->held.len != 0)
+        scan_bytes(&s, st->held.ptr, st->held.len, true);
+    buf_reset(&st->held);
+    st->hidden = 0;
+    return scan_result(&s);
+}

@@ -1,0 +1,337 @@
+/* test_redact.c - secrets in all their forms, over every split. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "base/redact.h"
+#include "base/sha256.h"
+
+static void add(struct redact *r, const char *name, const char *value)
+{
+    struct err e = ERR_INIT;
+    if (redact_add(r, name, value, strlen(value), &e) < 0)
+        fail_msg("%s", e.msg);
+}
+
+static char *filtered(const struct redact *r, const char *text, size_t len, int *hits)
+{
+    struct buf out = BUF_INIT(1 << 20);
+    int n = redact_text(r, text, len, &out);
+    assert_true(n >= 0);
+    if (hits != NULL)
+        *hits = n;
+    return buf_detach(&out);
+}
+
+static void expect(const struct redact *r, const char *text, const char *want)
+{
+    char *got = filtered(r, text, strlen(text), NULL);
+    assert_string_equal(got, want);
+    free(got);
+}
+
+static void test_refused_values(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    char long_value[514];
+    memset(long_value, 'x', sizeof long_value);
+    static const char *const bad[] = { "", "1234567", "12345678\n", "key\x01with",
+                                       "kl\xc3\xa9tter8" };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct err e = ERR_INIT;
+        assert_int_equal(redact_add(r, "K", bad[i], strlen(bad[i]), &e), -1);
+        assert_int_equal(e.code, ERR_FORMAT);
+        if (bad[i][0] != '\0')
+            assert_null(strstr(e.msg, bad[i])); /* never the value itself */
+    }
+    struct err e = ERR_INIT;
+    assert_int_equal(redact_add(r, "K", long_value, 513, &e), -1);
+    assert_true(redact_is_empty(r));
+    assert_int_equal(redact_add(r, "K", long_value, 512, &e), 0);
+    assert_false(redact_is_empty(r));
+    redact_free(r);
+    redact_free(NULL);
+    assert_true(redact_is_empty(NULL));
+}
+
+static void test_exact(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    expect(r, "nothing loaded: sk-12345678", "nothing loaded: sk-12345678");
+    add(r, "KEY", "sk-12345678");
+    add(r, "TWO", "password");
+    expect(r, "", "");
+    expect(r, "s", "s");
+    expect(r, "sk-1234567", "sk-1234567");
+    expect(r, "sk-12345678", "[secret:KEY]");
+    expect(r, "a sk-12345678 b password c", "a [secret:KEY] b [secret:TWO] c");
+    expect(r, "sk-12345678sk-12345678", "[secret:KEY][secret:KEY]");
+    expect(r, "sksk-12345678passwordd", "sk[secret:KEY][secret:TWO]d");
+    expect(r, "Password sk-12345679", "Password sk-12345679");
+    int hits;
+    free(filtered(r, "passwordpassword", 16, &hits));
+    assert_int_equal(hits, 2);
+    redact_free(r);
+}
+
+/* What stands in both of two overlapping hits is not all that must go. */
+static void test_overlaps(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    add(r, "A", "abcdefgh");
+    add(r, "B", "efghijkl");
+    add(r, "LONG", "abcdefghijk");
+    add(r, "SELF", "zzzzzzzz");
+    expect(r, "-abcdefgh-", "-[secret:A]-");
+    expect(r, "-abcdefghijk-", "-[secret:LONG]-");
+    expect(r, "-abcdefghij-", "-[secret:A]ij-");
+    expect(r, "-abcdefghijkl-", "-[secret:LONG]-");
+    expect(r, "-zzzzzzzzzzz-", "-[secret:SELF]-");
+    redact_free(r);
+}
+
+static void base64_of(const char *prefix, const char *value, const char *suffix, struct buf *out)
+{
+    char whole[2000];
+    int n = snprintf(whole, sizeof whole, "%s%s%s", prefix, value, suffix);
+    assert_int_equal(base64_encode(out, whole, (size_t)n), 0);
+}
+
+/* Of a coded secret at most the two characters at its edges, shared with neighbours, stay. */
+static void test_base64_forms(void **state)
+{
+    (void)state;
+    static const char *const values[] = { "sk-12345678", "12345678", "a?b>c~d?e>f~",
+                                          "???????????" };
+    static const char *const around[] = { "", "x", "xy", "xyz", "Authorization: Bearer " };
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        struct redact *r = redact_new();
+        add(r, "KEY", values[i]);
+        for (size_t k = 0; k < ARRAY_LEN(around); k++) {
+            for (int url = 0; url < 2; url++) {
+                struct buf b = BUF_INIT(4000);
+                base64_of(around[k], values[i], around[ARRAY_LEN(around) - 1 - k], &b);
+                for (char *p = b.ptr; url && *p != '\0'; p++)
+                    *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+                int hits;
+                char *got = filtered(r, b.ptr, b.len, &hits);
+                if (hits < 1)
+                    fail_msg("%s behind %s: %s", values[i], around[k], got);
+                assert_true(strlen(got) <= b.len - (8 * strlen(values[i]) / 6 - 2) +
+                                               (size_t)hits * strlen("[secret:KEY]"));
+                free(got);
+                buf_release(&b);
+            }
+        }
+        redact_free(r);
+    }
+}
+
+static void test_other_forms(void **state)
+{
+    (void)state;
+    const char *value = "p@ss/w\"r\\d <1>+~";
+    struct redact *r = redact_new();
+    add(r, "KEY", value);
+    char hex[2 * 16 + 1];
+    hex_encode((const uint8_t *)value, 16, hex);
+    expect(r, hex, "[secret:KEY]");
+    for (char *p = hex; *p != '\0'; p++)
+        *p = (char)(*p >= 'a' ? *p - 32 : *p);
+    expect(r, hex, "[secret:KEY]");
+    static const char *const coded[] = {
+        "p%40ss%2Fw%22r%5Cd%20%3C1%3E%2B~",            /* RFC 3986 */
+        "p%40ss%2fw%22r%5cd%20%3c1%3e%2b~",            /* in lower case */
+        "p%40ss/w%22r%5Cd%20%3C1%3E%2B~",              /* "/" left alone */
+        "p%40ss%2Fw%22r%5Cd+%3C1%3E%2B%7E",            /* HTML form */
+        "p%40ss%2Fw%22r%5Cd+%3C1%3E%2B~",              /* quote_plus */
+        "p@ss/w\\\"r\\\\d <1>+~",                      /* JSON */
+        "p@ss\\/w\\\"r\\\\d <1>+~",                    /* JSON with \/ */
+        "p@ss/w\\\"r\\\\d \\u003c1\\u003e+~",          /* JSON for HTML */
+        "p@ss/w\\u0022r\\\\d \\u003c1\\u003e\\u002b~", /* JSON for HTML, more so */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(coded); i++)
+        expect(r, coded[i], "[secret:KEY]");
+    struct buf b = BUF_INIT(100); /* and our own writer */
+    struct json_w w;
+    json_w_init(&w, &b);
+    json_w_str(&w, NULL, value);
+    assert_int_equal(json_w_end(&w), 0);
+    expect(r, b.ptr, "\"[secret:KEY]\"");
+    buf_release(&b);
+    redact_free(r);
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    size_t offset = 99;
+    assert_null(redact_find(r, "sk-12345678", 11, &offset));
+    add(r, "KEY", "sk-12345678");
+    assert_null(redact_find(r, "sk-1234567", 10, &offset));
+    assert_null(redact_find(r, "", 0, &offset));
+    assert_int_equal(offset, 99);
+    assert_string_equal(redact_find(r, "a = 'sk-12345678'", 17, &offset), "KEY");
+    assert_int_equal(offset, 5);
+    assert_string_equal(redact_find(r, "sk-12345678", 11, NULL), "KEY");
+    redact_free(r);
+}
+
+/* ---- streams ---- */
+
+static void feed_split(const struct redact *r, const char *text, size_t len, unsigned *seed,
+                       size_t step, struct buf *out)
+{
+    struct redact_stream s;
+    redact_stream_init(&s);
+    for (size_t i = 0; i < len;) {
+        size_t n = seed != NULL ? (size_t)rand_r(seed) % (2 * step) : step;
+        if (n > len - i)
+            n = len - i;
+        char *copy = xmalloc(n);
+        memcpy(copy, text + i, n);
+        assert_true(redact_stream_feed(r, &s, copy, n, out) >= 0);
+        free(copy);
+        i += n;
+    }
+    assert_true(redact_stream_end(r, &s, out) >= 0);
+    redact_stream_release(&s);
+}
+
+static void test_every_split(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    add(r, "KEY", "sk-12345678");
+    add(r, "LONG", "sk-12345678-and-more");
+    const char *text = "sk-1 sk-12345678-and-sk-12345678-and-more sk-12345678-and-mor sk-12345678";
+    size_t len = strlen(text);
+    char *want = filtered(r, text, len, NULL);
+    for (size_t a = 0; a <= len; a++) {
+        for (size_t b = a; b <= len; b++) {
+            struct redact_stream s;
+            struct buf out = BUF_INIT(1000);
+            redact_stream_init(&s);
+            redact_stream_feed(r, &s, text, a, &out);
+            redact_stream_feed(r, &s, text + a, b - a, &out);
+            redact_stream_feed(r, &s, text + b, len - b, &out);
+            redact_stream_end(r, &s, &out);
+            assert_string_equal(buf_str(&out), want);
+            redact_stream_release(&s);
+            buf_release(&out);
+        }
+    }
+    free(want);
+    redact_free(r);
+}
+
+static void test_random_splits(void **state)
+{
+    (void)state;
+    unsigned seed = 4;
+    for (int round = 0; round < 3000; round++) {
+        static const char *const pool[] = { "abababab",  "babababa",  "abababababab",
+                                            "aaaaaaaaa", "abcabcabc", "b/a\"b\\a b" };
+        struct redact *r = redact_new();
+        for (int i = 0; i < 3; i++)
+            add(r, i ? "two" : "one", pool[(size_t)rand_r(&seed) % ARRAY_LEN(pool)]);
+        char text[200];
+        size_t len = (size_t)rand_r(&seed) % sizeof text;
+        for (size_t i = 0; i < len;) {
+            const char *piece = pool[(size_t)rand_r(&seed) % ARRAY_LEN(pool)];
+            for (size_t n = 1 + (size_t)rand_r(&seed) % strlen(piece); n > 0 && i < len; n--)
+                text[i++] = *piece++;
+        }
+        char *want = filtered(r, text, len, NULL);
+        struct buf out = BUF_INIT(1 << 16);
+        feed_split(r, text, len, &seed, 1 + (size_t)round % 9, &out);
+        assert_string_equal(buf_str(&out), want);
+        /* nothing of any secret is left in it */
+        size_t at;
+        assert_null(redact_find(r, out.ptr, out.len, &at));
+        buf_release(&out);
+        free(want);
+        redact_free(r);
+    }
+}
+
+/* Held back is only what may be the beginning of a secret, and never as much as the longest form.
+ */
+static void test_hold_back(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    add(r, "KEY", "sk-12345678");
+    struct redact_stream s;
+    struct buf out = BUF_INIT(1000);
+    redact_stream_init(&s);
+    redact_stream_feed(r, &s, ">>> ", 4, &out);
+    assert_string_equal(out.ptr, ">>> ");
+    redact_stream_feed(r, &s, "sk-1234567", 10, &out);
+    assert_string_equal(out.ptr, ">>> ");
+    assert_int_equal(s.held.len, 10);
+    redact_stream_feed(r, &s, "!", 1, &out);
+    assert_string_equal(out.ptr, ">>> sk-1234567!");
+    redact_stream_feed(r, &s, "sk-12345678", 11, &out);
+    assert_string_equal(out.ptr, ">>> sk-1234567![secret:KEY]");
+    redact_stream_feed(r, &s, "sk-", 3, &out);
+    assert_int_equal(redact_stream_end(r, &s, &out), 0);
+    assert_string_equal(out.ptr, ">>> sk-1234567![secret:KEY]sk-");
+    redact_stream_release(&s);
+    redact_stream_release(NULL);
+    buf_release(&out);
+    redact_free(r);
+}
+
+static void test_full_output(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    add(r, "KEY", "sk-12345678");
+    for (size_t max = 0; max < 20; max++) {
+        struct buf out = BUF_INIT(max);
+        struct redact_stream s;
+        redact_stream_init(&s);
+        assert_int_equal(redact_text(r, "12 sk-12345678 6789", 19, &out), -1);
+        assert_null(strstr(buf_str(&out), "sk"));
+        buf_reset(&out);
+        for (int i = 0; i < 50; i++)
+            redact_stream_feed(r, &s, "x sk-1234567", 12, &out);
+        assert_true(out.len <= max);
+        redact_stream_release(&s);
+        buf_release(&out);
+    }
+    redact_free(r);
+}
+
+static void test_global(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    assert_null(redact_global());
+    redact_set_global(r);
+    assert_ptr_equal(redact_global(), r);
+    redact_free(r); /* leaves no dangling pointer behind */
+    assert_null(redact_global());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refused_values), cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_overlaps),       cmocka_unit_test(test_base64_forms),
+        cmocka_unit_test(test_other_forms),    cmocka_unit_test(test_find),
+        cmocka_unit_test(test_every_split),    cmocka_unit_test(test_random_splits),
+        cmocka_unit_test(test_hold_back),      cmocka_unit_test(test_full_output),
+        cmocka_unit_test(test_global),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
