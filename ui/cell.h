@@ -9,6 +9,7 @@
 #ifndef AIRLOCK_UI_CELL_H
 #define AIRLOCK_UI_CELL_H
 
+#include <stdlib.h>
 #include "base/buf.h"
 #include "ui/text.h"
 
@@ -124,6 +125,39 @@ struct style text_style(const struct text_glyph *gl, struct style base);
 void grid_fill(struct grid *g, struct rect r, uint32_t cp, struct style st);
 /* Restyle cells that are there (selection, search hits). */
 void grid_paint(struct grid *g, struct rect r, struct style st);
+
+/* Glyphs of our own, with their ASCII stand-ins. */
+enum symbol {
+    SYM_OK,
+    SYM_FAIL,
+    SYM_NOW, /* the active step */
+    SYM_PENDING,
+    SYM_DOT,  /* between words */
+    SYM_OPEN, /* ended, unverified */
+    SYM_FULL,
+    SYM_WAIT, /* waits for the person */
+    SYM_DENIED,
+    SYM_EDITED,
+    SYM_MORE, /* cut here */
+    SYM_LINE, /* in titles */
+    SYM_MINUS,
+    SYM_DELTA,
+    SYM_ARROW,
+    SYM_POINT, /* a finding points at its line */
+    SYM_MASK,
+    SYM_UP,
+    SYM_DOWN,
+    SYM_TWIN,
+    SYM_WRAP,
+    SYM_BULLET,
+    SYM_HALF,
+    SYM_RULE,
+    SYM_LOCK,
+    SYM_ABOUT, /* at most */
+    SYM_TIMES,
+    SYM_MAX
+};
+const char *grid_symbol(const struct grid *g, enum symbol s);
 
 /* A frame whose lines join those that are there already (├ ┬ ┼). */
 void grid_box(struct grid *g, struct rect r, struct style st);
