@@ -6,8 +6,9 @@
  * 6 contract digest[32] · 7 language · 8 interpreter · 9 code · 10 argv · 11 cwd · 12 env: name,
  * SHA-256(nonce ‖ value) · 13 stdin · 14 files: name, mode, size, SHA-256 · 15 check code · 16
  * parent state[32] (zero = fresh). Lists are `u32be n` then items `u64be len, bytes`, names sorted
- * by bytes. The code key = SHA-256 over fields 7–11 and 13–15 (as encoded). [architecture §4,
- * APR-1…5]
+ * by bytes. An item of 12 is `u64be len, name, hash[32]` (32 zeros: unset), one of 14 `u64be len,
+ * name, u32be mode, u64be size, hash[32]`; argv keeps its order. The code key = SHA-256 over fields
+ * 7–11 and 13–15 (as encoded). [architecture §4, APR-1…5]
  */
 #ifndef AIRLOCK_TOOL_CAPSULE_H
 #define AIRLOCK_TOOL_CAPSULE_H
@@ -37,7 +38,9 @@ struct capsule_spec {
 struct capsule; /* immutable: its record lives in a sealed memfd mapped read-only (APR-2) */
 
 /* ERR_FORMAT for what a transport can't carry exactly (NUL or invalid UTF-8 in code, argv, check
- * code …, empty code: the message says where), ERR_LIMIT above CODE_MAX ("put data in a file"). */
+ * code, names …, empty code, a file name that leaves the workspace or comes twice: the message says
+ * where), ERR_LIMIT above CODE_MAX ("put data in a file"). stdin and file contents are any bytes.
+ * `rq->run` is not looked at: `run` counts. *out only on success. */
 int capsule_new(struct capsule **out, const struct capsule_spec *spec, struct err *e) MUST_CHECK;
 void capsule_free(struct capsule *c);
 
@@ -51,8 +54,9 @@ const char *capsule_code(const struct capsule *c, size_t *len);
 /* The request to execute, its pointers into the sealed record. Lent. */
 const struct sandbox_run *capsule_request(const struct capsule *c);
 
-/* Compare a request decoded from an adapter's final body with the record, recomputing the hash.
- * ERR_INTEGRITY. */
+/* Compare a request decoded from an adapter's final body with the record: everything in it, the run
+ * number, the contents of files (in any order) and `exists`, and the recomputed hash. ERR_INTEGRITY
+ * names the field that differs. [APR-3] */
 int capsule_check_request(const struct capsule *c, const struct sandbox_run *decoded,
                           struct err *e) MUST_CHECK;
 

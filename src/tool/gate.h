@@ -3,10 +3,13 @@
  * interface.md "Keys and focus", APR-6…14]
  *
  * One gate is one (capsule, rev). It is armed only after a full paint while focused plus 500 ms
- * without any input byte; every key before that is discarded and restarts the wait. `a` approves
- * when every line has been on screen and no finding is HIGH; with HIGH it asks for the first two
- * hex digits of the capsule; unseen lines ask for the typed word `unread`. Enter, space, y, n,
- * digits, ^D, mouse, paste and unknown sequences never decide.
+ * without any input byte; every key before that is discarded and restarts the wait. Armed it stays
+ * so until gate_disturb, a focus change or a GATE_KEY_OTHER. `a` approves when every line has been
+ * on screen and no finding is HIGH; with HIGH it asks for the first two hex digits of the capsule;
+ * unseen lines ask for the typed word `unread`, and where both hold for the word first. A dry run
+ * executes the same bytes, so `r` asks the same questions. A wrong or any other key at a question
+ * cancels it and does nothing else (^C there denies, as everywhere in the gate). Enter, space, y,
+ * n, digits, ^D, mouse, paste and unknown sequences never decide.
  */
 #ifndef AIRLOCK_TOOL_GATE_H
 #define AIRLOCK_TOOL_GATE_H
@@ -31,7 +34,7 @@ enum gate_action {
     GATE_WHY,
     GATE_LEAVE,
     GATE_SCROLL /* see gate_scroll() */,
-    GATE_PROMPTED /* now waiting for hex or `unread`: redraw */,
+    GATE_PROMPTED /* waiting for hex or `unread` (more of it): redraw */,
     GATE_CANCELLED /* hex or word was wrong: nothing happened */,
     GATE_EXPIRED
 };
@@ -66,10 +69,15 @@ struct gate {
     int64_t opened_boot_us,
         quiet_since_us; /* boot time of the last input or repaint while focused */
     enum gate_prompt prompt;
+    enum gate_action asked; /* what the prompt leads to: GATE_APPROVE or GATE_DRY_RUN */
+    bool read_waived;       /* `unread` was typed: record reviewed=partial with the unseen count */
     char typed[8];
     size_t typed_len;
 };
 
+/* `g` is zeroed once by its owner; arm_us, expire_us and confirm_hex_always are the owner's
+ * settings and stay (0 = the default, less than GATE_ARM_US_MIN = that). Opening closes the gate
+ * before. */
 void gate_open(struct gate *g, uint32_t run, uint32_t rev, const char *capsule_hex, bool high,
                size_t line_count, int64_t now_us);
 void gate_close(struct gate *g);
@@ -84,6 +92,9 @@ gate_arms_at_us(const struct gate *g); /* for the redraw timer; -1 when it will 
 bool gate_all_seen(const struct gate *g);
 enum gate_action gate_key(struct gate *g, enum gate_key_kind kind, uint32_t ch, int64_t now_us);
 bool gate_has_expired(const struct gate *g, int64_t now_us);
+/* After GATE_SCROLL: the row to show first, when `top` is it now and `page` rows fit. */
+size_t gate_scroll(const struct gate *g, enum gate_key_kind kind, uint32_t ch, size_t top,
+                   size_t page);
 
 /* ---- lease: pure rules. Covers a run only while … [architecture §4] ---- */
 struct lease_question {
