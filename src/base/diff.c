@@ -1,0 +1,418 @@
+/* diff.c - lines and words become numbers, seqdiff.c compares them, the result becomes runs. */
+#include "base/diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/seqdiff.h"
+#include "base/sha256.h"
+
+#define LINES_MAX   (UINT32_C(1) << 31)
+#define LINE_BUDGET (UINT64_C(64) << 20)
+#define WORD_BUDGET (UINT64_C(4) << 20)
+#define BLOCK       4096 /* bytes compared at once where two texts begin or end alike */
+#define BATCH       32   /* items hashed before the first is looked up */
+
+/* ---- interning: equal text, equal number ---- */
+
+struct slot {
+    uint32_t tag; /* of the hash; and all of it that a larger table needs */
+    uint32_t id;  /* + 1; 0: free */
+};
+
+struct text {
+    const char *ptr;
+    uint32_t len;
+};
+
+struct interner {
+    struct slot *slots;
+    size_t mask;
+    struct text *texts; /* by id */
+    size_t count, room;
+    uint64_t seed;
+};
+
+/* Others choose the text, so its hashes must not be theirs to choose. */
+static uint64_t hash_seed(void)
+{
+    static uint64_t seed;
+    while (seed == 0)
+        random_bytes(&seed, sizeof seed);
+    return seed;
+}
+
+static void interner_init(struct interner *t, size_t expected)
+{
+    size_t size = 64;
+    while (size < expected * 2 && size < (size_t)1 << 21)
+        size *= 2;
+    *t = (struct interner){ .mask = size - 1, .seed = hash_seed() };
+    t->slots = xcalloc(size, sizeof *t->slots);
+}
+
+static void interner_release(struct interner *t)
+{
+    free(t->slots);
+    free(t->texts);
+}
+
+static uint64_t load(const char *p, size_t len)
+{
+    uint64_t v = 0;
+    memcpy(&v, p, len);
+    return v;
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* 16 bytes for one wide multiplication, which is about as fast as memory. */
+static uint64_t hash(const struct interner *t, const char *p, size_t len)
+{
+    uint64_t h = t->seed ^ len;
+    for (; len > 16; p += 16, len -= 16)
+        h = mix(load(p, 8) ^ UINT64_C(0x9E3779B97F4A7C15), load(p + 8, 8) ^ h);
+    uint64_t x, y;
+    if (len >= 8) {
+        x = load(p, 8);
+        y = load(p + len - 8, 8);
+    } else if (len >= 4) {
+        x = load(p, 4);
+        y = load(p + len - 4, 4);
+    } else {
+        x = load(p, len);
+        y = 0;
+    }
+    return mix(mix(x ^ UINT64_C(0x9E3779B97F4A7C15), y ^ h), UINT64_C(0xD6E8FEB86659FD93));
+}
+
+static void interner_grow(struct interner *t)
+{
+    size_t mask = t->mask * 2 + 1;
+    struct slot *bigger = xcalloc(mask + 1, sizeof *bigger);
+    for (size_t i = 0; i <= t->mask; i++) {
+        size_t at = t->slots[i].tag & mask;
+        if (t->slots[i].id == 0)
+            continue;
+        while (bigger[at].id != 0)
+            at = (at + 1) & mask;
+        bigger[at] = t->slots[i];
+    }
+    free(t->slots);
+    t->slots = bigger;
+    t->mask = mask;
+}
+
+static uint32_t intern(struct interner *t, const char *p, uint32_t len, uint32_t tag)
+{
+    size_t at = tag & t->mask;
+    for (; t->slots[at].id != 0; at = (at + 1) & t->mask) {
+        if (t->slots[at].tag != tag)
+            continue;
+        const struct text *x = &t->texts[t->slots[at].id - 1];
+        if (x->len == len && memcmp(x->ptr, p, len) == 0)
+            return t->slots[at].id - 1;
+    }
+    if (t->count == t->room) {
+        t->room = t->room != 0 ? t->room * 2 : 64;
+        t->texts = xreallocarray(t->texts, t->room, sizeof *t->texts);
+    }
+    t->texts[t->count] = (struct text){ p, len };
+    t->slots[at] = (struct slot){ tag, (uint32_t)++t->count };
+    if (t->count * 4 > t->mask * 3)
+        interner_grow(t);
+    return (uint32_t)t->count - 1;
+}
+
+/* ---- items: the lines or words of one side ---- */
+
+typedef size_t (*cut_fn)(const char *p, size_t len); /* length of the first item; len > 0 */
+
+struct items {
+    uint32_t *ids;
+    size_t count, room;
+};
+
+static void items_reserve(struct items *t, size_t more)
+{
+    if (t->room - t->count >= more)
+        return;
+    t->room = t->room != 0 ? t->room * 2 : 256;
+    t->ids = xreallocarray(t->ids, t->room, sizeof *t->ids);
+}
+
+/* In batches: while one item waits for its slot to come from memory, the next are hashed. */
+static int items_add_all(struct items *t, struct interner *in, const char *p, size_t len,
+                         cut_fn cut)
+{
+    while (len > 0) {
+        struct text batch[BATCH];
+        uint32_t tags[BATCH];
+        size_t n = 0;
+        for (; n < BATCH && len > 0; n++) {
+            size_t item = cut(p, len);
+            batch[n] = (struct text){ p, (uint32_t)item };
+            tags[n] = (uint32_t)hash(in, p, item);
+            __builtin_prefetch(&in->slots[tags[n] & in->mask]);
+            p += item;
+            len -= item;
+        }
+        items_reserve(t, BATCH);
+        for (size_t i = 0; i < n; i++)
+            t->ids[t->count++] = intern(in, batch[i].ptr, batch[i].len, tags[i]);
+        if (t->count > LINES_MAX - BATCH)
+            return -1;
+    }
+    return 0;
+}
+
+static size_t cut_line(const char *p, size_t len)
+{
+    const char *lf = memchr(p, '\n', len);
+    return lf != NULL ? (size_t)(lf - p) + 1 : len;
+}
+
+static bool is_word_byte(char c)
+{
+    unsigned char u = (unsigned char)c;
+    return u >= 0x80 || u == '_' || (u >= '0' && u <= '9') ||
+           ((u | 0x20) >= 'a' && (u | 0x20) <= 'z');
+}
+
+/* A word, a run of one kind of blank, or one other byte. */
+static size_t cut_word(const char *p, size_t len)
+{
+    size_t n = 1;
+    if (is_word_byte(p[0])) {
+        while (n < len && is_word_byte(p[n]))
+            n++;
+    } else if (p[0] == ' ' || p[0] == '\t') {
+        while (n < len && p[n] == p[0])
+            n++;
+    }
+    return n;
+}
+
+/* Two texts as numbers, and what seqdiff says about them. */
+struct pair {
+    struct items a, b;
+    struct seqdiff seq;
+};
+
+static int pair_compare(struct pair *x, const char *a, size_t a_len, const char *b, size_t b_len,
+                        cut_fn cut, uint64_t budget)
+{
+    struct interner in;
+    size_t guess = (a_len > b_len ? a_len : b_len) / 16;
+    interner_init(&in, guess);
+    *x = (struct pair){ 0 };
+    int rc = items_add_all(&x->a, &in, a, a_len, cut);
+    if (rc == 0)
+        rc = items_add_all(&x->b, &in, b, b_len, cut);
+    size_t classes = in.count;
+    interner_release(&in);
+    if (rc < 0)
+        return -1;
+    x->seq = (struct seqdiff){ .a = x->a.ids,
+                               .b = x->b.ids,
+                               .a_len = x->a.count,
+                               .b_len = x->b.count,
+                               .classes = classes,
+                               .budget = budget,
+                               .del = xcalloc(x->a.count, 1),
+                               .add = xcalloc(x->b.count, 1) };
+    seqdiff_run(&x->seq);
+    return 0;
+}
+
+static void pair_release(struct pair *x)
+{
+    free(x->a.ids);
+    free(x->b.ids);
+    free(x->seq.del);
+    free(x->seq.add);
+}
+
+/* ---- lines ---- */
+
+static size_t common_prefix(const char *a, const char *b, size_t len)
+{
+    size_t i = 0;
+    while (len - i >= BLOCK && memcmp(a + i, b + i, BLOCK) == 0)
+        i += BLOCK;
+    while (i < len && a[i] == b[i])
+        i++;
+    return i;
+}
+
+/* Of what stands before the two ends. */
+static size_t common_suffix(const char *a_end, const char *b_end, size_t len)
+{
+    size_t i = 0;
+    while (len - i >= BLOCK && memcmp(a_end - i - BLOCK, b_end - i - BLOCK, BLOCK) == 0)
+        i += BLOCK;
+    while (i < len && a_end[-1 - (ptrdiff_t)i] == b_end[-1 - (ptrdiff_t)i])
+        i++;
+    return i;
+}
+
+static size_t count_lines(const char *p, size_t len)
+{
+    size_t n = 0;
+    while (len > 0) {
+        size_t line = cut_line(p, len);
+        p += line;
+        len -= line;
+        n++;
+    }
+    return n;
+}
+
+static void add_run(struct diff *d, enum diff_op op, size_t a, size_t b, size_t count)
+{
+    if (count == 0)
+        return;
+    struct diff_run *last = d->count != 0 ? &d->runs[d->count - 1] : NULL;
+    if (last != NULL && last->op == op) {
+        last->count += count;
+        return;
+    }
+    if (d->count == d->cap) {
+        d->cap = d->cap != 0 ? d->cap * 2 : 16;
+        d->runs = xreallocarray(d->runs, d->cap, sizeof *d->runs);
+    }
+    d->runs[d->count++] = (struct diff_run){ op, a, b, count };
+}
+
+static size_t run_of(const unsigned char *marks, size_t at, size_t len, unsigned char mark)
+{
+    size_t n = 0;
+    while (at + n < len && marks[at + n] == mark)
+        n++;
+    return n;
+}
+
+/* The marks of the middle part as runs, its lines counted from `first`. */
+static void add_middle(struct diff *d, const struct seqdiff *s, size_t first)
+{
+    size_t i = 0, j = 0;
+    while (i < s->a_len || j < s->b_len) {
+        size_t del = run_of(s->del, i, s->a_len, 1);
+        add_run(d, DIFF_DEL, first + i, first + j, del);
+        i += del;
+        size_t add = run_of(s->add, j, s->b_len, 1);
+        add_run(d, DIFF_ADD, first + i, first + j, add);
+        j += add;
+        size_t same = run_of(s->del, i, s->a_len, 0), same_b = run_of(s->add, j, s->b_len, 0);
+        same = same < same_b ? same : same_b;
+        add_run(d, DIFF_SAME, first + i, first + j, same);
+        i += same;
+        j += same;
+        INVARIANT(del + add + same != 0);
+        d->deleted += del;
+        d->added += add;
+    }
+}
+
+int diff_lines(struct diff *out, const char *a, size_t a_len, const char *b, size_t b_len,
+               struct err *e)
+{
+    if (a_len > UINT32_MAX || b_len > UINT32_MAX)
+        return err_set(e, ERR_LIMIT, "texts of 4 GiB or more are not compared");
+    struct diff d = { 0 };
+    size_t shorter = a_len < b_len ? a_len : b_len;
+    size_t head = shorter != 0 ? common_prefix(a, b, shorter) : 0;
+    if (head != a_len || head != b_len) {
+        while (head > 0 && a[head - 1] != '\n')
+            head--;
+    }
+    size_t tail = head < shorter ? common_suffix(a + a_len, b + b_len, shorter - head) : 0;
+    /* A line both share begins behind the first LF of what they end with. */
+    tail -= tail != 0 ? cut_line(a + a_len - tail, tail) : 0;
+
+    struct pair x;
+    if (pair_compare(&x, a + head, a_len - head - tail, b + head, b_len - head - tail, cut_line,
+                     LINE_BUDGET) < 0) {
+        pair_release(&x);
+        return err_set(e, ERR_LIMIT, "texts of more than %u lines are not compared",
+                       (unsigned)LINES_MAX);
+    }
+    size_t before = count_lines(a, head), after = count_lines(a + a_len - tail, tail);
+    add_run(&d, DIFF_SAME, 0, 0, before);
+    add_middle(&d, &x.seq, before);
+    d.a_lines = before + x.a.count + after;
+    d.b_lines = before + x.b.count + after;
+    add_run(&d, DIFF_SAME, d.a_lines - after, d.b_lines - after, after);
+    d.capped = x.seq.capped;
+    pair_release(&x);
+    *out = d;
+    return 0;
+}
+
+void diff_release(struct diff *d)
+{
+    if (d == NULL)
+        return;
+    free(d->runs);
+    *d = (struct diff){ 0 };
+}
+
+/* ---- words ---- */
+
+/* The marked words of one side as byte spans; neighbours become one. */
+static struct diff_span *spans_of(const char *p, size_t len, const unsigned char *marks,
+                                  size_t *count)
+{
+    struct diff_span *spans = NULL;
+    size_t n = 0, room = 0, at = 0;
+    for (size_t i = 0; at < len; i++) {
+        size_t word = cut_word(p + at, len - at);
+        if (marks[i] != 0 && n != 0 && spans[n - 1].start + spans[n - 1].len == at) {
+            spans[n - 1].len += word;
+        } else if (marks[i] != 0) {
+            if (n == room) {
+                room = room != 0 ? room * 2 : 8;
+                spans = xreallocarray(spans, room, sizeof *spans);
+            }
+            spans[n++] = (struct diff_span){ at, word };
+        }
+        at += word;
+    }
+    *count = n;
+    return spans;
+}
+
+static void mark_whole(struct diff_span **span, size_t *count, size_t len)
+{
+    *count = len != 0;
+    *span = len != 0 ? xmemdup(&(struct diff_span){ 0, len }, sizeof **span) : NULL;
+}
+
+void diff_words(struct diff_marks *out, const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    struct diff_marks m = { 0 };
+    struct pair x = { 0 };
+    if (a_len > UINT32_MAX || b_len > UINT32_MAX ||
+        pair_compare(&x, a, a_len, b, b_len, cut_word, WORD_BUDGET) < 0) {
+        mark_whole(&m.a, &m.a_count, a_len);
+        mark_whole(&m.b, &m.b_count, b_len);
+    } else {
+        m.a = spans_of(a, a_len, x.seq.del, &m.a_count);
+        m.b = spans_of(b, b_len, x.seq.add, &m.b_count);
+    }
+    pair_release(&x);
+    *out = m;
+}
+
+void diff_marks_release(struct diff_marks *m)
+{
+    if (m == NULL)
+        return;
+    free(m->a);
+    free(m->b);
+    *m = (struct diff_marks){ 0 };
+}
