@@ -1,0 +1,82 @@
+/* registry.c - the planners and sandboxes by name, and the words of their enums. */
+#include <string.h>
+
+#include "providers/registry.h"
+
+static const struct planner_ops *const planners[] = { &planner_human, &planner_runbook };
+static const struct sandbox_ops *const sandboxes[] = { &sandbox_local };
+
+const struct planner_ops *planner_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(planners); i++)
+        if (strcmp(planners[i]->name, name) == 0)
+            return planners[i];
+    return NULL;
+}
+
+const struct planner_ops *const *planner_list(size_t *count)
+{
+    *count = ARRAY_LEN(planners);
+    return planners;
+}
+
+const struct sandbox_ops *sandbox_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sandboxes); i++)
+        if (strcmp(sandboxes[i]->name, name) == 0)
+            return sandboxes[i];
+    return NULL;
+}
+
+const struct sandbox_ops *const *sandbox_list(size_t *count)
+{
+    *count = ARRAY_LEN(sandboxes);
+    return sandboxes;
+}
+
+/* ---- words: those of interface.md, which programs rely on */
+
+const char *run_end_name(enum run_end end)
+{
+    static const char *const names[] = {
+        [END_EXIT] = "exit",       [END_SIGNAL] = "signal",
+        [END_TIMEOUT] = "timeout", [END_INTERRUPTED] = "interrupted",
+        [END_KILLED] = "killed",   [END_OOM] = "oom",
+        [END_LIMIT] = "limit",     [END_LOST] = "lost",
+        [END_SANDBOX] = "sandbox", [END_PROVIDER] = "provider",
+        [END_UNKNOWN] = "unknown", [END_INTEGRITY] = "integrity",
+        [END_DENIED] = "denied",
+    };
+    return (size_t)end < ARRAY_LEN(names) ? names[end] : "unknown";
+}
+
+const char *var_change_name(enum var_change c)
+{
+    static const char *const names[] = { [CHANGE_NEW] = "new",
+                                         [CHANGE_CHANGED] = "changed",
+                                         [CHANGE_SAME] = "same",
+                                         [CHANGE_GONE] = "gone",
+                                         [CHANGE_UNKNOWN] = "unknown" };
+    return (size_t)c < ARRAY_LEN(names) ? names[c] : "unknown";
+}
+
+static const char *const step_names[] = {
+    [STEP_PENDING] = "pending", [STEP_ACTIVE] = "active", [STEP_DONE] = "done",
+    [STEP_FAILED] = "failed",   [STEP_DENIED] = "denied", [STEP_SKIPPED] = "skipped"
+};
+
+const char *step_status_name(enum step_status s)
+{
+    return (size_t)s < ARRAY_LEN(step_names) ? step_names[s] : "pending";
+}
+
+int step_status_parse(const char *name, enum step_status *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(step_names); i++) {
+        if (strcmp(step_names[i], name) == 0) {
+            *out = (enum step_status)i;
+            return 0;
+        }
+    }
+    return -1;
+}

@@ -1,0 +1,12 @@
+/* registry.h - every planner and every sandbox there is, by name. The arrays are in registry.c;
+ * one line here and one there adds a provider. */
+#ifndef AIRLOCK_PROVIDERS_REGISTRY_H
+#define AIRLOCK_PROVIDERS_REGISTRY_H
+
+#include "providers/planner.h"
+#include "providers/sandbox.h"
+
+extern const struct planner_ops planner_human, planner_runbook;
+extern const struct sandbox_ops sandbox_local;
+
+#endif

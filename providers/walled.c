@@ -1,0 +1,526 @@
+/* walled.c - a sandbox made of a wall and the guest protocol: deaths, deadlines, one FINISHED per
+ * exec, CLOSED last. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/share.h"
+#include "providers/guest/proto.h"
+#include "providers/kernel.h"
+#include "providers/walled_int.h"
+
+#define SECOND_US        INT64_C(1000000)
+#define BACKSTOP_US      (2 * SECOND_US)  /* the guest's own timer is that much earlier */
+#define FIRST_USE_US     (10 * SECOND_US) /* starting an interpreter is not the code's time */
+#define RETIRE_US        (SECOND_US / 2)  /* lifecycle=run: how long STATE may take */
+#define KERNEL_FILES_MAX 20
+
+/* ---- events to the owner ---- */
+
+/* READY of an adopted one is due before anything else it says. */
+static void flush_ready(struct walled *w)
+{
+    if (!w->say_ready)
+        return;
+    w->say_ready = false;
+    struct sandbox_event ev = {
+        .kind = SANDBOX_READY, .id = w->id, .cold_start_us = w->cold_start_us, .warm = w->adopted
+    };
+    if (w->sink != NULL)
+        w->sink(w->arg, &w->base, &ev);
+}
+
+static void forward(struct walled *w, const struct sandbox_event *ev)
+{
+    flush_ready(w);
+    if (w->sink != NULL)
+        w->sink(w->arg, &w->base, ev);
+}
+
+/* The wall and the kernel are on the stack below us while depth > 0, so freeing waits. */
+static void enter(struct walled *w)
+{
+    w->depth++;
+}
+
+static void leave(struct walled *w)
+{
+    if (--w->depth == 0 && w->closed)
+        loop_wake_idle(w->loop, w->later);
+}
+
+/* ---- ends ---- */
+
+static void end_with(struct walled *w, enum run_end as, const char *what, const char *message)
+{
+    if (w->ending || w->gone)
+        return;
+    w->ending = true;
+    w->end_as = as;
+    w->end_what = what;
+    if (message != NULL)
+        err_set(&w->why, ERR_LIMIT, "%s", message);
+    w->kind->wall->kill(w->wall);
+}
+
+static void on_backstop(void *arg)
+{
+    struct walled *w = arg;
+    if (w->run != 0)
+        end_with(w, END_TIMEOUT, "", "the time was up and the guest did not end the run by itself");
+    else /* lifecycle=run, after its run */
+        end_with(w, END_KILLED, "", NULL);
+}
+
+static void on_ttl(void *arg)
+{
+    end_with(arg, END_LIMIT, "ttl", "the sandbox reached its ttl_s and was destroyed");
+}
+
+static bool uses_first_time(struct walled *w, const char *language)
+{
+    char word[32];
+    snprintf(word, sizeof word, ",%s,", language);
+    if (strstr(w->languages, word) != NULL)
+        return false;
+    size_t used = strlen(w->languages);
+    if (used + strlen(word) < sizeof w->languages)
+        memcpy(w->languages + used, word, strlen(word) + 1);
+    return true;
+}
+
+static void arm_backstop(struct walled *w)
+{
+    int64_t delay = w->timeout_s * SECOND_US + BACKSTOP_US + (w->first_use ? FIRST_USE_US : 0);
+    loop_arm_us(w->loop, w->backstop, delay);
+}
+
+/* The sandbox is dead: what ran ends now, then the owner hears it, and nothing after CLOSED. */
+static void on_gone(struct walled *w, const struct wall_event *ev)
+{
+    bool was_running = w->run != 0, by_owner = w->ending && w->end_what == NULL;
+    w->gone = true;
+    loop_arm_us(w->loop, w->backstop, -1);
+    loop_arm_us(w->loop, w->ttl, -1);
+    loop_arm_us(w->loop, w->tick, -1);
+    if (w->why.code == ERR_NONE)
+        w->why = *ev->err;
+    enum run_end as = w->ending ? w->end_as : w->ready ? END_LOST : END_SANDBOX;
+    kernel_lost(w->kernel, as, w->why.msg);
+    if (!by_owner && w->why.code != ERR_NONE && (!was_running || !w->ready)) {
+        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = w->id, .err = &w->why };
+        forward(w, &failed);
+    }
+    struct sandbox_event closed = { .kind = SANDBOX_CLOSED,
+                                    .id = w->id,
+                                    .confirmed = ev->confirmed };
+    forward(w, &closed);
+    if (w->pool != NULL) { /* died while it waited: nobody else frees it */
+        w->pool->warm = NULL;
+        w->pool = NULL;
+        w->closed = true;
+    }
+}
+
+/* ---- the wall ---- */
+
+static void log_guest(struct walled *w, const struct wall_event *ev)
+{
+    int len = ev->len < 400 ? (int)ev->len : 400;
+    log_msg(LOG_WARN, w->kind->wall->name, "%s says: %.*s", w->id, len, ev->ptr);
+}
+
+static void on_wall(void *arg, const struct wall_event *ev)
+{
+    struct walled *w = arg;
+    enter(w);
+    switch (ev->kind) {
+    case WALL_UP:
+        snprintf(w->id, sizeof w->id, "%s", ev->id);
+        kernel_writable(w->kernel);
+        break;
+    case WALL_BYTES:
+        kernel_feed(w->kernel, ev->ptr, ev->len);
+        break;
+    case WALL_ROOM:
+        kernel_writable(w->kernel);
+        break;
+    case WALL_LOG:
+        log_guest(w, ev);
+        break;
+    case WALL_GONE:
+        on_gone(w, ev);
+        break;
+    }
+    leave(w);
+}
+
+/* ---- the kernel ---- */
+
+static ssize_t kernel_write(void *arg, const char *ptr, size_t len)
+{
+    struct walled *w = arg;
+    return w->kind->wall->write(w->wall, ptr, len);
+}
+
+static void kernel_arm(void *arg, int64_t delay_us)
+{
+    struct walled *w = arg;
+    loop_arm_us(w->loop, w->tick, delay_us);
+}
+
+static void on_tick(void *arg)
+{
+    struct walled *w = arg;
+    enter(w);
+    if (!w->gone)
+        kernel_tick(w->kernel);
+    leave(w);
+}
+
+/* The guest can't be trusted or talked to any more. */
+static void kernel_broken(void *arg, const struct err *e)
+{
+    struct walled *w = arg;
+    log_msg(LOG_ERROR, w->kind->wall->name, "%s: %s", w->id, e->msg);
+    if (!w->ending)
+        w->why = *e;
+    w->kind->wall->kill(w->wall);
+}
+
+static int kernel_check(void *arg, const struct sandbox_run *decoded, struct err *e)
+{
+    struct walled *w = arg;
+    return w->check_body != NULL ? w->check_body(w->arg, decoded, e) : 0;
+}
+
+static struct wall_counters counters(struct walled *w)
+{
+    struct wall_counters now = { -1, -1, -1 };
+    if (w->wall != NULL)
+        w->kind->wall->counters(w->wall, &now);
+    return now;
+}
+
+static int64_t kernel_oom(void *arg)
+{
+    return counters(arg).oom_kills;
+}
+
+static int64_t kernel_pids(void *arg)
+{
+    return counters(arg).pids_refused;
+}
+
+static int64_t kernel_memory(void *arg)
+{
+    return counters(arg).memory_bytes;
+}
+
+static void on_ready(struct walled *w)
+{
+    w->ready = true;
+    w->cold_start_us = clock_boot_us() - w->created_us;
+    w->say_ready = w->pool == NULL;
+    flush_ready(w);
+    if (w->pool == NULL)
+        loop_arm_us(w->loop, w->ttl, w->ttl_s * SECOND_US);
+    if (w->run != 0)
+        arm_backstop(w);
+}
+
+static void on_finished(struct walled *w, const struct sandbox_event *ev)
+{
+    struct sandbox_event told = *ev;
+    struct sandbox_finished f = *ev->finished;
+    if (w->ending && w->end_what != NULL && f.end == w->end_as && w->end_what[0] != '\0')
+        f.what = w->end_what;
+    told.finished = &f;
+    w->run = 0;
+    loop_arm_us(w->loop, w->backstop, w->once && !w->gone ? RETIRE_US : -1);
+    forward(w, &told);
+}
+
+static void on_kernel(void *arg, const struct sandbox_event *ev)
+{
+    struct walled *w = arg;
+    switch (ev->kind) {
+    case SANDBOX_READY:
+        on_ready(w);
+        break;
+    case SANDBOX_FINISHED:
+        on_finished(w, ev);
+        break;
+    case SANDBOX_STATE:
+        forward(w, ev);
+        if (w->once && w->run == 0)
+            loop_arm_us(w->loop, w->backstop, 0);
+        break;
+    default:
+        forward(w, ev);
+        break;
+    }
+}
+
+/* ---- making and freeing ---- */
+
+static int create_wall(struct walled *w, const struct sandbox_config *cfg, struct err *e)
+{
+    struct wall_file files[KERNEL_FILES_MAX + 1];
+    char *paths[KERNEL_FILES_MAX];
+    size_t count = 0, share_count = 0;
+    files[count++] = (struct wall_file){ .path = GUEST_PATH,
+                                         .mode = 0555,
+                                         .ptr = guest_image,
+                                         .len = (size_t)(guest_image_end - guest_image) };
+    const struct share_file *share = share_list(&share_count);
+    for (size_t i = 0; i < share_count && count <= KERNEL_FILES_MAX; i++) {
+        if (strncmp(share[i].name, "kernels/", 8) != 0)
+            continue;
+        paths[count - 1] = xasprintf("%s/%s", GUEST_DIR, share[i].name);
+        files[count] = (struct wall_file){
+            .path = paths[count - 1], .mode = 0444, .ptr = share[i].ptr, .len = share[i].len
+        };
+        count++;
+    }
+    struct wall_config wall = { .loop = cfg->loop,
+                                .launcher = cfg->launcher,
+                                .contract = cfg->contract,
+                                .image = cfg->image,
+                                .label = cfg->label,
+                                .files = files,
+                                .file_count = count,
+                                .guest = GUEST_PATH,
+                                .sink = on_wall,
+                                .arg = w };
+    int rc = w->kind->wall->create(&w->wall, &wall, e);
+    for (size_t i = 0; i + 1 < count; i++)
+        free(paths[i]);
+    return rc;
+}
+
+static void create_kernel(struct walled *w, const struct sandbox_config *cfg)
+{
+    unsigned has = w->kind->wall->limits(w->wall);
+    struct kernel_config kernel = {
+        .contract = cfg->contract,
+        .env_values = cfg->env_values,
+        .require = w->kind->require,
+        .start = "python",
+        .nproc = (has & WALL_LIMITS_PIDS) != 0 ? 0 : cfg->contract->pids,
+        .watch_memory = (has & WALL_LIMITS_MEMORY) == 0,
+        .arg = w,
+        .write = kernel_write,
+        .sink = on_kernel,
+        .broken = kernel_broken,
+        .check_body = kernel_check,
+        .check_arg = w,
+        .arm = kernel_arm,
+        .oom_count = kernel_oom,
+        .pids_count = kernel_pids,
+        .memory_used = kernel_memory,
+    };
+    w->kernel = kernel_new(&kernel);
+}
+
+static void on_later(void *arg)
+{
+    struct walled *w = arg;
+    if (w->closed) {
+        walled_free(w);
+        return;
+    }
+    enter(w);
+    flush_ready(w);
+    if (w->refused_run != 0) {
+        struct sandbox_finished f = { .end = END_INTEGRITY,
+                                      .what = "",
+                                      .limits_hit = "",
+                                      .error_name = "",
+                                      .error_value = "",
+                                      .error_traceback = "",
+                                      .check_text = "",
+                                      .message = w->refused.msg };
+        struct sandbox_event ev = { .kind = SANDBOX_FINISHED,
+                                    .run = w->refused_run,
+                                    .finished = &f };
+        w->refused_run = 0;
+        forward(w, &ev);
+    }
+    leave(w);
+}
+
+void walled_free(struct walled *w)
+{
+    if (w == NULL)
+        return;
+    w->sink = NULL;
+    if (w->wall != NULL)
+        w->kind->wall->close(w->wall);
+    kernel_free(w->kernel);
+    loop_remove(w->loop, w->tick);
+    loop_remove(w->loop, w->backstop);
+    loop_remove(w->loop, w->ttl);
+    loop_remove(w->loop, w->later);
+    free(w);
+}
+
+int walled_create(const struct walled_kind *kind, const struct sandbox_config *cfg,
+                  struct walled **out, struct err *e)
+{
+    struct walled *w = xcalloc(1, sizeof *w);
+    w->base.ops = kind->ops;
+    w->kind = kind;
+    w->loop = cfg->loop;
+    w->launcher = cfg->launcher;
+    w->created_us = clock_boot_us();
+    w->timeout_s = cfg->contract->timeout_s;
+    w->ttl_s = cfg->contract->ttl_s;
+    w->once = cfg->contract->lifecycle == LIFECYCLE_RUN;
+    snprintf(w->id, sizeof w->id, "%s", kind->ops->name);
+    w->tick = loop_add_timer(w->loop, on_tick, w);
+    w->backstop = loop_add_timer(w->loop, on_backstop, w);
+    w->ttl = loop_add_timer(w->loop, on_ttl, w);
+    w->later = loop_add_idle(w->loop, on_later, w);
+    if (create_wall(w, cfg, e) < 0) {
+        walled_free(w);
+        return -1;
+    }
+    create_kernel(w, cfg);
+    *out = w;
+    return 0;
+}
+
+void walled_take_over(struct walled *w, const struct sandbox_config *cfg)
+{
+    w->sink = cfg->sink;
+    w->arg = cfg->arg;
+    w->check_body = cfg->check_body;
+    w->ttl_s = cfg->contract->ttl_s;
+}
+
+void walled_adopted(struct walled *w)
+{
+    w->pool = NULL;
+    w->adopted = true;
+    if (!w->ready)
+        return;
+    w->say_ready = true;
+    loop_arm_us(w->loop, w->ttl, w->ttl_s * SECOND_US);
+    loop_wake_idle(w->loop, w->later);
+}
+
+void walled_close(struct sandbox *s)
+{
+    struct walled *w = (struct walled *)s;
+    if (w == NULL || w->closed)
+        return;
+    w->sink = NULL;
+    w->closed = true;
+    if (w->depth == 0) {
+        walled_free(w);
+        return;
+    }
+    if (!w->gone)
+        w->kind->wall->kill(w->wall);
+    loop_wake_idle(w->loop, w->later);
+}
+
+/* ---- commands ---- */
+
+static int check_alive(const struct walled *w, struct err *e)
+{
+    if (w->gone || w->ending)
+        return err_set(e, ERR_CANCELLED, "sandbox %s is gone", w->id);
+    return 0;
+}
+
+int walled_exec(struct sandbox *s, const struct sandbox_run *rq, struct err *e)
+{
+    struct walled *w = (struct walled *)s;
+    struct err why = ERR_INIT;
+    if (check_alive(w, e) < 0)
+        return -1;
+    if (w->run != 0 || w->refused_run != 0)
+        return err_set(e, ERR_BUSY, "sandbox %s: run %u is still on", w->id,
+                       (unsigned)(w->run != 0 ? w->run : w->refused_run));
+    if (w->once && w->used)
+        return err_set(e, ERR_DENIED, "sandbox %s is for one run (lifecycle=run)", w->id);
+    if (kernel_exec(w->kernel, rq, &why) < 0) {
+        if (why.code == ERR_INTEGRITY) { /* nothing was sent; the run ends, as a run */
+            w->refused_run = rq->run;
+            w->refused = why;
+            loop_wake_idle(w->loop, w->later);
+            return 0;
+        }
+        if (e != NULL)
+            *e = why;
+        return -1;
+    }
+    w->used = true;
+    w->run = rq->run;
+    w->first_use = uses_first_time(w, rq->language);
+    if (w->ready)
+        arm_backstop(w);
+    return 0;
+}
+
+void walled_interrupt(struct sandbox *s)
+{
+    struct walled *w = (struct walled *)s;
+    if (!w->gone)
+        kernel_interrupt(w->kernel);
+}
+
+void walled_kill(struct sandbox *s, enum run_end as)
+{
+    end_with((struct walled *)s, as, NULL, NULL);
+}
+
+void walled_pause_output(struct sandbox *s, bool on)
+{
+    struct walled *w = (struct walled *)s;
+    if (!w->gone)
+        kernel_pause_output(w->kernel, on);
+}
+
+int walled_restore(struct sandbox *s, uint32_t run, struct err *e)
+{
+    struct walled *w = (struct walled *)s;
+    return check_alive(w, e) < 0 ? -1 : kernel_restore(w->kernel, run, e);
+}
+
+int walled_save(struct sandbox *s, struct err *e)
+{
+    struct walled *w = (struct walled *)s;
+    return check_alive(w, e) < 0 ? -1 : kernel_save(w->kernel, e);
+}
+
+int walled_load(struct sandbox *s, const char *ptr, size_t len, struct err *e)
+{
+    struct walled *w = (struct walled *)s;
+    return check_alive(w, e) < 0 ? -1 : kernel_load(w->kernel, ptr, len, e);
+}
+
+int walled_put(struct sandbox *s, const struct sandbox_file *f, struct err *e)
+{
+    struct walled *w = (struct walled *)s;
+    return check_alive(w, e) < 0 ? -1 : kernel_put(w->kernel, f, e);
+}
+
+int walled_get(struct sandbox *s, const char *path, size_t max, struct err *e)
+{
+    struct walled *w = (struct walled *)s;
+    return check_alive(w, e) < 0 ? -1 : kernel_get(w->kernel, path, max, e);
+}
+
+int walled_complete(struct sandbox *s, const char *language, const char *text, size_t cursor,
+                    uint64_t token, struct err *e)
+{
+    struct walled *w = (struct walled *)s;
+    return check_alive(w, e) < 0 ? -1
+                                 : kernel_complete(w->kernel, language, text, cursor, token, e);
+}
