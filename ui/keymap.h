@@ -93,7 +93,6 @@ enum keymap_command {
     CMD_LEASE,
     CMD_STOP,
     CMD_WHY,
-    CMD_UNSEEN,
     /* work */
     CMD_INTERRUPT,
     CMD_KILL,
@@ -149,7 +148,8 @@ const char *keymap_suggest(const char *word);
 
 /* The bottom line: " Tab pane  z zoom …" of a context, as (key, hint) pairs in order. */
 struct keymap_hint {
-    const char *key, *word;
+    char key[12];
+    const char *word;
 };
 size_t keymap_hints(unsigned context, struct keymap_hint *out, size_t max);
 

@@ -32,20 +32,23 @@ struct layout_ask {
     int w, h;
     bool gate_open;
     enum view_pane focus; /* a pane without a place of its own takes the middle while focused */
+    enum view_pane main;  /* where only one fits: the one looked at last; 0 = code */
     enum view_pane zoom;  /* 0 none; while a gate is open the gate stays */
     int prompt_rows;      /* of an unfinished block; 1 otherwise. Ignored while a gate is open */
 };
 
 struct layout {
     bool too_small;
-    int columns;                       /* 1, 2, 3 */
-    struct rect status, prompt, hints; /* h == 0: not shown */
+    int columns;                             /* 1, 2, 3 */
+    struct rect status, body, prompt, hints; /* h == 0: not shown; body = all panes together */
     /* With frame; neighbours share their border. w == 0: not shown. */
     struct rect pane[PANE_COUNT];
     bool framed; /* false while zoomed: no border at the sides, so copying takes text only */
 };
 
 void layout_make(struct layout *out, const struct layout_ask *ask);
+/* What is inside the frame (or, zoomed, below the title); never negative. */
+struct rect layout_inner(const struct layout *l, enum view_pane p);
 /* Pane at a screen cell (mouse), PANE_PROMPT for prompt and none. */
 enum view_pane layout_pane_at(const struct layout *l, int x, int y);
 /* Next (dir 1) or previous (-1) pane in reading order that can be focused; wraps round. */
