@@ -1,0 +1,73 @@
+/* app.c - directories, configuration, contract and policy of one process; the rest on first use. */
+#include "cli/app.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *app_split_name(const char *word, char *room, size_t size)
+{
+    size_t n = strcspn(word, ":");
+    snprintf(room, size, "%.*s", (int)n, word);
+    return word[n] == ':' ? word + n + 1 : NULL;
+}
+
+static int build_contract(struct app *app, struct err *e)
+{
+    char budget[64];
+    contract_init(&app->contract);
+    for (size_t i = 0; i < app->config.contract_count; i++) {
+        if (contract_set(&app->contract, app->config.contract[i], e) < 0)
+            return err_wrap(e, "%s", app->paths.config_file);
+    }
+    for (size_t i = 0; i < app->opt.contract_count; i++) {
+        if (contract_set(&app->contract, app->opt.contract[i], e) < 0)
+            return -1;
+    }
+    if (app->opt.budget != NULL) {
+        snprintf(budget, sizeof budget, "budget_usd=%s", app->opt.budget);
+        return contract_set(&app->contract, budget, e);
+    }
+    return 0;
+}
+
+int app_init(struct app *app, struct err *e)
+{
+    if (paths_init(&app->paths, app->opt.data, app->opt.config, e) < 0)
+        return -1;
+    if (config_load(&app->config, app->paths.config_file, e) < 0)
+        return -1;
+    if (app->opt.policy != NULL && policy_load(&app->policy, app->opt.policy, e) < 0)
+        return -1;
+    app->redact = redact_new();
+    return build_contract(app, e);
+}
+
+void app_release(struct app *app)
+{
+    index_close(app->index);
+    review_rules_free(app->rules);
+    policy_free(app->policy);
+    redact_free(app->redact);
+    contract_release(&app->contract);
+    config_release(&app->config);
+    paths_release(&app->paths);
+    loop_free(app->loop);
+    free(app->opt.args);
+}
+
+int app_need_rules(struct app *app, struct err *e)
+{
+    return app->rules != NULL ? 0 : review_load(&app->rules, e);
+}
+
+int app_need_index(struct app *app, struct err *e)
+{
+    return app->index != NULL ? 0 : index_open(&app->index, app->paths.data_dir, e);
+}
+
+int app_need_loop(struct app *app, struct err *e)
+{
+    return app->loop != NULL ? 0 : loop_new(&app->loop, e);
+}

@@ -1,0 +1,49 @@
+/* app.h - what one process has: directories, configuration, launcher, loop, loaded secrets, rules.
+ * Wires everything. */
+#ifndef AIRLOCK_CLI_APP_H
+#define AIRLOCK_CLI_APP_H
+
+#include "base/loop.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "base/redact.h"
+#include "cli/config.h"
+#include "cli/options.h"
+#include "sessions/index.h"
+#include "tool/contract.h"
+#include "tool/policy.h"
+#include "tool/review.h"
+
+struct app {
+    struct options opt;
+    struct paths paths;
+    struct config config;
+    struct launcher *launcher;
+    struct loop *loop;
+    struct redact *redact;
+    struct review_rules *rules;
+    struct policy *policy;    /* NULL without --policy */
+    struct index *index;      /* opened on first use */
+    struct contract contract; /* defaults, then the config, then -c */
+    struct net *net;
+};
+
+/* Directories, configuration, contract, policy. Not the launcher: main started it before. */
+int app_init(struct app *app, struct err *e) MUST_CHECK;
+void app_release(struct app *app);
+
+/* Lazily: the review rules (a broken rule file is a bug of ours and is said), the index, the loop.
+ */
+int app_need_rules(struct app *app, struct err *e) MUST_CHECK;
+int app_need_index(struct app *app, struct err *e) MUST_CHECK;
+int app_need_loop(struct app *app, struct err *e) MUST_CHECK;
+
+/* "name[:rest]" → name (copied into room) and rest (lent, NULL when absent). */
+const char *app_split_name(const char *word, char *room, size_t size);
+
+/* Print "airlock: <message>" to stderr, cleaned for a terminal, and give the exit code that belongs
+ * to e->code. */
+int app_fail(const struct err *e);
+int exit_code_of(const struct err *e);
+
+#endif

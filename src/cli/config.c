@@ -1,0 +1,332 @@
+/* config.c - the configuration file: one table of keys, read with inih, rewritten line by line. */
+#include "cli/config.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "cli/options.h"
+#include "tool/contract.h"
+
+#define CONFIG_MAX   ((size_t)64 << 10)
+#define LINE_MAX_INI 199 /* inih cuts longer lines */
+
+enum key_kind { KEY_WORD, KEY_CHOICE, KEY_NUMBER };
+
+/* `dflt` and `takes` are also what help shows. */
+static const struct key {
+    const char *key, *takes, *help, *dflt;
+    enum key_kind kind;
+    size_t offset;
+    int64_t min, max;
+} keys[] = {
+    { "planner", "NAME[:MODEL]", "who plans", "human", KEY_WORD, offsetof(struct config, planner),
+      0, 0 },
+    { "sandbox", "NAME[:IMAGE]", "where code runs", "local", KEY_WORD,
+      offsetof(struct config, sandbox), 0, 0 },
+    { "theme", "default|light|mono|high-contrast", "colours", "default", KEY_WORD,
+      offsetof(struct config, theme), 0, 0 },
+    { "language", "python|javascript|bash", "of code without a prefix", "python", KEY_WORD,
+      offsetof(struct config, language), 0, 0 },
+    { "mouse", "yes|no", "clicks focus, the wheel scrolls; never decides", "yes", KEY_CHOICE,
+      offsetof(struct config, mouse), 0, 0 },
+    { "gate.own", "typed|ask", "own typed code runs at once, or is asked about", "typed",
+      KEY_CHOICE, offsetof(struct config, gate_own_typed), 0, 0 },
+    { "gate.confirm", "high|hex", "hex: always ask for the capsule's digits", "high", KEY_CHOICE,
+      offsetof(struct config, gate_confirm_hex), 0, 0 },
+    { "gate.arm_ms", "250-10000", "silence before the gate takes a decision", "500", KEY_NUMBER,
+      offsetof(struct config, gate_arm_ms), 250, 10000 },
+    { "gate.expire_min", "1-1440", "an open gate denies by itself after this", "10", KEY_NUMBER,
+      offsetof(struct config, gate_expire_min), 1, 1440 },
+};
+
+/* The word of a two-way choice that means true. */
+static const char *true_word(const struct key *k)
+{
+    if (strcmp(k->key, "mouse") == 0)
+        return "yes";
+    return strcmp(k->key, "gate.own") == 0 ? "typed" : "hex";
+}
+
+static int read_number(const char *value, int64_t min, int64_t max, int64_t *out)
+{
+    char *end;
+    long long n = strtoll(value, &end, 10);
+    if (end == value || *end != '\0' || n < min || n > max)
+        return -1;
+    *out = n;
+    return 0;
+}
+
+/* Is `value` one of the words of "a|b|c"? */
+static bool is_choice(const char *takes, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *s = takes; *s != '\0';) {
+        size_t n = strcspn(s, "|");
+        if (n == len && memcmp(s, value, n) == 0)
+            return true;
+        s += n + (s[n] == '|');
+    }
+    return false;
+}
+
+static int set_key(struct config *c, const struct key *k, const char *value, struct err *e)
+{
+    void *at = (char *)c + k->offset;
+    switch (k->kind) {
+    case KEY_WORD:
+        if (value[0] == '\0' || (strchr(k->takes, '|') != NULL && !is_choice(k->takes, value)))
+            break;
+        free(*(char **)at);
+        *(char **)at = xstrdup(value);
+        return 0;
+    case KEY_CHOICE:
+        if (!is_choice(k->takes, value))
+            break;
+        *(bool *)at = strcmp(value, true_word(k)) == 0;
+        return 0;
+    case KEY_NUMBER:
+        if (read_number(value, k->min, k->max, at) == 0)
+            return 0;
+        break;
+    }
+    return err_set(e, ERR_USAGE, "%s = '%.60s': it takes %s", k->key, value, k->takes);
+}
+
+static const struct key *find_key(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (strcmp(keys[i].key, name) == 0)
+            return &keys[i];
+    }
+    return NULL;
+}
+
+static int unknown_key(const char *name, struct err *e)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (word_distance(name, keys[i].key) <= 2)
+            return err_set(e, ERR_USAGE, "unknown key '%.60s' (did you mean '%s'?)", name,
+                           keys[i].key);
+    }
+    return err_set(e, ERR_USAGE, "unknown key '%.60s'; `airlock config list` shows all", name);
+}
+
+static int set_named(struct config *c, const char *name, const char *value, struct err *e)
+{
+    if (strncmp(name, "contract.", 9) == 0) {
+        struct contract probe;
+        char *kv = xasprintf("%s=%s", name + 9, value);
+        contract_init(&probe);
+        int rc = contract_set(&probe, kv, e);
+        contract_release(&probe);
+        if (rc < 0) {
+            free(kv);
+            return -1;
+        }
+        c->contract = xreallocarray(c->contract, c->contract_count + 1, sizeof *c->contract);
+        c->contract[c->contract_count++] = kv;
+        return 0;
+    }
+    const struct key *k = find_key(name);
+    return k != NULL ? set_key(c, k, value, e) : unknown_key(name, e);
+}
+
+static void set_defaults(struct config *c)
+{
+    struct err e = ERR_INIT;
+    *c = (struct config){ .planner = NULL };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        INVARIANT(set_key(c, &keys[i], keys[i].dflt, &e) == 0);
+}
+
+struct reading {
+    struct config *c;
+    struct err *e;
+};
+
+static int on_pair(void *arg, const char *section, const char *name, const char *value)
+{
+    struct reading *r = arg;
+    char full[256];
+    snprintf(full, sizeof full, "%s%s%s", section, section[0] != '\0' ? "." : "", name);
+    return set_named(r->c, full, value, r->e) == 0;
+}
+
+static int check_lines(const char *path, const char *text, size_t len, struct err *e)
+{
+    size_t line = 1, start = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\0')
+            return err_set(e, ERR_FORMAT, "%s:%zu: a NUL byte", path, line);
+        if (text[i] != '\n')
+            continue;
+        if (i - start >= LINE_MAX_INI)
+            return err_set(e, ERR_LIMIT, "%s:%zu: the line is longer than %d bytes", path, line,
+                           LINE_MAX_INI);
+        line++;
+        start = i + 1;
+    }
+    return 0;
+}
+
+int config_load(struct config *c, const char *path, struct err *e)
+{
+    struct buf text = BUF_INIT(CONFIG_MAX);
+    struct err why = ERR_INIT;
+    set_defaults(c);
+    int rc = path_read_private(path, &text, e);
+    if (rc < 0 && e->code == ERR_MISSING) {
+        err_clear(e);
+        buf_release(&text);
+        return 0;
+    }
+    if (rc == 0)
+        rc = check_lines(path, buf_str(&text), text.len, e);
+    if (rc == 0) {
+        struct reading r = { .c = c, .e = &why };
+        int line = ini_parse_string(buf_str(&text), on_pair, &r);
+        if (line != 0)
+            rc = err_set(e, ERR_USAGE, "%s:%d: %s", path, line,
+                         why.msg[0] != '\0' ? why.msg : "not `key = value` or `[section]`");
+    }
+    buf_release(&text);
+    return rc;
+}
+
+void config_release(struct config *c)
+{
+    free(c->planner);
+    free(c->sandbox);
+    free(c->theme);
+    free(c->language);
+    for (size_t i = 0; i < c->contract_count; i++)
+        free(c->contract[i]);
+    free(c->contract);
+    *c = (struct config){ .planner = NULL };
+}
+
+const struct config_key *config_keys(size_t *count)
+{
+    static struct config_key out[ARRAY_LEN(keys)];
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        out[i] =
+            (struct config_key){ .key = keys[i].key, .takes = keys[i].takes, .help = keys[i].help };
+    *count = ARRAY_LEN(keys);
+    return out;
+}
+
+int config_get(const struct config *c, const char *name, struct buf *out, struct err *e)
+{
+    const struct key *k = find_key(name);
+    if (k == NULL)
+        return unknown_key(name, e);
+    const void *at = (const char *)c + k->offset;
+    if (k->kind == KEY_WORD)
+        return buf_add_str(out, *(char *const *)at);
+    if (k->kind == KEY_NUMBER)
+        return buf_addf(out, "%lld", (long long)*(const int64_t *)at);
+    if (*(const bool *)at)
+        return buf_add_str(out, true_word(k));
+    size_t first = strcspn(k->takes, "|");
+    bool first_is_true = strncmp(k->takes, true_word(k), first) == 0;
+    return first_is_true ? buf_add_str(out, k->takes + first + 1) : buf_add(out, k->takes, first);
+}
+
+/* ---- rewriting ---- */
+
+/* The section and key that a line sets, as "section.key"; false for others. Keeps track of
+ * `section`. */
+static bool line_key(const char *line, size_t len, char *section, size_t section_size, char *key,
+                     size_t key_size)
+{
+    size_t at = 0;
+    while (at < len && (line[at] == ' ' || line[at] == '\t'))
+        at++;
+    if (at < len && line[at] == '[') {
+        const char *end = memchr(line + at, ']', len - at);
+        if (end != NULL)
+            snprintf(section, section_size, "%.*s", (int)(end - line - (ptrdiff_t)at - 1),
+                     line + at + 1);
+        return false;
+    }
+    const char *eq = memchr(line + at, '=', len - at);
+    if (eq == NULL || line[at] == ';' || line[at] == '#')
+        return false;
+    size_t n = (size_t)(eq - line) - at;
+    while (n > 0 && (line[at + n - 1] == ' ' || line[at + n - 1] == '\t'))
+        n--;
+    snprintf(key, key_size, "%s%s%.*s", section, section[0] != '\0' ? "." : "", (int)n, line + at);
+    return true;
+}
+
+static int rewrite(const struct buf *old, const char *name, const char *value, struct buf *out)
+{
+    char section[64] = "", key[256];
+    const char *dot = strchr(name, '.'), *last = dot != NULL ? dot + 1 : name;
+    bool done = false;
+    if (dot == NULL) {
+        /* Keys without a section come before the first one. */
+        bool there = false;
+        for (size_t at = 0; at < old->len;) {
+            size_t n = strcspn(old->ptr + at, "\n");
+            there =
+                there || (line_key(old->ptr + at, n, section, sizeof section, key, sizeof key) &&
+                          strcmp(key, name) == 0);
+            at += n + 1;
+        }
+        if (!there) {
+            (void)buf_addf(out, "%s = %s\n", last, value);
+            done = true;
+        }
+        section[0] = '\0';
+    }
+    for (size_t at = 0; at < old->len;) {
+        size_t n = strcspn(old->ptr + at, "\n");
+        if (line_key(old->ptr + at, n, section, sizeof section, key, sizeof key) &&
+            strcmp(key, name) == 0 && !done) {
+            (void)buf_addf(out, "%s = %s\n", last, value);
+            done = true;
+        } else {
+            (void)buf_add(out, old->ptr + at, n);
+            (void)buf_add_char(out, '\n');
+        }
+        at += n + 1;
+    }
+    if (!done)
+        (void)buf_addf(out, "[%.*s]\n%s = %s\n", (int)(dot - name), name, last, value);
+    return 0;
+}
+
+int config_set(const char *path, const char *name, const char *value, struct err *e)
+{
+    struct config probe;
+    struct buf old = BUF_INIT(CONFIG_MAX), new = BUF_INIT(CONFIG_MAX);
+    set_defaults(&probe);
+    int rc = set_named(&probe, name, value, e);
+    config_release(&probe);
+    if (rc == 0 &&
+        (strpbrk(value, "\r\n") != NULL || strlen(name) + strlen(value) + 4 >= LINE_MAX_INI))
+        rc = err_set(e, ERR_USAGE, "%s: the value does not fit one line", name);
+    if (rc == 0 && path_read_private(path, &old, e) < 0) {
+        rc = e->code == ERR_MISSING ? 0 : -1;
+        err_clear(rc == 0 ? e : NULL);
+    }
+    if (rc == 0) {
+        char *dir = xstrdup(path), *slash = strrchr(dir, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        rc = path_make_private_dir(dir, e);
+        free(dir);
+    }
+    if (rc == 0) {
+        rewrite(&old, name, value, &new);
+        rc = path_write_file(path, new.ptr, new.len, e);
+    }
+    buf_release(&old);
+    buf_release(&new);
+    return rc;
+}

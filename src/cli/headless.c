@@ -1,0 +1,260 @@
+/* headless.c - a session without a screen. */
+#include "cli/headless.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "cli/linegate.h"
+#include "ui/plain.h"
+
+#define SAVE_WAIT_US 2000000 /* for the last saved namespace */
+
+/* ---- printing ---- */
+
+static void put(struct headless *h, int fd, const char *p, size_t len)
+{
+    if (!h->out_failed && write_all_fd(fd, p, len) < 0)
+        h->out_failed = true; /* a closed pipe ends the printing, not the record */
+}
+
+static void print_json(struct headless *h, const struct event *ev)
+{
+    if (event_print_jsonl(ev, session_state(h->session)->session, &h->json) < 0) {
+        put(h, STDOUT_FILENO, buf_str(&h->json), h->json.len);
+        buf_reset(&h->json);
+        (void)event_print_jsonl(ev, session_state(h->session)->session, &h->json);
+    }
+    h->json_seq = ev->seq;
+}
+
+static void print_output(struct headless *h, unsigned stream, const char *p, size_t len)
+{
+    int fd = stream == STREAM_STDERR ? STDERR_FILENO : STDOUT_FILENO;
+    if (!h->tty[stream]) {
+        put(h, fd, p, len);
+        return;
+    }
+    struct buf out = BUF_INIT((size_t)16 << 20);
+    (void)text_stream_feed(&h->clean[stream], p, len, &out);
+    put(h, fd, buf_str(&out), out.len);
+    buf_release(&out);
+}
+
+static void end_output(struct headless *h)
+{
+    for (unsigned stream = STREAM_STDOUT; stream <= STREAM_STDERR; stream++) {
+        struct buf out = BUF_INIT((size_t)1 << 20);
+        (void)text_stream_end(&h->clean[stream], &out);
+        put(h, stream == STREAM_STDERR ? STDERR_FILENO : STDOUT_FILENO, buf_str(&out), out.len);
+        buf_release(&out);
+    }
+}
+
+static void print_lines(struct headless *h, const struct event *ev)
+{
+    struct buf out = BUF_INIT((size_t)16 << 20);
+    if (h->session == NULL)
+        return;
+    plain_event(session_state(h->session), ev, h->clean, &out);
+    put(h, STDOUT_FILENO, buf_str(&out), out.len);
+    buf_release(&out);
+}
+
+static void on_applied(void *arg, const struct event *ev)
+{
+    struct headless *h = arg;
+    if (h->print == PRINT_JSON && h->session == NULL)
+        return; /* session.created: printed by headless_start, when there is a session */
+    if (h->print == PRINT_JSON)
+        print_json(h, ev);
+    else if (h->print == PRINT_LINES)
+        print_lines(h, ev);
+    else if (ev->type == EVENT_RUN_OUTPUT && ev->run != 0)
+        print_output(h, ev->stream, ev->bytes, ev->len);
+    else if (ev->type == EVENT_RUN_FINISHED)
+        end_output(h);
+}
+
+/* A reader of --json may act on a line, so a line is only printed when its event is on disk.
+ * [AUD-3] */
+static void on_durable(void *arg, uint64_t seq)
+{
+    struct headless *h = arg;
+    if (h->print != PRINT_JSON || h->json_seq > seq)
+        return;
+    put(h, STDOUT_FILENO, buf_str(&h->json), h->json.len);
+    buf_reset(&h->json);
+}
+
+static void on_failed(void *arg, const struct err *e)
+{
+    struct headless *h = arg;
+    if (h->broken.code == ERR_NONE)
+        h->broken = *e;
+    loop_stop(h->app->loop);
+}
+
+/* ---- the gate ---- */
+
+static void deny_unasked(struct headless *h, const char *why)
+{
+    struct err e = ERR_INIT;
+    struct round *r = session_round(h->session);
+    const char *reason =
+        why[0] != '\0' ? why
+                       : "no person is there to ask (stdin is no terminal), and there is no lease";
+    snprintf(h->deny_reason, sizeof h->deny_reason, "%s", reason);
+    struct round_decide d = {
+        .decision = DECIDE_DENY,
+        .by = why[0] != '\0' ? "lease" : "policy",
+        .capsule = session_state(h->session)->gate.capsule,
+        .reason = reason,
+    };
+    if (round_decide(r, &d, &e) < 0)
+        on_failed(h, &e);
+}
+
+static void on_ask(void *arg, uint32_t run, const char *why)
+{
+    struct headless *h = arg;
+    (void)run;
+    if (h->person)
+        line_gate_open(h->gate, why);
+    else
+        deny_unasked(h, why);
+}
+
+/* ---- signals ---- */
+
+static void on_signal(void *arg, int signo)
+{
+    struct headless *h = arg;
+    h->interrupted = true;
+    if (h->session == NULL || signo != SIGINT || ++h->signals >= 3) {
+        loop_stop(h->app->loop);
+        return;
+    }
+    if (h->gate != NULL && line_gate_is_open(h->gate))
+        line_gate_deny(h->gate, "");
+    else
+        round_interrupt(session_round(h->session));
+}
+
+/* ---- life ---- */
+
+static int watch_signals(struct headless *h, struct err *e)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return loop_watch_signals(h->app->loop, &set, on_signal, h, e);
+}
+
+int headless_start(struct headless *h, struct app *app, const char *planner, const char *model,
+                   struct err *e)
+{
+    char sandbox[64];
+    const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
+    struct session_listener l = {
+        .applied = on_applied,
+        .durable = on_durable,
+        .ask = on_ask,
+        .failed = on_failed,
+        .arg = h,
+    };
+    struct session_spec spec = {
+        .planner = planner,
+        .model = model,
+        .image = app_split_name(word, sandbox, sizeof sandbox),
+        .contract = &app->contract,
+    };
+    spec.sandbox = sandbox;
+    h->app = app;
+    buf_init(&h->json, (size_t)64 << 20);
+    for (int i = 0; i < 3; i++)
+        text_stream_init(&h->clean[i], TEXT_OUTPUT, false);
+    h->tty[STREAM_STDOUT] = isatty(STDOUT_FILENO);
+    h->tty[STREAM_STDERR] = isatty(STDERR_FILENO);
+    if (app_need_loop(app, e) < 0 || watch_signals(h, e) < 0)
+        return -1;
+    if (h->person && line_gate_new(&h->gate, h, e) < 0)
+        return -1;
+    if (session_create(&h->session, app, &spec, &l, e) < 0)
+        return -1;
+    if (h->print == PRINT_JSON) {
+        struct err none = ERR_INIT;
+        struct state *st = session_state(h->session);
+        (void)!store_each(session_store(h->session), 1, st->last_seq, headless_print_first, h,
+                          &none);
+        on_durable(h, st->last_seq);
+    }
+    return 0;
+}
+
+int headless_print_first(void *arg, const struct event *ev)
+{
+    print_json(arg, ev);
+    return 0;
+}
+
+int headless_lease(struct headless *h, struct err *e)
+{
+    struct round_lease l = { 0 };
+    if (h->app->opt.lease == NULL)
+        return 0;
+    if (options_parse_lease(h->app->opt.lease, &l.runs, &l.minutes, e) < 0)
+        return -1;
+    return round_grant_lease(session_round(h->session), &l, e);
+}
+
+static bool is_over(struct headless *h)
+{
+    struct round *r = session_round(h->session);
+    const struct state *st = session_state(h->session);
+    if (h->broken.code != ERR_NONE || (h->interrupted && (h->signals >= 3 || h->signals == 0)))
+        return true;
+    bool idle = st->running == 0 && !st->gate.open && round_planner_done(r);
+    if (!idle || round_is_quiet(r)) {
+        h->give_up_us = 0;
+        return idle;
+    }
+    /* Only the last variables or the saved namespace are still awaited: not for ever. */
+    if (!round_only_saving(r))
+        return false;
+    if (h->give_up_us == 0)
+        h->give_up_us = clock_boot_us() + SAVE_WAIT_US;
+    return clock_boot_us() >= h->give_up_us;
+}
+
+int headless_run(struct headless *h, struct err *e)
+{
+    while (!is_over(h)) {
+        if (loop_turn(h->app->loop, h->give_up_us != 0 ? 100 : -1, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void headless_end(struct headless *h, const char *outcome)
+{
+    struct err e = ERR_INIT;
+    if (h->session != NULL && h->broken.code == ERR_NONE && !session_state(h->session)->finished &&
+        session_state(h->session)->last_seq > 0)
+        (void)!round_finish(session_round(h->session), outcome, NULL, &e);
+    if (h->session != NULL)
+        end_output(h);
+    line_gate_free(h->gate);
+    session_close(h->session);
+    h->session = NULL;
+    buf_release(&h->json);
+    for (int i = 0; i < 3; i++)
+        text_stream_release(&h->clean[i]);
+}

@@ -1,0 +1,44 @@
+/* headless.h - what `run`, `exec` and `--plain` share: one session without a screen, on the
+ * terminal line by line or not at all. */
+#ifndef AIRLOCK_CLI_HEADLESS_H
+#define AIRLOCK_CLI_HEADLESS_H
+
+#include "cli/app.h"
+#include "cli/session.h"
+#include "ui/text.h"
+
+struct line_gate;
+
+struct headless {
+    struct app *app;
+    struct session *session;
+    enum {
+        PRINT_LINES,
+        PRINT_JSON,
+        PRINT_OUTPUT /* the code's own stdout and stderr, nothing else */
+    } print;
+    bool person; /* somebody is at the terminal and can be asked */
+    bool interrupted, out_failed;
+    uint8_t signals;
+    struct buf json; /* lines that wait until their events are on disk */
+    uint64_t json_seq;
+    struct text_stream clean[3]; /* for a terminal, by stream */
+    bool tty[3];                 /* is our stdout/stderr a terminal */
+    struct err broken;           /* why the record stopped; code ERR_NONE = it did not */
+    struct line_gate *gate;
+    char deny_reason[256]; /* of the last gate nobody could decide */
+    int64_t give_up_us;    /* boot clock; 0 none */
+};
+
+/* Start a session with the options of the command line. `task` is recorded; NULL none. */
+int headless_start(struct headless *h, struct app *app, const char *planner, const char *model,
+                   struct err *e) MUST_CHECK;
+/* Grant --lease when given. */
+int headless_lease(struct headless *h, struct err *e) MUST_CHECK;
+/* Turn the loop until nothing is under way and the planner has nothing to say. */
+int headless_run(struct headless *h, struct err *e) MUST_CHECK;
+/* A store_event_fn that prints as JSON what was appended before there was a listener. */
+int headless_print_first(void *arg, const struct event *ev);
+void headless_end(struct headless *h, const char *outcome);
+
+#endif

@@ -1,0 +1,214 @@
+/* linegate.c - deciding in words, line by line. */
+#include "cli/linegate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/headless.h"
+#include "tool/gate.h"
+#include "ui/plain.h"
+
+struct line_gate {
+    struct headless *h;
+    struct loop_source *in;
+    struct gate gate;
+    struct buf line;
+};
+
+static void say(const char *text)
+{
+    (void)!write_all_fd(STDOUT_FILENO, text, strlen(text));
+}
+
+static void prompt(struct line_gate *g)
+{
+    say(g->gate.high ? "gate (HIGH: a XX approves)> " : "gate> ");
+}
+
+static void decide(struct line_gate *g, enum round_decision decision, const char *reason)
+{
+    struct err e = ERR_INIT;
+    struct round_decide d = {
+        .decision = decision,
+        .by = "person",
+        .capsule = g->gate.capsule_hex,
+        .reason = reason,
+        .seen_lines = (uint32_t)g->gate.line_count,
+    };
+    g->gate.open = false;
+    if (round_decide(session_round(g->h->session), &d, &e) < 0) {
+        say(e.msg);
+        say("\n");
+    }
+}
+
+void line_gate_deny(struct line_gate *g, const char *reason)
+{
+    if (g->gate.open)
+        decide(g, DECIDE_DENY, reason);
+}
+
+static void approve(struct line_gate *g, const char *rest)
+{
+    bool named = strlen(rest) == 2 && memcmp(rest, g->gate.capsule_hex, 2) == 0;
+    if (g->gate.high && !named) {
+        say("A HIGH finding: `a` and the first two hex digits of the capsule. Nothing was "
+            "decided.\n");
+        prompt(g);
+        return;
+    }
+    if (!g->gate.high && rest[0] != '\0' && !named) {
+        say("Those are not the capsule's first digits. Nothing was decided.\n");
+        prompt(g);
+        return;
+    }
+    decide(g, DECIDE_APPROVE, "");
+}
+
+static void lease(struct line_gate *g, const char *words)
+{
+    struct err e = ERR_INIT;
+    struct round_lease l = { 0 };
+    if (options_parse_lease(words[0] != '\0' ? words : "runs=5", &l.runs, &l.minutes, &e) < 0 ||
+        round_grant_lease(session_round(g->h->session), &l, &e) < 0) {
+        say(e.msg);
+        say("\n");
+        prompt(g);
+        return;
+    }
+    g->gate.open = false; /* asked again at once: what the lease does not cover opens it again */
+}
+
+static void help(struct line_gate *g)
+{
+    say("a approve once · d WORDS deny and say why · r dry run in a twin · l runs=N[,minutes=M] "
+        "lease · x stop · w show again\n");
+    prompt(g);
+}
+
+static void show_again(struct line_gate *g)
+{
+    line_gate_open(g, "");
+}
+
+static void take_line(struct line_gate *g, char *line)
+{
+    char *rest = line + (line[0] != '\0');
+    rest += strspn(rest, " \t");
+    bool one_letter = line[0] != '\0' && (line[1] == '\0' || line[1] == ' ' || line[1] == '\t');
+    switch (one_letter ? line[0] : '\0') {
+    case 'a':
+        approve(g, rest);
+        break;
+    case 'd':
+        decide(g, DECIDE_DENY, rest);
+        break;
+    case 'r':
+        decide(g, DECIDE_DRY_RUN, "");
+        break;
+    case 'l':
+        lease(g, rest);
+        break;
+    case 'x':
+        decide(g, DECIDE_STOP, rest);
+        break;
+    case 'w':
+        show_again(g);
+        break;
+    default:
+        help(g);
+    }
+}
+
+static void on_input(void *arg, int fd, unsigned events)
+{
+    struct line_gate *g = arg;
+    char chunk[4096];
+    ssize_t n = read(fd, chunk, sizeof chunk);
+    (void)events;
+    if (n <= 0) {
+        /* End of input is no person. [APR-11] */
+        loop_remove(g->h->app->loop, g->in);
+        g->in = NULL;
+        g->h->person = false;
+        line_gate_deny(g, "the terminal's input ended");
+        return;
+    }
+    if (!g->gate.open)
+        return;
+    if (!gate_is_armed(&g->gate, clock_boot_us())) {
+        gate_disturb(&g->gate, clock_boot_us());
+        buf_reset(&g->line);
+        say("(typed before the gate was ready: discarded)\n");
+        prompt(g);
+        return;
+    }
+    if (buf_add(&g->line, chunk, (size_t)n) < 0) {
+        buf_reset(&g->line);
+        return;
+    }
+    char *nl = memchr(g->line.ptr, '\n', g->line.len);
+    if (nl == NULL)
+        return;
+    *nl = '\0';
+    char *line = xstrdup(g->line.ptr);
+    buf_reset(&g->line);
+    take_line(g, line);
+    free(line);
+}
+
+int line_gate_new(struct line_gate **out, struct headless *h, struct err *e)
+{
+    struct line_gate *g = xcalloc(1, sizeof *g);
+    g->h = h;
+    buf_init(&g->line, 64 << 10);
+    if (loop_add_fd(h->app->loop, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_input, g, &g->in, e) <
+        0) {
+        line_gate_free(g);
+        return -1;
+    }
+    *out = g;
+    return 0;
+}
+
+void line_gate_free(struct line_gate *g)
+{
+    if (g == NULL)
+        return;
+    loop_remove(g->h->app->loop, g->in);
+    gate_close(&g->gate);
+    buf_release(&g->line);
+    free(g);
+}
+
+void line_gate_open(struct line_gate *g, const char *why)
+{
+    const struct state *st = session_state(g->h->session);
+    const struct state_run *sr = state_run_at(st, st->gate.run);
+    struct buf out = BUF_INIT((size_t)32 << 20);
+    bool high = sr->finding_count > 0 && sr->worst == SEVERITY_HIGH;
+    size_t lines = 1;
+    for (size_t i = 0; i < sr->code_len; i++)
+        lines += sr->code[i] == '\n';
+    gate_close(&g->gate);
+    gate_open(&g->gate, sr->number, sr->rev, st->gate.capsule, high, lines, clock_boot_us());
+    plain_gate(st, sr, round_contract(session_round(g->h->session)),
+               round_enforcement(session_round(g->h->session)), why, &out);
+    (void)!write_all_fd(STDOUT_FILENO, buf_str(&out), out.len);
+    buf_release(&out);
+    help(g);
+    tcflush(STDIN_FILENO, TCIFLUSH);
+    buf_reset(&g->line);
+    int64_t now = clock_boot_us();
+    gate_focus(&g->gate, true, now);
+    gate_painted(&g->gate, 0, lines, now);
+}
+
+bool line_gate_is_open(const struct line_gate *g)
+{
+    return g->gate.open;
+}

@@ -1,0 +1,91 @@
+/* main.c - the first lines of the process, then one command. */
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/app.h"
+#include "cli/commands.h"
+
+/* Descriptors 0-2 must be something before anything else is opened. [SEC-8] */
+static void fill_standard_fds(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        int got = open("/dev/null", O_RDWR);
+        if (got != fd)
+            abort();
+    }
+}
+
+static void harden(void)
+{
+    struct rlimit no_core = { 0, 0 };
+    umask(077);
+    prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &no_core);
+    signal(SIGPIPE, SIG_IGN);
+    fill_standard_fds();
+}
+
+static int print_and_leave(struct buf *text)
+{
+    int rc = write_all_fd(STDOUT_FILENO, buf_str(text), text->len);
+    buf_release(text);
+    return rc < 0 ? EXIT_WORK_FAILED : EXIT_OK;
+}
+
+static int run_command(struct parsed *p, struct launcher *launcher)
+{
+    struct err e = ERR_INIT;
+    struct app app = { .opt = p->opt, .launcher = launcher };
+    int rc = app_init(&app, &e);
+    if (rc == 0)
+        rc = p->cmd->run(&app);
+    else
+        rc = app_fail(&e);
+    app_release(&app);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = ERR_INIT;
+    struct parsed p;
+    struct launcher *launcher = NULL;
+    struct buf text = BUF_INIT(1 << 20);
+
+    harden();
+    setlocale(LC_ALL, "");
+    setlocale(LC_NUMERIC, "C");
+    if (options_parse(&p, argc, argv, &e) < 0) {
+        free(p.opt.args);
+        return app_fail(&e);
+    }
+    if (p.want_version) {
+        free(p.opt.args);
+        (void)buf_add_str(&text, "airlock " AIRLOCK_VERSION "\n");
+        return print_and_leave(&text);
+    }
+    if (p.want_help) {
+        options_print_help(p.cmd->name[0] != '\0' ? p.cmd : NULL, &text);
+        free(p.opt.args);
+        return print_and_leave(&text);
+    }
+    /* The launcher is forked before threads, SQLite, curl and the reading of any key. [architecture
+     * §8] */
+    if (p.cmd->needs_launcher && launcher_start(&launcher, &e) < 0) {
+        free(p.opt.args);
+        return app_fail(&e);
+    }
+    int rc = run_command(&p, launcher);
+    launcher_stop(launcher);
+    return rc;
+}

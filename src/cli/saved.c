@@ -1,0 +1,68 @@
+/* saved.c - from a person's word to a folded session. */
+#include "cli/saved.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "7", or "s2.3" = attempt 3 of step 2. 0 when there is no such run. */
+static uint32_t find_run(const struct state *st, const char *word)
+{
+    char *end;
+    if (word[0] != 's') {
+        unsigned long n = strtoul(word, &end, 10);
+        return *end == '\0' && n >= 1 && n <= st->run_count ? (uint32_t)n : 0;
+    }
+    const char *dot = strrchr(word, '.');
+    if (dot == NULL)
+        return 0;
+    unsigned long attempt = strtoul(dot + 1, &end, 10);
+    if (*end != '\0')
+        return 0;
+    uint32_t found = 0;
+    for (size_t i = 0; i < st->run_count; i++) {
+        const struct state_run *sr = st->runs[i];
+        size_t n = (size_t)(dot - word) - 1;
+        if (sr->twin_of == 0 && sr->attempt == attempt && strlen(sr->step) == n &&
+            memcmp(sr->step, word + 1, n) == 0)
+            found = sr->number;
+    }
+    return found;
+}
+
+int saved_open(struct saved *s, struct app *app, const char *word, struct err *e)
+{
+    const char *colon = strrchr(word, ':');
+    char *name = colon != NULL ? xstrndup(word, (size_t)(colon - word)) : xstrdup(word);
+    *s = (struct saved){ .run = 0 };
+    state_init(&s->state);
+    int rc = app_need_index(app, e);
+    if (rc == 0)
+        rc = index_refresh(app->index, e);
+    if (rc == 0)
+        rc = index_resolve(app->index, name, &s->id, &s->path, e);
+    if (rc == 0)
+        rc = store_open_read(&s->store, s->path, e);
+    free(name);
+    if (rc == 0 && session_load_state(s->store, &s->state, &s->broken) < 0 &&
+        s->state.last_seq == 0)
+        rc = err_set(e, s->broken.code, "session %s: %s", s->id, s->broken.msg);
+    if (rc == 0 && colon != NULL) {
+        s->run = find_run(&s->state, colon + 1);
+        if (s->run == 0)
+            rc = err_set(e, ERR_USAGE, "session %s has no run '%.40s' (it has %zu)", s->id,
+                         colon + 1, s->state.run_count);
+    }
+    if (rc < 0)
+        saved_close(s);
+    return rc;
+}
+
+void saved_close(struct saved *s)
+{
+    store_close(s->store);
+    state_release(&s->state);
+    free(s->id);
+    free(s->path);
+    *s = (struct saved){ .run = 0 };
+}

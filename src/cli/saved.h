@@ -1,0 +1,23 @@
+/* saved.h - opening a recorded session by the words a person uses: ID[:RUN], a prefix, a name,
+ * `last`. */
+#ifndef AIRLOCK_CLI_SAVED_H
+#define AIRLOCK_CLI_SAVED_H
+
+#include "cli/app.h"
+#include "cli/session.h"
+
+struct saved {
+    struct store *store; /* read-only */
+    struct state state;
+    uint32_t run; /* after the colon; 0 none */
+    struct err
+        broken; /* the fold stopped here: what was whole is in `state`; code ERR_NONE = all of it */
+    char *id, *path;
+};
+
+/* `word` = ID[:RUN], where RUN is a number or sSTEP.ATTEMPT. ERR_MISSING, ERR_USAGE (ambiguous, no
+ * such run). */
+int saved_open(struct saved *out, struct app *app, const char *word, struct err *e) MUST_CHECK;
+void saved_close(struct saved *s);
+
+#endif

@@ -1,0 +1,409 @@
+/* session.c - wires one session file to one state and one round. */
+#include "cli/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/app.h"
+
+struct session {
+    struct app *app;
+    struct store *store;
+    struct state state;
+    struct round *round;
+    struct session_listener listener;
+    struct loop_source *flush;
+    uint64_t told_seq; /* durable up to here was told */
+    char id[ID_LEN + 1];
+};
+
+/* ---- output for views ---- */
+
+static ssize_t read_output(void *arg, uint32_t run, unsigned stream, uint64_t offset, char *dst,
+                           size_t len)
+{
+    struct err e = ERR_INIT;
+    return store_read_output(arg, run, stream, offset, dst, len, &e);
+}
+
+struct output_source store_output_source(struct store *store)
+{
+    return (struct output_source){ .read = read_output, .arg = store };
+}
+
+struct output_source session_output(struct session *s)
+{
+    return store_output_source(s->store);
+}
+
+/* ---- the port ---- */
+
+static void tell_durable(struct session *s)
+{
+    uint64_t seq = store_durable_seq(s->store);
+    if (seq > s->told_seq && s->listener.durable != NULL)
+        s->listener.durable(s->listener.arg, seq);
+    s->told_seq = seq;
+}
+
+static void on_flush(void *arg)
+{
+    struct session *s = arg;
+    struct err e = ERR_INIT;
+    if (store_flush(s->store, &e) < 0) {
+        s->listener.failed(s->listener.arg, &e);
+        return;
+    }
+    tell_durable(s);
+}
+
+/* The open group is committed when it is due, or at once when the loop has nothing else to do with
+ * it. */
+static void after_append(struct session *s)
+{
+    int64_t due = store_flush_due_us(s->store);
+    if (due == 0) {
+        loop_arm_us(s->app->loop, s->flush, -1);
+        return;
+    }
+    int64_t left = due - clock_boot_us();
+    loop_arm_us(s->app->loop, s->flush, left > 0 ? left : 0);
+}
+
+static int port_append(void *arg, struct event *ev, struct err *e)
+{
+    struct session *s = arg;
+    if (store_append(s->store, ev, e) < 0)
+        return -1;
+    after_append(s);
+    return 0;
+}
+
+static int port_append_artifact(void *arg, struct event *ev, const char *mime, const char *name,
+                                const void *p, size_t len, struct err *e)
+{
+    struct session *s = arg;
+    if (store_append_artifact(s->store, ev, mime, name, p, len, e) < 0)
+        return -1;
+    after_append(s);
+    return 0;
+}
+
+static int port_append_checkpoint(void *arg, struct event *ev, const char *kind, const void *p,
+                                  size_t len, struct err *e)
+{
+    struct session *s = arg;
+    if (store_append_checkpoint(s->store, ev, kind, "", p, len, "{}", e) < 0)
+        return -1;
+    after_append(s);
+    return 0;
+}
+
+static int port_read_checkpoint(void *arg, uint32_t run, uint32_t *run_out, struct buf *out,
+                                struct err *e)
+{
+    struct session *s = arg;
+    return store_read_checkpoint(s->store, "saved", run, run_out, out, e);
+}
+
+static void port_applied(void *arg, const struct event *ev)
+{
+    struct session *s = arg;
+    if (s->listener.applied != NULL)
+        s->listener.applied(s->listener.arg, ev);
+    if (event_is_durable(ev->type))
+        tell_durable(s);
+}
+
+static void port_ask(void *arg, uint32_t run, const char *why)
+{
+    struct session *s = arg;
+    s->listener.ask(s->listener.arg, run, why);
+}
+
+static void port_streaming(void *arg, const struct planner_event *ev)
+{
+    struct session *s = arg;
+    if (s->listener.streaming != NULL)
+        s->listener.streaming(s->listener.arg, ev);
+}
+
+static void port_completion(void *arg, uint64_t token, const char *const *names, size_t count)
+{
+    struct session *s = arg;
+    if (s->listener.completion != NULL)
+        s->listener.completion(s->listener.arg, token, names, count);
+}
+
+static void port_failed(void *arg, const struct err *e)
+{
+    struct session *s = arg;
+    s->listener.failed(s->listener.arg, e);
+}
+
+/* ---- opening ---- */
+
+static const struct planner_ops *need_planner(const char *name, struct err *e)
+{
+    size_t count;
+    const struct planner_ops *ops = planner_find(name);
+    if (ops != NULL)
+        return ops;
+    const struct planner_ops *const *list = planner_list(&count);
+    struct buf names = BUF_INIT(1024);
+    for (size_t i = 0; i < count; i++)
+        (void)buf_addf(&names, "%s%s", i > 0 ? ", " : "", list[i]->name);
+    err_set(e, ERR_USAGE, "no planner '%.40s'; there are: %s", name, buf_str(&names));
+    buf_release(&names);
+    return NULL;
+}
+
+static const struct sandbox_ops *need_sandbox(const char *name, struct err *e)
+{
+    size_t count;
+    const struct sandbox_ops *ops = sandbox_find(name);
+    if (ops != NULL)
+        return ops;
+    const struct sandbox_ops *const *list = sandbox_list(&count);
+    struct buf names = BUF_INIT(1024);
+    for (size_t i = 0; i < count; i++)
+        (void)buf_addf(&names, "%s%s", i > 0 ? ", " : "", list[i]->name);
+    err_set(e, ERR_USAGE, "no sandbox '%.40s'; there are: %s (code never runs on the host)", name,
+            buf_str(&names));
+    buf_release(&names);
+    return NULL;
+}
+
+static int start_round(struct session *s, const struct session_spec *spec, struct err *e)
+{
+    struct app *app = s->app;
+    struct round_config rc = {
+        .loop = app->loop,
+        .launcher = app->launcher,
+        .net = app->net,
+        .state = &s->state,
+        .planner = need_planner(spec->planner, e),
+        .planner_model = spec->model,
+        .sandbox = need_sandbox(spec->sandbox, e),
+        .sandbox_image = spec->image,
+        .contract = spec->contract,
+        .rules = app->rules,
+        .redact = app->redact,
+        .policy = app->policy,
+        .default_language = app->config.language,
+        .typed_runs = spec->typed_runs,
+        .allow_warm = spec->allow_warm,
+        .port = {
+            .append = port_append,
+            .append_artifact = port_append_artifact,
+            .append_checkpoint = port_append_checkpoint,
+            .read_checkpoint = port_read_checkpoint,
+            .output = session_output(s),
+            .applied = port_applied,
+            .ask = port_ask,
+            .streaming = port_streaming,
+            .completion = port_completion,
+            .failed = port_failed,
+            .arg = s,
+        },
+    };
+    if (rc.planner == NULL || rc.sandbox == NULL)
+        return -1;
+    return round_new(&s->round, &rc, e);
+}
+
+static struct session *session_new(struct app *app, const struct session_listener *l)
+{
+    struct session *s = xcalloc(1, sizeof *s);
+    s->app = app;
+    s->listener = *l;
+    state_init(&s->state);
+    s->flush = loop_add_timer(app->loop, on_flush, s);
+    return s;
+}
+
+static int record_created(struct session *s, const struct session_spec *spec, struct err *e)
+{
+    struct event_builder b;
+    uint8_t digest[SHA256_LEN];
+    char hex[SHA256_HEX_LEN + 1];
+    contract_digest(spec->contract, digest);
+    hex_encode(digest, sizeof digest, hex);
+    event_begin(&b, EVENT_SESSION_CREATED, 0);
+    json_w_str(&b.w, "planner", spec->planner);
+    json_w_str(&b.w, "model", spec->model != NULL ? spec->model : "");
+    json_w_str(&b.w, "sandbox", spec->sandbox);
+    json_w_str(&b.w, "image", spec->image != NULL ? spec->image : "");
+    contract_to_json(spec->contract, &b.w, "contract");
+    json_w_str(&b.w, "contract_digest", hex);
+    json_w_str(&b.w, "version", AIRLOCK_VERSION);
+    if (spec->parent != NULL)
+        json_w_str(&b.w, "parent", spec->parent);
+    int rc = event_end(&b, e);
+    if (rc == 0)
+        rc = store_append(s->store, &b.ev, e);
+    if (rc == 0)
+        rc = state_apply(&s->state, &b.ev, NULL, e);
+    if (rc == 0)
+        port_applied(s, &b.ev);
+    event_release(&b);
+    return rc;
+}
+
+/* Everything that can be refused is refused before a file exists. */
+static int check_spec(struct app *app, const struct session_spec *spec, struct err *e)
+{
+    const struct planner_ops *planner = need_planner(spec->planner, e);
+    const struct sandbox_ops *sandbox = planner != NULL ? need_sandbox(spec->sandbox, e) : NULL;
+    struct contract_enforcement en;
+    if (sandbox == NULL)
+        return -1;
+    if (planner->available(spec->model, e) < 0)
+        return err_wrap(e, "planner %s", spec->planner);
+    sandbox->enforcement(spec->contract, &en);
+    if (contract_check_strict(spec->contract, &en, e) < 0)
+        return err_wrap(e, "sandbox %s", spec->sandbox);
+    return app_need_rules(app, e);
+}
+
+int session_create(struct session **out, struct app *app, const struct session_spec *spec,
+                   const struct session_listener *l, struct err *e)
+{
+    if (app_need_loop(app, e) < 0 || check_spec(app, spec, e) < 0)
+        return -1;
+    struct session *s = session_new(app, l);
+    id_new(s->id);
+    if (path_make_private_dir(app->paths.sessions_dir, e) < 0 ||
+        store_create(&s->store, app->paths.sessions_dir, s->id, e) < 0 ||
+        record_created(s, spec, e) < 0 || start_round(s, spec, e) < 0) {
+        session_close(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+/* ---- folding a saved file ---- */
+
+struct fold {
+    struct state *state;
+    struct err *e;
+};
+
+static int fold_event(void *arg, const struct event *ev)
+{
+    struct fold *f = arg;
+    if (state_apply(f->state, ev, NULL, f->e) < 0) {
+        err_wrap(f->e, "event %llu", (unsigned long long)ev->seq);
+        return -1;
+    }
+    return 0;
+}
+
+int session_load_state(struct store *store, struct state *st, struct err *e)
+{
+    struct err why = ERR_INIT;
+    struct fold f = { .state = st, .e = &why };
+    int rc = store_each(store, 1, 0, fold_event, &f, e);
+    if (why.code != ERR_NONE) {
+        *e = why;
+        rc = -1;
+    }
+    return rc;
+}
+
+static int spec_of_state(const struct state *st, struct contract *c, struct session_spec *spec,
+                         struct err *e)
+{
+    struct json *o = NULL;
+    if (json_parse(&o, st->contract_json, strlen(st->contract_json), e) < 0)
+        return err_wrap(e, "its contract");
+    int rc = contract_from_json(c, o, e);
+    json_free(o);
+    spec->planner = st->planner;
+    spec->model = st->model[0] != '\0' ? st->model : NULL;
+    spec->sandbox = st->sandbox;
+    spec->contract = c;
+    return rc;
+}
+
+static int record_resumed(struct session *s, struct err *e)
+{
+    struct event_builder b;
+    event_begin(&b, EVENT_SESSION_RESUMED, 0);
+    json_w_str(&b.w, "version", AIRLOCK_VERSION);
+    int rc = event_end(&b, e);
+    if (rc == 0)
+        rc = store_append(s->store, &b.ev, e);
+    if (rc == 0)
+        rc = state_apply(&s->state, &b.ev, NULL, e);
+    if (rc == 0)
+        port_applied(s, &b.ev);
+    event_release(&b);
+    return rc;
+}
+
+int session_resume(struct session **out, struct app *app, const char *path,
+                   const struct session_listener *l, struct err *e)
+{
+    struct contract c;
+    struct session_spec spec = { .typed_runs = app->config.gate_own_typed, .allow_warm = true };
+    if (app_need_loop(app, e) < 0 || app_need_rules(app, e) < 0)
+        return -1;
+    struct session *s = session_new(app, l);
+    contract_init(&c);
+    int rc = store_open(&s->store, path, e);
+    if (rc == 0) {
+        snprintf(s->id, sizeof s->id, "%s", store_id(s->store));
+        s->told_seq = store_last_seq(s->store);
+        rc = session_load_state(s->store, &s->state, e);
+    }
+    if (rc == 0)
+        rc = spec_of_state(&s->state, &c, &spec, e);
+    if (rc == 0)
+        rc = record_resumed(s, e);
+    if (rc == 0)
+        rc = start_round(s, &spec, e);
+    if (rc == 0)
+        rc = round_resume_state(s->round, e);
+    contract_release(&c);
+    if (rc < 0) {
+        session_close(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+void session_close(struct session *s)
+{
+    struct err e = ERR_INIT;
+    if (s == NULL)
+        return;
+    round_free(s->round);
+    loop_remove(s->app->loop, s->flush);
+    bool had_store = s->store != NULL;
+    store_close(s->store);
+    state_release(&s->state);
+    /* The index is derived: a failure here harms nothing and is not worth a word. */
+    if (had_store && app_need_index(s->app, &e) == 0)
+        (void)!index_refresh_one(s->app->index, s->id, &e);
+    free(s);
+}
+
+struct round *session_round(struct session *s)
+{
+    return s->round;
+}
+
+struct state *session_state(struct session *s)
+{
+    return &s->state;
+}
+
+struct store *session_store(struct session *s)
+{
+    return s->store;
+}

@@ -1,0 +1,144 @@
+/* round.h - one session at work: generate → review → gate → execute → observe → iterate.
+ *
+ * The round owns the planner, the sandbox and the capsules, and turns the effects of the reducer
+ * into calls. Every fact goes through one door: built, handed to the port (which appends it to the
+ * session file), applied to the state, told to the listener; only then are its effects carried out,
+ * from the loop, never from inside a call. It knows no screen, no SQL and no wire format.
+ * [architecture §1, AUD-1]
+ */
+#ifndef AIRLOCK_TOOL_ROUND_H
+#define AIRLOCK_TOOL_ROUND_H
+
+#include "base/redact.h"
+#include "providers/planner.h"
+#include "providers/sandbox.h"
+#include "tool/policy.h"
+#include "tool/review.h"
+#include "tool/state.h"
+
+struct round;
+struct loop;
+struct launcher;
+struct net;
+
+/* What the round needs from above. All calls are synchronous. */
+struct round_port {
+    /* Append to the session file. Durable types are on disk when it returns. A failure is final:
+     * the round denies what is open, stops what runs and reports it once through `failed`. [AUD-4]
+     */
+    int (*append)(void *arg, struct event *ev, struct err *e);
+    int (*append_artifact)(void *arg, struct event *ev, const char *mime, const char *name,
+                           const void *p, size_t len, struct err *e);
+    int (*append_checkpoint)(void *arg, struct event *ev, const char *kind, const void *p,
+                             size_t len, struct err *e);
+    /* Newest saved namespace with run ≤ `run` (0 = newest). ERR_MISSING when there is none. */
+    int (*read_checkpoint)(void *arg, uint32_t run, uint32_t *run_out, struct buf *out,
+                           struct err *e);
+    struct output_source output;
+    /* Told after each event was applied. */
+    void (*applied)(void *arg, const struct event *ev);
+    /* A gate opened and neither typing, lease nor policy decided it: ask the person, or deny. `why`
+     * says what did not cover it ("" when nothing was there to cover it). */
+    void (*ask)(void *arg, uint32_t run, const char *why);
+    /* Streaming text that is not (yet) an event: planner prose or code being written. For the eye
+     * only. */
+    void (*streaming)(void *arg, const struct planner_event *ev);
+    /* The answer to round_complete. */
+    void (*completion)(void *arg, uint64_t token, const char *const *names, size_t count);
+    void (*failed)(void *arg, const struct err *e);
+    void *arg;
+};
+
+struct round_config {
+    struct loop *loop;
+    struct launcher *launcher;
+    struct net *net;     /* NULL without network planners */
+    struct state *state; /* borrowed; already holds session.created */
+    const struct planner_ops *planner;
+    const char *planner_model;
+    const struct sandbox_ops *sandbox;
+    const char *sandbox_image;
+    const struct contract *contract; /* copied */
+    const struct review_rules *rules;
+    const struct redact *redact; /* may be NULL */
+    const struct policy *policy; /* may be NULL */
+    const char *default_language;
+    bool typed_runs; /* gate.own = typed */
+    bool allow_warm;
+    struct round_port port;
+};
+
+int round_new(struct round **out, const struct round_config *cfg, struct err *e) MUST_CHECK;
+void round_free(struct round *r); /* closes planner and sandbox; appends nothing */
+
+/* ---- what the person (or a program in their place) says. ERR_USAGE / ERR_BUSY say why it can't be
+ * now. ---- */
+int round_task(struct round *r, const char *text, const char *author, struct err *e) MUST_CHECK;
+int round_note(struct round *r, const char *text, const char *author, struct err *e) MUST_CHECK;
+
+/* The person's own code. `typed`: every byte was a key press (interface.md): runs at once when a
+ * lease's conditions hold. */
+struct round_own {
+    const char *language, *code, *expect, *purpose;
+    size_t code_len;
+    const char *const *argv;
+    size_t argv_count;
+    const char *input;
+    size_t input_len;
+    bool typed;
+};
+int round_own_code(struct round *r, const struct round_own *own, struct err *e) MUST_CHECK;
+
+enum round_decision { DECIDE_APPROVE, DECIDE_DENY, DECIDE_DRY_RUN, DECIDE_STOP };
+struct round_decide {
+    enum round_decision decision;
+    const char *by; /* "person", "lease", "policy", "typed" */
+    const char
+        *capsule; /* hex of what was on the screen: must be the open gate's, else ERR_INTEGRITY */
+    const char *reason; /* deny; "" */
+    uint32_t seen_lines;
+    bool partial; /* approved with lines unread (typed `unread`) */
+};
+int round_decide(struct round *r, const struct round_decide *d, struct err *e) MUST_CHECK;
+/* Edit at the gate: new code and/or expectation for the run at the gate: rev + 1, new capsule. NULL
+ * keeps the old one. */
+int round_edit(struct round *r, const char *code, size_t code_len, const char *expect,
+               struct err *e) MUST_CHECK;
+
+struct round_lease {
+    int64_t runs /* 0: no count */, minutes /* 0: no limit */;
+    const char *step;
+};
+int round_grant_lease(struct round *r, const struct round_lease *l, struct err *e) MUST_CHECK;
+void round_end_lease(struct round *r, const char *why);
+
+int round_edit_plan(struct round *r, const struct planner_step *steps, size_t count,
+                    struct err *e) MUST_CHECK;
+
+void round_interrupt(struct round *r);    /* first ^C: the run under way, else the planner's call */
+void round_kill_sandbox(struct round *r); /* second ^C */
+int round_restore(struct round *r, uint32_t run,
+                  struct err *e) MUST_CHECK; /* REPL state back to after `run` */
+int round_put(struct round *r, const struct sandbox_file *f, struct err *e) MUST_CHECK;
+int round_get(struct round *r, const char *path, size_t max, struct err *e) MUST_CHECK;
+int round_complete(struct round *r, const char *text, size_t cursor, uint64_t token,
+                   struct err *e) MUST_CHECK;
+/* Resume: create a sandbox and load the newest saved namespace into it → state.restored. */
+int round_resume_state(struct round *r, struct err *e) MUST_CHECK;
+/* End the session: session.finished. */
+int round_finish(struct round *r, const char *outcome, const char *answer,
+                 struct err *e) MUST_CHECK;
+
+/* ---- for views and headless ---- */
+bool round_is_quiet(const struct round *r); /* nothing under way: no run, no planner call, no gate,
+                                               no effect queued */
+/* Nothing is left but the report of variables or the saving of the namespace. */
+bool round_only_saving(const struct round *r);
+bool round_planner_done(const struct round *r); /* finished, or waits for the person */
+const struct capsule *round_gate_capsule(const struct round *r); /* of the open gate; NULL */
+const struct contract *round_contract(const struct round *r);
+const struct contract_enforcement *round_enforcement(const struct round *r);
+int64_t round_flush_due_us(
+    const struct round *r); /* held-back output to append; the round arms its own timer */
+
+#endif

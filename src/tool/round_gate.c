@@ -1,0 +1,540 @@
+/* round_gate.c - from a proposal to a decision: checked, reviewed, sealed in a capsule, gated. */
+#include "tool/round_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+/* ---- proposing ---- */
+
+static size_t line_of(const char *p, size_t offset)
+{
+    size_t line = 1;
+    for (size_t i = 0; i < offset; i++)
+        line += p[i] == '\n';
+    return line;
+}
+
+/* What a transport can't carry exactly, or what must never reach the record, is refused before
+ * anything is written. */
+static int check_code(struct round *r, const struct proposal *p, struct err *e)
+{
+    if (p->code_len == 0 || strspn(p->code, " \t\r\n") == p->code_len)
+        return err_set(e, ERR_FORMAT, "there is no code in it");
+    if (p->code_len > CODE_MAX)
+        return err_set(e, ERR_LIMIT,
+                       "code of %zu bytes is over the limit of 1 MiB: put data in a file",
+                       p->code_len);
+    const char *nul = memchr(p->code, '\0', p->code_len);
+    if (nul != NULL)
+        return err_set(
+            e, ERR_FORMAT,
+            "line %zu of the code holds a NUL byte, which can't be carried exactly: remove it",
+            line_of(p->code, (size_t)(nul - p->code)));
+    size_t ok = utf8_valid_prefix(p->code, p->code_len);
+    if (ok < p->code_len)
+        return err_set(
+            e, ERR_FORMAT,
+            "line %zu of the code is not valid UTF-8 (byte 0x%02x at offset %zu): save it as UTF-8",
+            line_of(p->code, ok), (unsigned char)p->code[ok], ok);
+    if (r->cfg.sandbox->interpreter(&r->contract, p->language) == NULL)
+        return err_set(e, ERR_USAGE, "sandbox %s does not run %s (it runs: %s)",
+                       r->cfg.sandbox->name, p->language, r->cfg.sandbox->languages);
+    return 0;
+}
+
+static int check_secrets(struct round *r, const struct proposal *p, struct err *e)
+{
+    size_t at = 0;
+    const char *name;
+    if (r->cfg.redact == NULL)
+        return 0;
+    name = redact_find(r->cfg.redact, p->code, p->code_len, &at);
+    if (name != NULL)
+        return err_set(e, ERR_DENIED, "line %zu holds secret %s; pass it with `-c env=%s`",
+                       line_of(p->code, at), name, name);
+    if (p->input_len > 0 &&
+        (name = redact_find(r->cfg.redact, p->input, p->input_len, &at)) != NULL)
+        return err_set(e, ERR_DENIED, "its input holds secret %s; pass it with `-c env=%s`", name,
+                       name);
+    for (size_t i = 0; i < p->argv_count; i++) {
+        name = redact_find(r->cfg.redact, p->argv[i], strlen(p->argv[i]), &at);
+        if (name != NULL)
+            return err_set(e, ERR_DENIED, "argument %zu holds secret %s; pass it with `-c env=%s`",
+                           i, name, name);
+    }
+    for (size_t i = 0; i < p->file_count; i++) {
+        name = redact_find(r->cfg.redact, p->files[i].ptr, p->files[i].len, &at);
+        if (name != NULL)
+            return err_set(e, ERR_DENIED, "file %s holds secret %s; pass it with `-c env=%s`",
+                           p->files[i].name, name, name);
+    }
+    return 0;
+}
+
+static int check_proposal(struct round *r, const struct proposal *p, struct err *e)
+{
+    struct expectation x = { 0 };
+    if (check_code(r, p, e) < 0 || check_secrets(r, p, e) < 0)
+        return -1;
+    if (expectation_parse(&x, p->expect, strlen(p->expect), e) < 0)
+        return err_wrap(e, "expectation");
+    expectation_release(&x);
+    return 0;
+}
+
+static void write_proposed(struct json_w *w, const struct proposal *p, uint32_t rev,
+                           uint32_t attempt)
+{
+    json_w_int(w, "rev", rev);
+    if (p->twin_of != 0)
+        json_w_int(w, "twin_of", p->twin_of);
+    json_w_str(w, "step", p->step);
+    json_w_int(w, "attempt", attempt);
+    json_w_str(w, "language", p->language);
+    json_w_strn(w, "code", p->code, p->code_len);
+    json_w_strn(w, "purpose", p->purpose, strlen(p->purpose));
+    if (p->expect[0] != '\0') {
+        json_w_array(w, "expect");
+        for (const char *s = p->expect; *s != '\0';) {
+            size_t n = strcspn(s, "\n");
+            if (n > 0)
+                json_w_strn(w, NULL, s, n);
+            s += n + (s[n] == '\n');
+        }
+        json_w_close_array(w);
+    }
+    if (p->argv_count > 0) {
+        json_w_array(w, "argv");
+        for (size_t i = 0; i < p->argv_count; i++)
+            json_w_strn(w, NULL, p->argv[i], strlen(p->argv[i]));
+        json_w_close_array(w);
+    }
+    if (p->input_len > 0)
+        json_w_text_or_base64(w, "stdin", "stdin_base64", p->input, p->input_len);
+    json_w_str(w, "author", p->author);
+}
+
+static int record_files(struct round *r, const struct proposal *p)
+{
+    for (size_t i = 0; i < p->file_count; i++) {
+        const struct sandbox_file *f = &p->files[i];
+        uint8_t hash[SHA256_LEN];
+        char hex[SHA256_HEX_LEN + 1];
+        struct event_builder b;
+        sha256_once(f->ptr, f->len, hash);
+        hex_encode(hash, sizeof hash, hex);
+        event_begin(&b, EVENT_FILE_PUT, p->run);
+        json_w_str(&b.w, "path", f->name);
+        json_w_int(&b.w, "bytes", (int64_t)f->len);
+        json_w_str(&b.w, "sha256", hex);
+        if (round_record_artifact(r, &b, "application/octet-stream", f->name, f->ptr, f->len) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void record_proposal(struct round *r, struct proposal *p)
+{
+    struct state *st = r->cfg.state;
+    p->run = (uint32_t)st->run_count + 1;
+    p->next = r->proposals;
+    r->proposals = p;
+    uint32_t attempt = p->step[0] != '\0' ? state_attempts_spent(st, p->step) + 1 : 1;
+    struct event_builder b;
+    event_begin(&b, EVENT_RUN_PROPOSED, p->run);
+    write_proposed(&b.w, p, 0, attempt);
+    if (round_record(r, &b) == 0)
+        (void)record_files(r, p);
+}
+
+static bool is_occupied(const struct round *r)
+{
+    const struct state *st = r->cfg.state;
+    return st->gate.open || st->running != 0 || r->start_run != 0 || r->queue_len > 0 ||
+           r->awaiting_state || r->twin.of != 0;
+}
+
+int round_propose(struct round *r, struct proposal *p, struct err *e)
+{
+    int rc = 0;
+    if (r->broken)
+        rc = err_set(e, ERR_IO, "the session's record can't be written any more: nothing can run");
+    else if (r->cfg.state->finished)
+        rc = err_set(e, ERR_USAGE, "the session has ended: start a new one or fork this one");
+    else
+        rc = check_proposal(r, p, e);
+    if (rc < 0) {
+        proposal_free(p);
+        return -1;
+    }
+    struct proposal **at = &r->waiting;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = p;
+    loop_wake_idle(r->cfg.loop, r->idle);
+    return 0;
+}
+
+void round_propose_next(struct round *r)
+{
+    struct proposal *p = r->waiting;
+    if (p == NULL || r->broken || is_occupied(r))
+        return;
+    r->waiting = p->next;
+    p->next = NULL;
+    if (p->step[0] != '\0' && state_attempts_spent(r->cfg.state, p->step) >= STATE_ATTEMPTS_MAX) {
+        round_tell_refused(r, p,
+                           "three attempts at this step have failed: say so, or ask the person");
+        proposal_free(p);
+        return;
+    }
+    record_proposal(r, p);
+}
+
+int round_own_code(struct round *r, const struct round_own *own, struct err *e)
+{
+    struct proposal *p = proposal_new();
+    p->language = xstrdup(own->language);
+    p->code = xmemdup(own->code, own->code_len);
+    p->code_len = own->code_len;
+    p->purpose = xstrdup(own->purpose != NULL ? own->purpose : "");
+    p->step = xstrdup("");
+    p->expect = xstrdup(own->expect != NULL ? own->expect : "");
+    p->author = xstrdup("person");
+    p->call_id = xstrdup("");
+    p->input = xmemdup(own->input != NULL ? own->input : "", own->input_len);
+    p->input_len = own->input_len;
+    p->argv = xcalloc(own->argv_count, sizeof *p->argv);
+    for (; p->argv_count < own->argv_count; p->argv_count++)
+        p->argv[p->argv_count] = xstrdup(own->argv[p->argv_count]);
+    p->typed = own->typed;
+    return round_propose(r, p, e);
+}
+
+/* ---- review ---- */
+
+void round_do_review(struct round *r, uint32_t run)
+{
+    struct state_run *sr = state_run_at(r->cfg.state, run);
+    struct review review = { 0 };
+    struct review_context ctx = { .network_open = r->contract.network != NETWORK_DENY };
+    const char *rw[CONTRACT_MOUNTS_MAX];
+    for (size_t i = 0; i < r->contract.mount_count; i++) {
+        if (r->contract.mounts[i].writable)
+            rw[ctx.rw_count++] = r->contract.mounts[i].path;
+    }
+    ctx.rw_mounts = rw;
+    review_run(r->cfg.rules, sr->language, sr->code, sr->code_len, &ctx, &review);
+    struct event_builder b;
+    event_begin(&b, EVENT_RUN_REVIEWED, run);
+    json_w_array(&b.w, "findings");
+    for (size_t i = 0; i < review.count; i++) {
+        const struct review_finding *f = &review.findings[i];
+        json_w_object(&b.w, NULL);
+        json_w_int(&b.w, "line", f->line);
+        json_w_str(&b.w, "severity", severity_name(f->severity));
+        json_w_str(&b.w, "rule", f->rule);
+        json_w_strn(&b.w, "text", f->text, strlen(f->text));
+        json_w_close_object(&b.w);
+    }
+    json_w_close_array(&b.w);
+    review_release(&review);
+    round_record(r, &b);
+}
+
+/* ---- capsule and gate ---- */
+
+static const struct proposal no_extras;
+
+int round_build_capsule(struct round *r, uint32_t run, struct capsule **out, struct err *e)
+{
+    const struct state_run *sr = state_run_at(r->cfg.state, run);
+    const struct proposal *p = proposal_of(r, run);
+    struct expectation x = { 0 };
+    if (p == NULL)
+        p = &no_extras;
+    if (expectation_parse(&x, sr->expect, strlen(sr->expect), e) < 0)
+        return -1;
+    char *check = expectation_check_code(&x);
+    struct sandbox_run rq = {
+        .run = run,
+        .language = sr->language,
+        .interpreter = r->cfg.sandbox->interpreter(&r->contract, sr->language),
+        .code = sr->code,
+        .code_len = sr->code_len,
+        .argv = (const char *const *)p->argv,
+        .argv_count = p->argv_count,
+        .cwd = "/workspace",
+        .input = p->input != NULL ? p->input : "",
+        .input_len = p->input_len,
+        .files = p->files,
+        .file_count = p->file_count,
+        .check_code = check,
+        .check_code_len = strlen(check),
+    };
+    struct capsule_spec spec = {
+        .session = r->cfg.state->session,
+        .run = run,
+        .rev = sr->rev,
+        .sandbox = r->cfg.sandbox->name,
+        .origin = "",
+        .rq = &rq,
+    };
+    struct capsule_env env[CONTRACT_ENV_MAX];
+    for (size_t i = 0; i < r->contract.env_count; i++)
+        env[i] =
+            (struct capsule_env){ .name = r->contract.env[i], .value = getenv(r->contract.env[i]) };
+    spec.env = env;
+    spec.env_count = r->contract.env_count;
+    random_bytes(spec.nonce, sizeof spec.nonce);
+    memcpy(spec.contract_digest, r->contract_digest, sizeof spec.contract_digest);
+    memcpy(spec.parent_state, r->parent_state, sizeof spec.parent_state);
+    int rc = capsule_new(out, &spec, e);
+    free(check);
+    expectation_release(&x);
+    return rc;
+}
+
+void round_do_gate(struct round *r, uint32_t run)
+{
+    struct err e = ERR_INIT;
+    capsule_free(r->gate_capsule);
+    r->gate_capsule = NULL;
+    if (round_build_capsule(r, run, &r->gate_capsule, &e) < 0) {
+        /* Everything that can be wrong with it was checked before it was recorded. */
+        err_wrap(&e, "run %u", run);
+        round_break(r, &e);
+        return;
+    }
+    const struct state_run *sr = state_run_at(r->cfg.state, run);
+    char digest[SHA256_HEX_LEN + 1];
+    hex_encode(r->contract_digest, SHA256_LEN, digest);
+    struct event_builder b;
+    event_begin(&b, EVENT_GATE_OPENED, run);
+    json_w_int(&b.w, "rev", sr->rev);
+    json_w_str(&b.w, "capsule", capsule_hex(r->gate_capsule));
+    json_w_str(&b.w, "contract_digest", digest);
+    json_w_str(&b.w, "sandbox", r->cfg.sandbox->name);
+    round_record(r, &b);
+}
+
+static struct lease_question lease_facts(struct round *r, const struct state_run *sr)
+{
+    static const enum contract_field needed[] = { FIELD_NETWORK, FIELD_FILES, FIELD_TIMEOUT,
+                                                  FIELD_TTL, FIELD_OUTPUT };
+    const struct state *st = r->cfg.state;
+    struct lease_question q = {
+        .fields_enforced = true,
+        .network_denied = r->contract.network == NETWORK_DENY,
+        .high_finding = sr->finding_count > 0 && sr->worst == SEVERITY_HIGH,
+        .budget_ok =
+            r->contract.budget_nanousd == 0 || st->cost_nanousd < r->contract.budget_nanousd,
+        .active = st->lease.active,
+        .in_step = st->lease.step == NULL || st->lease.step[0] == '\0' ||
+                   strcmp(st->lease.step, sr->step) == 0,
+        .runs_left = st->lease.runs_left,
+        .until_boot_us = st->lease.until_boot_us,
+        .now_boot_us = clock_boot_us(),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+        q.fields_enforced = q.fields_enforced && r->enforcement.field[needed[i]].how == ENFORCED;
+    for (size_t i = 0; i < r->contract.mount_count; i++)
+        q.mounts_rw = q.mounts_rw || r->contract.mounts[i].writable;
+    for (size_t i = sr->finding_count; i-- > 0;) {
+        if (sr->findings[i].severity == SEVERITY_HIGH)
+            q.high_line = sr->findings[i].line;
+    }
+    return q;
+}
+
+static void approve_unasked(struct round *r, const char *by)
+{
+    struct err e = ERR_INIT;
+    struct round_decide d = {
+        .decision = DECIDE_APPROVE, .by = by, .capsule = capsule_hex(r->gate_capsule), .reason = ""
+    };
+    if (round_decide(r, &d, &e) < 0)
+        round_record_error(r, r->cfg.state->gate.run, &e, "");
+}
+
+void round_do_ask(struct round *r, uint32_t run)
+{
+    const struct state *st = r->cfg.state;
+    const struct state_run *sr = state_run_at(st, run);
+    const struct proposal *p = proposal_of(r, run);
+    char room[160] = "";
+    if (!st->gate.open || st->gate.run != run || r->gate_capsule == NULL)
+        return;
+    struct lease_question q = lease_facts(r, sr);
+    /* A gate that the person edited, or came back to after a dry run, is theirs to decide. */
+    bool fresh = sr->rev == 0 && sr->decision[0] == '\0';
+    const char *why = "";
+    if (fresh && p != NULL && p->typed && r->cfg.typed_runs) {
+        struct lease_question own = q;
+        own.active = own.in_step = true;
+        own.runs_left = -1;
+        own.until_boot_us = 0;
+        why = lease_refusal(&own, room, sizeof room);
+        if (why == NULL) {
+            approve_unasked(r, "typed");
+            return;
+        }
+    } else if (fresh && st->lease.active) {
+        why = lease_refusal(&q, room, sizeof room);
+        if (why == NULL) {
+            approve_unasked(r, "lease");
+            return;
+        }
+    }
+    if (fresh && r->cfg.policy != NULL &&
+        policy_allows(r->cfg.policy, r->contract_digest, capsule_code_key(r->gate_capsule))) {
+        approve_unasked(r, "policy");
+        return;
+    }
+    r->cfg.port.ask(r->cfg.port.arg, run, why != NULL ? why : "");
+}
+
+static const char *decision_name(enum round_decision d)
+{
+    switch (d) {
+    case DECIDE_APPROVE:
+        return "approve";
+    case DECIDE_DENY:
+        return "deny";
+    case DECIDE_DRY_RUN:
+        return "dry-run";
+    case DECIDE_STOP:
+        return "stop";
+    }
+    return "deny";
+}
+
+int round_decide(struct round *r, const struct round_decide *d, struct err *e)
+{
+    const struct state *st = r->cfg.state;
+    if (r->broken)
+        return err_set(e, ERR_IO,
+                       "the session's record can't be written any more: nothing can be approved");
+    if (!st->gate.open || r->gate_capsule == NULL)
+        return err_set(e, ERR_USAGE, "no gate is open");
+    if (strcmp(d->capsule, st->gate.capsule) != 0 ||
+        strcmp(d->capsule, capsule_hex(r->gate_capsule)) != 0)
+        return err_set(e, ERR_INTEGRITY,
+                       "the capsule on the screen is not the one at the gate: nothing was decided");
+    uint32_t run = st->gate.run;
+    struct event_builder b;
+    event_begin(&b, EVENT_GATE_DECIDED, run);
+    json_w_str(&b.w, "decision", decision_name(d->decision));
+    json_w_str(&b.w, "by", d->by);
+    json_w_str(&b.w, "capsule", d->capsule);
+    if (d->reason != NULL && d->reason[0] != '\0')
+        json_w_strn(&b.w, "reason", d->reason, strlen(d->reason));
+    json_w_int(&b.w, "seen_lines", d->seen_lines);
+    if (d->partial)
+        json_w_str(&b.w, "reviewed", "partial");
+    json_w_int(&b.w, "waited_ms", (clock_boot_us() - st->gate.opened_at_us) / 1000);
+    /* An approval moves the sealed record from the gate to the run: it is used up there, once. */
+    struct capsule *c = r->gate_capsule;
+    if (d->decision == DECIDE_APPROVE) {
+        capsule_free(r->run_capsule);
+        r->run_capsule = c;
+        r->gate_capsule = NULL;
+    }
+    if (round_record(r, &b) < 0)
+        return err_set(e, ERR_IO, "the decision could not be recorded, so nothing runs");
+    return 0;
+}
+
+int round_edit(struct round *r, const char *code, size_t code_len, const char *expect,
+               struct err *e)
+{
+    struct state *st = r->cfg.state;
+    if (r->broken || !st->gate.open)
+        return err_set(e, ERR_USAGE, "no gate is open");
+    uint32_t run = st->gate.run;
+    const struct state_run *sr = state_run_at(st, run);
+    struct proposal *extras = proposal_of(r, run);
+    struct proposal p = extras != NULL ? *extras : no_extras;
+    bool same_code =
+        code == NULL || (code_len == sr->code_len && memcmp(code, sr->code, code_len) == 0);
+    p.language = sr->language;
+    p.step = sr->step;
+    p.purpose = sr->purpose;
+    p.code = same_code ? sr->code : (char *)(uintptr_t)code;
+    p.code_len = same_code ? sr->code_len : code_len;
+    p.expect = expect != NULL ? (char *)(uintptr_t)expect : sr->expect;
+    p.author = (char *)(uintptr_t) "person";
+    if (same_code && (expect == NULL || strcmp(expect, sr->expect) == 0))
+        return err_set(e, ERR_CANCELLED, "nothing was changed: the gate stays as it is");
+    if (check_proposal(r, &p, e) < 0)
+        return -1;
+    struct event_builder b;
+    event_begin(&b, EVENT_GATE_DECIDED, run);
+    json_w_str(&b.w, "decision", "edit");
+    json_w_str(&b.w, "by", "person");
+    json_w_str(&b.w, "capsule", st->gate.capsule);
+    json_w_int(&b.w, "seen_lines", 0);
+    json_w_int(&b.w, "waited_ms", (clock_boot_us() - st->gate.opened_at_us) / 1000);
+    /* The new bytes are copied into the event before the state lets go of the old ones. */
+    struct event_builder n;
+    event_begin(&n, EVENT_RUN_PROPOSED, run);
+    write_proposed(&n.w, &p, sr->rev + 1, sr->attempt);
+    if (round_record(r, &b) < 0) {
+        event_release(&n);
+        return err_set(e, ERR_IO, "the edit could not be recorded");
+    }
+    return round_record(r, &n) < 0 ? err_set(e, ERR_IO, "the edit could not be recorded") : 0;
+}
+
+/* ---- lease ---- */
+
+int round_grant_lease(struct round *r, const struct round_lease *l, struct err *e)
+{
+    static const enum contract_field loose[] = { FIELD_CPU, FIELD_MEMORY, FIELD_PIDS, FIELD_DISK };
+    struct state_run any = { .step = (char *)(uintptr_t) "" };
+    struct lease_question q = lease_facts(r, &any);
+    char room[160];
+    q.active = q.in_step = true;
+    q.runs_left = -1;
+    q.until_boot_us = 0;
+    const char *why = lease_refusal(&q, room, sizeof room);
+    if (why != NULL)
+        return err_set(e, ERR_DENIED, "no lease under this contract: %s", why);
+    if (l->runs < 0 || l->runs > 10000 || l->minutes < 0 || l->minutes > 24 * 60 ||
+        (l->runs == 0 && l->minutes == 0 && l->step == NULL))
+        return err_set(e, ERR_USAGE, "a lease is runs=1…10000 and/or minutes=1…1440");
+    struct event_builder b;
+    event_begin(&b, EVENT_LEASE_GRANTED, 0);
+    if (l->runs > 0)
+        json_w_int(&b.w, "runs", l->runs);
+    if (l->minutes > 0)
+        json_w_int(&b.w, "minutes", l->minutes);
+    if (l->step != NULL)
+        json_w_str(&b.w, "step", l->step);
+    json_w_array(&b.w, "approximated");
+    for (size_t i = 0; i < ARRAY_LEN(loose); i++) {
+        if (r->enforcement.field[loose[i]].how != ENFORCED)
+            json_w_str(&b.w, NULL, contract_field_name(loose[i]));
+    }
+    json_w_close_array(&b.w);
+    if (round_record(r, &b) < 0)
+        return err_set(e, ERR_IO, "the lease could not be recorded");
+    loop_arm_us(r->cfg.loop, r->lease_timer, l->minutes > 0 ? l->minutes * 60000000 : -1);
+    if (r->cfg.state->gate.open)
+        round_queue(r, EFFECT_ASK, r->cfg.state->gate.run);
+    return 0;
+}
+
+void round_end_lease(struct round *r, const char *why)
+{
+    if (!r->cfg.state->lease.active || r->broken)
+        return;
+    struct event_builder b;
+    event_begin(&b, EVENT_LEASE_ENDED, 0);
+    json_w_str(&b.w, "why", why);
+    round_record(r, &b);
+    loop_arm_us(r->cfg.loop, r->lease_timer, -1);
+}

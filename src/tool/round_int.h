@@ -1,0 +1,159 @@
+/* round_int.h - what the files of the round share; nobody else includes it. */
+#ifndef AIRLOCK_TOOL_ROUND_INT_H
+#define AIRLOCK_TOOL_ROUND_INT_H
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "tool/capsule.h"
+#include "tool/contract.h"
+#include "tool/gate.h"
+#include "tool/round.h"
+#include "tool/verdict.h"
+
+#define ROUND_QUEUE_MAX    256                /* effects waiting for their turn */
+#define OUTPUT_HOLD_US     50000              /* output is coalesced this long at most */
+#define OBSERVE_CLIP_BYTES ((size_t)16 << 10) /* head and tail of an output that a planner sees */
+#define PROPOSAL_FILES_MAX ((size_t)64 << 20)
+#define ARTIFACT_TEXT_MAX  ((size_t)64 << 10) /* longer texts are artifacts */
+
+/* What a proposal carries beyond what the state keeps; one per run, freed with the round. */
+struct proposal {
+    struct proposal *next;
+    uint32_t run; /* 0 while queued */
+    char *language, *code, *purpose, *step, *expect, *author, *call_id, *input;
+    size_t code_len, input_len;
+    char **argv;
+    size_t argv_count;
+    struct sandbox_file *files;
+    size_t file_count;
+    bool typed;
+    uint32_t twin_of;
+};
+
+/* Output on its way into the record: redacted, then coalesced. */
+struct round_stream {
+    struct redact_stream filter;
+    struct buf pending;
+};
+
+/* A throw-away second sandbox in which a dry run happens. */
+struct twin {
+    struct sandbox *sandbox;
+    struct capsule *capsule;
+    uint32_t run, of;
+    bool loading;
+    struct sandbox_file *copies; /* files of /workspace on their way over */
+    size_t copy_count, copied, to_fetch, bytes, skipped;
+    bool fetching;
+    char **fetch;
+};
+
+struct round {
+    struct round_config cfg;
+    char *planner_model, *sandbox_image, *default_language;
+    struct contract contract;
+    struct contract_enforcement enforcement;
+    uint8_t contract_digest[SHA256_LEN];
+    struct planner *planner;
+    bool planner_waiting, planner_finished, planner_busy;
+
+    struct effect queue[ROUND_QUEUE_MAX];
+    size_t queue_head, queue_len;
+    struct loop_source *idle, *flush_timer, *lease_timer;
+    bool broken; /* the record can't be written: nothing more is done */
+
+    struct proposal *proposals; /* of runs that exist, newest first */
+    struct proposal *waiting; /* proposals that came while another was at the gate, oldest first */
+
+    struct capsule *gate_capsule;
+    struct capsule *run_capsule; /* approved; until its run finished */
+    bool restoring_fresh;        /* into a new sandbox: files are lost too */
+    uint32_t start_run;          /* approved, waits for the sandbox */
+    struct sandbox *sandbox;
+    bool sandbox_ready, awaiting_state, awaiting_save, awaiting_restore;
+    uint32_t sandbox_seq;
+    int64_t sandbox_since_us;  /* ready at (boot clock) */
+    struct expectation expect; /* of the run under way */
+    const char **exists;
+    size_t exists_count;
+    uint8_t parent_state[SHA256_LEN];  /* digest of the newest saved namespace; zero = fresh */
+    struct round_stream streams[2][3]; /* [0] background, [1] the run; by enum sandbox_stream */
+    uint32_t artifact_seq;
+    struct twin twin;
+    struct round_lease lease;
+    uint8_t interrupts;
+};
+
+/* ---- round.c: the one door ---- */
+/* Append, apply, tell, queue effects; releases `b` in every case. -1: the round is broken (already
+ * told). */
+int round_record(struct round *r, struct event_builder *b);
+int round_record_raw(struct round *r, struct event *ev);
+int round_record_artifact(struct round *r, struct event_builder *b, const char *mime,
+                          const char *name, const void *p, size_t len);
+int round_record_checkpoint(struct round *r, struct event_builder *b, const char *kind,
+                            const void *p, size_t len);
+void round_record_error(struct round *r, uint32_t run, const struct err *why, const char *hint);
+void round_break(struct round *r, const struct err *e);
+void round_queue(struct round *r, enum effect_kind kind, uint32_t run);
+
+struct proposal *proposal_new(void);
+void proposal_free(struct proposal *p);
+struct proposal *proposal_of(struct round *r, uint32_t run);
+
+/* ---- round_gate.c ---- */
+/* Check that it can be carried exactly, then append run.proposed, or queue it behind what is under
+ * way. Takes `p`. */
+int round_propose(struct round *r, struct proposal *p, struct err *e) MUST_CHECK;
+void round_propose_next(struct round *r);
+void round_do_review(struct round *r, uint32_t run);
+void round_do_gate(struct round *r, uint32_t run);
+void round_do_ask(struct round *r, uint32_t run);
+int round_build_capsule(struct round *r, uint32_t run, struct capsule **out,
+                        struct err *e) MUST_CHECK;
+
+/* ---- round_run.c ---- */
+void round_do_start(struct round *r, uint32_t run);
+void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev);
+int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e);
+int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, bool twin,
+                       struct err *e) MUST_CHECK;
+void round_record_ready(struct round *r, const struct sandbox_event *ev, bool twin);
+void round_record_closed(struct round *r, bool confirmed, bool twin);
+void round_flush_output(struct round *r);
+void round_streams_reset(struct round *r, int which);
+
+void round_start_waiting(struct round *r);
+
+/* ---- round_resume.c ---- */
+/* A new sandbox in a session that had variables: load the newest saved namespace, or state what is
+ * lost. */
+void round_bring_state_back(struct round *r);
+
+/* ---- round_record.c: sandbox facts as events ---- */
+void round_record_output(struct round *r, uint32_t run, enum sandbox_stream stream, const char *p,
+                         size_t len);
+void round_end_output(struct round *r, uint32_t run);
+void round_record_result(struct round *r, const struct sandbox_event *ev);
+void round_record_finished(struct round *r, uint32_t run, const struct sandbox_finished *f);
+void round_record_verdict(struct round *r, uint32_t run, const struct sandbox_finished *f);
+void round_record_state(struct round *r, uint32_t run, const struct sandbox_event *ev);
+void round_record_saved(struct round *r, const struct sandbox_event *ev);
+void round_record_restored(struct round *r, const struct sandbox_event *ev); /* round_resume.c */
+void round_write_names(struct round *r, struct json_w *w, const char *key, const char *const *names,
+                       size_t count);
+
+/* ---- round_plan.c ---- */
+void round_on_planner(void *arg, struct planner *p, const struct planner_event *ev);
+void round_do_plan_task(struct round *r);
+void round_do_plan_message(struct round *r);
+void round_do_observe(struct round *r, uint32_t run);
+void round_tell_refused(struct round *r, const struct proposal *p, const char *reason);
+
+/* ---- round_twin.c ---- */
+void round_do_dry_run(struct round *r, uint32_t run);
+void round_twin_drop(struct round *r);
+/* A file that the twin asked for came: true when it was meant for it. */
+bool round_twin_got(struct round *r, const struct sandbox_event *ev);
+
+#endif

@@ -1,0 +1,347 @@
+/* round_plan.c - the planner's side of a round: its words become events, results go back to it,
+ * clipped and labelled. */
+#include "tool/round_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what the planner says ---- */
+
+static void record_message(struct round *r, enum event_type type, const char *author,
+                           const char *text, size_t len)
+{
+    struct event_builder b;
+    struct buf clean = BUF_INIT(EVENT_BODY_MAX);
+    event_begin(&b, type, 0);
+    if (r->cfg.redact != NULL && redact_text(r->cfg.redact, text, len, &clean) >= 0)
+        json_w_strn(&b.w, "text", buf_str(&clean), clean.len);
+    else
+        json_w_strn(&b.w, "text", text, len);
+    json_w_str(&b.w, "author", author);
+    buf_release(&clean);
+    round_record(r, &b);
+}
+
+static void record_plan(struct round *r, const struct planner_step *steps, size_t count)
+{
+    struct event_builder b;
+    event_begin(&b, EVENT_PLAN_UPDATED, 0);
+    json_w_array(&b.w, "steps");
+    for (size_t i = 0; i < count; i++) {
+        json_w_object(&b.w, NULL);
+        json_w_str(&b.w, "id", steps[i].id);
+        json_w_strn(&b.w, "title", steps[i].title, strlen(steps[i].title));
+        json_w_str(&b.w, "status", step_status_name(steps[i].status));
+        if (steps[i].expect != NULL && steps[i].expect[0] != '\0')
+            json_w_strn(&b.w, "expect", steps[i].expect, strlen(steps[i].expect));
+        json_w_close_object(&b.w);
+    }
+    json_w_close_array(&b.w);
+    round_record(r, &b);
+}
+
+static struct sandbox_file *copy_files(const struct sandbox_file *files, size_t count)
+{
+    struct sandbox_file *out = xcalloc(count, sizeof *out);
+    for (size_t i = 0; i < count; i++) {
+        out[i].name = xstrdup(files[i].name);
+        out[i].mode = files[i].mode;
+        out[i].ptr = xmemdup(files[i].ptr, files[i].len);
+        out[i].len = files[i].len;
+    }
+    return out;
+}
+
+static void on_proposal(struct round *r, const struct planner_proposal *pp)
+{
+    struct err e = ERR_INIT;
+    struct proposal *p = proposal_new();
+    p->language = xstrdup(pp->language);
+    p->code = xmemdup(pp->code, pp->code_len);
+    p->code_len = pp->code_len;
+    p->purpose = xstrdup(pp->purpose);
+    p->step = xstrdup(pp->step);
+    p->expect = xstrdup(pp->expect);
+    p->author = xstrdup("planner");
+    p->call_id = xstrdup(pp->call_id);
+    p->input = xstrdup("");
+    p->files = copy_files(pp->files, pp->file_count);
+    p->file_count = pp->file_count;
+    struct proposal refused = { .step = p->step, .call_id = p->call_id };
+    refused.step = xstrdup(p->step);
+    refused.call_id = xstrdup(p->call_id);
+    if (round_propose(r, p, &e) < 0) {
+        round_record_error(r, 0, &e, "the planner was told");
+        round_tell_refused(r, &refused, e.msg);
+    }
+    free(refused.step);
+    free(refused.call_id);
+}
+
+static void record_usage(struct round *r, const struct planner_usage *u)
+{
+    struct event_builder b;
+    event_begin(&b, EVENT_USAGE, 0);
+    json_w_str(&b.w, "source", u->source);
+    json_w_int(&b.w, "input_tokens", u->input_tokens);
+    json_w_int(&b.w, "output_tokens", u->output_tokens);
+    json_w_int(&b.w, "cache_read_tokens", u->cache_read_tokens);
+    if (u->cost_nanousd >= 0)
+        json_w_int(&b.w, "cost_nanousd", u->cost_nanousd);
+    round_record(r, &b);
+}
+
+static const char *outcome_of(const struct state *st)
+{
+    for (size_t i = 0; i < st->step_count; i++) {
+        if (st->steps[i].status == STEP_FAILED)
+            return "failed";
+    }
+    return st->denied > 0 ? "denied" : "done";
+}
+
+void round_on_planner(void *arg, struct planner *p, const struct planner_event *ev)
+{
+    struct round *r = arg;
+    struct err e = ERR_INIT;
+    (void)p;
+    if (r->broken)
+        return;
+    switch (ev->kind) {
+    case PLANNER_MESSAGE:
+        record_message(r, EVENT_PLANNER_MESSAGE, "planner", ev->text, ev->text_len);
+        break;
+    case PLANNER_DELTA:
+    case PLANNER_THINKING:
+    case PLANNER_CODE_DELTA:
+        r->cfg.port.streaming(r->cfg.port.arg, ev);
+        break;
+    case PLANNER_PLAN:
+        record_plan(r, ev->steps, ev->step_count);
+        break;
+    case PLANNER_PROPOSAL:
+        r->planner_busy = false;
+        on_proposal(r, ev->proposal);
+        break;
+    case PLANNER_USAGE:
+        record_usage(r, ev->usage);
+        break;
+    case PLANNER_WAITING:
+        r->planner_busy = false;
+        r->planner_waiting = true;
+        r->cfg.port.streaming(r->cfg.port.arg, ev);
+        break;
+    case PLANNER_FINISH:
+        r->planner_busy = false;
+        r->planner_finished = true;
+        if (ev->text_len > 0)
+            record_message(r, EVENT_PLANNER_MESSAGE, "planner", ev->text, ev->text_len);
+        if (round_finish(r, outcome_of(r->cfg.state), ev->text, &e) < 0)
+            round_record_error(r, 0, &e, "");
+        break;
+    case PLANNER_ERROR:
+        if (ev->retry_after_ms == 0) {
+            r->planner_busy = false;
+            r->planner_waiting = true;
+        }
+        round_record_error(r, 0, ev->err, ev->retry_after_ms > 0 ? "it will be tried again" : "");
+        break;
+    }
+}
+
+/* ---- what it is told ---- */
+
+static void planner_called(struct round *r, int rc, const struct err *e)
+{
+    if (rc < 0) {
+        r->planner_busy = false;
+        r->planner_waiting = true;
+        round_record_error(r, 0, e, "");
+    }
+}
+
+static const struct state_message *last_words(const struct state *st)
+{
+    for (size_t i = st->message_count; i-- > 0;) {
+        if (strcmp(st->messages[i].author, "planner") != 0 &&
+            strcmp(st->messages[i].author, "error") != 0)
+            return &st->messages[i];
+    }
+    return NULL;
+}
+
+void round_do_plan_task(struct round *r)
+{
+    struct err e = ERR_INIT;
+    r->planner_busy = true;
+    r->planner_waiting = false;
+    planner_called(r, r->planner->ops->task(r->planner, r->cfg.state->task, &e), &e);
+}
+
+void round_do_plan_message(struct round *r)
+{
+    struct err e = ERR_INIT;
+    const struct state_message *m = last_words(r->cfg.state);
+    if (m == NULL)
+        return;
+    r->planner_busy = true;
+    r->planner_waiting = false;
+    planner_called(r, r->planner->ops->message(r->planner, m->text, &e), &e);
+}
+
+/* Head and tail of an output, the middle clipped, with a mark that says how much. */
+static void clip_output(struct round *r, const struct state_run *sr, unsigned stream,
+                        struct buf *out)
+{
+    const struct output_source *src = &r->cfg.port.output;
+    uint64_t total = sr->out[stream].bytes;
+    char chunk[4096];
+    uint64_t at = 0;
+    while (at < total) {
+        if (total > 2 * OBSERVE_CLIP_BYTES && at == OBSERVE_CLIP_BYTES) {
+            uint64_t skip = total - 2 * OBSERVE_CLIP_BYTES;
+            (void)buf_addf(out, "\n[… %llu bytes clipped …]\n", (unsigned long long)skip);
+            at += skip;
+        }
+        uint64_t stop =
+            total > 2 * OBSERVE_CLIP_BYTES && at < OBSERVE_CLIP_BYTES ? OBSERVE_CLIP_BYTES : total;
+        size_t want = stop - at < sizeof chunk ? (size_t)(stop - at) : sizeof chunk;
+        ssize_t n = src->read(src->arg, sr->number, stream, at, chunk, want);
+        if (n <= 0)
+            break;
+        (void)buf_add(out, chunk, (size_t)n);
+        at += (uint64_t)n;
+    }
+}
+
+static void write_checks(const struct state_run *sr, struct buf *out)
+{
+    for (size_t i = 0; i < sr->check_count; i++) {
+        const struct state_check *c = &sr->checks[i];
+        (void)buf_addf(out, "%s %s", c->ok ? "ok" : "FAILED", c->text);
+        if (!c->ok && c->got != NULL && c->got[0] != '\0')
+            (void)buf_addf(out, " (got %s)", c->got);
+        (void)buf_add_char(out, '\n');
+    }
+}
+
+static void write_results(const struct state_run *sr, struct buf *out)
+{
+    for (size_t i = 0; i < sr->result_count; i++) {
+        const struct state_result *res = &sr->results[i];
+        if (res->text != NULL)
+            (void)buf_addf(out, "%s: %s\n", res->mime, res->text);
+        else
+            (void)buf_addf(out, "%s: %llu bytes, shown to the person\n", res->mime,
+                           (unsigned long long)res->bytes);
+    }
+}
+
+void round_do_observe(struct round *r, uint32_t run)
+{
+    const struct state *st = r->cfg.state;
+    const struct state_run *sr = state_run_at(st, run);
+    const struct proposal *p = proposal_of(r, run);
+    if (sr == NULL || strcmp(sr->author, "person") == 0 || sr->twin_of != 0 || st->finished)
+        return;
+    struct buf out = BUF_INIT(4 * OBSERVE_CLIP_BYTES), err_out = BUF_INIT(4 * OBSERVE_CLIP_BYTES);
+    struct buf checks = BUF_INIT(64 << 10), results = BUF_INIT(256 << 10);
+    bool denied = sr->status == RUN_DENIED || sr->status == RUN_STOPPED;
+    uint32_t spent = sr->step[0] != '\0' ? state_attempts_spent(st, sr->step) : 0;
+    if (!denied) {
+        clip_output(r, sr, STREAM_STDOUT, &out);
+        clip_output(r, sr, STREAM_STDERR, &err_out);
+        write_checks(sr, &checks);
+        write_results(sr, &results);
+    }
+    struct planner_observation o = {
+        .run = run,
+        .call_id = p != NULL ? p->call_id : "",
+        .step = sr->step,
+        .attempt = sr->attempt,
+        .denied = denied,
+        .reason = sr->reason != NULL ? sr->reason : "",
+        .end = denied ? END_DENIED : sr->end,
+        .has_code = sr->has_exit_code,
+        .code = sr->exit_code,
+        .verdict = run_verdict_name(sr->verdict),
+        .spent = sr->spent,
+        .checks = buf_str(&checks),
+        .out = buf_str(&out),
+        .out_len = out.len,
+        .err_out = buf_str(&err_out),
+        .err_out_len = err_out.len,
+        .error_name = sr->error_name != NULL ? sr->error_name : "",
+        .error_value = sr->error_value != NULL ? sr->error_value : "",
+        .error_traceback = sr->error_traceback != NULL ? sr->error_traceback : "",
+        .results = buf_str(&results),
+        .attempts_left = spent < STATE_ATTEMPTS_MAX ? STATE_ATTEMPTS_MAX - spent : 0,
+        .step_over =
+            spent >= STATE_ATTEMPTS_MAX || (denied && st->denials_in_step >= STATE_ATTEMPTS_MAX),
+    };
+    struct err e = ERR_INIT;
+    r->planner_busy = true;
+    r->planner_waiting = false;
+    planner_called(r, r->planner->ops->observe(r->planner, &o, &e), &e);
+    buf_release(&out);
+    buf_release(&err_out);
+    buf_release(&checks);
+    buf_release(&results);
+}
+
+void round_tell_refused(struct round *r, const struct proposal *p, const char *reason)
+{
+    struct err e = ERR_INIT;
+    struct planner_observation o = {
+        .call_id = p->call_id,
+        .step = p->step,
+        .denied = true,
+        .reason = reason,
+        .end = END_DENIED,
+        .verdict = run_verdict_name(VERDICT_NONE),
+        .checks = "",
+        .out = "",
+        .err_out = "",
+        .error_name = "",
+        .error_value = "",
+        .error_traceback = "",
+        .results = "",
+        .step_over = true,
+    };
+    r->planner_busy = true;
+    planner_called(r, r->planner->ops->observe(r->planner, &o, &e), &e);
+}
+
+/* ---- what the person says to it ---- */
+
+static int record_words(struct round *r, enum event_type type, const char *text, const char *author,
+                        struct err *e)
+{
+    if (r->broken)
+        return err_set(e, ERR_IO, "the session's record can't be written any more");
+    if (r->cfg.state->finished)
+        return err_set(e, ERR_USAGE, "the session has ended: start a new one");
+    record_message(r, type, author, text, strlen(text));
+    return r->broken ? err_set(e, ERR_IO, "it could not be recorded") : 0;
+}
+
+int round_task(struct round *r, const char *text, const char *author, struct err *e)
+{
+    return record_words(r, EVENT_TASK_GIVEN, text, author, e);
+}
+
+int round_note(struct round *r, const char *text, const char *author, struct err *e)
+{
+    return record_words(r, EVENT_NOTE, text, author, e);
+}
+
+int round_edit_plan(struct round *r, const struct planner_step *steps, size_t count, struct err *e)
+{
+    if (r->broken || r->cfg.state->finished)
+        return err_set(e, ERR_USAGE, "the session has ended");
+    record_plan(r, steps, count);
+    if (r->broken)
+        return err_set(e, ERR_IO, "the plan could not be recorded");
+    return r->planner->ops->plan_edited(r->planner, steps, count, e);
+}

@@ -1,0 +1,367 @@
+/* round_run.c - the sandbox side of a round: created on demand, one approved capsule at a time,
+ * every end accounted for. */
+#include "tool/round_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the sandbox's life ---- */
+
+static void record_sandbox(struct round *r, struct event_builder *b, enum event_type type,
+                           const char *id, bool twin)
+{
+    event_begin(b, type, 0);
+    json_w_str(&b->w, "kind", r->cfg.sandbox->name);
+    json_w_str(&b->w, "id", id != NULL ? id : "");
+    if (twin)
+        json_w_bool(&b->w, "twin", true);
+}
+
+int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, bool twin,
+                       struct err *e)
+{
+    struct event_builder b;
+    char label[64];
+    const char *values[CONTRACT_ENV_MAX];
+    snprintf(label, sizeof label, "%s-%u", r->cfg.state->session, ++r->sandbox_seq);
+    for (size_t i = 0; i < r->contract.env_count; i++)
+        values[i] = getenv(r->contract.env[i]);
+    struct sandbox_config sc = {
+        .loop = r->cfg.loop,
+        .launcher = r->cfg.launcher,
+        .contract = &r->contract,
+        .image = r->sandbox_image,
+        .label = label,
+        .env_values = values,
+        .allow_warm = r->cfg.allow_warm,
+        .sink = sink,
+        .check_body = round_check_body,
+        .arg = r,
+    };
+    /* Intent first, then the act. [SBX-9] */
+    record_sandbox(r, &b, EVENT_SANDBOX_CREATING, NULL, twin);
+    json_w_str(&b.w, "label", label);
+    round_record(r, &b);
+    if (r->broken)
+        return err_set(e, ERR_IO, "the sandbox's creation could not be recorded");
+    return r->cfg.sandbox->open(out, &sc, e);
+}
+
+void round_record_ready(struct round *r, const struct sandbox_event *ev, bool twin)
+{
+    struct event_builder b;
+    record_sandbox(r, &b, EVENT_SANDBOX_READY, ev->id, twin);
+    json_w_int(&b.w, "cold_start_ms", (ev->cold_start_us + 500) / 1000);
+    json_w_bool(&b.w, "warm", ev->warm);
+    round_record(r, &b);
+}
+
+void round_record_closed(struct round *r, bool confirmed, bool twin)
+{
+    struct event_builder b;
+    record_sandbox(r, &b, EVENT_SANDBOX_CLOSED, twin ? NULL : r->cfg.state->sandbox_id, twin);
+    json_w_bool(&b.w, "confirmed", confirmed);
+    if (!twin && r->sandbox_since_us != 0)
+        json_w_int(&b.w, "sandbox_ms", (clock_boot_us() - r->sandbox_since_us) / 1000);
+    round_record(r, &b);
+}
+
+static void on_ready(struct round *r, const struct sandbox_event *ev)
+{
+    round_record_ready(r, ev, false);
+    r->sandbox_ready = true;
+    r->sandbox_since_us = clock_boot_us();
+    round_bring_state_back(r);
+}
+
+/* ---- starting ---- */
+
+int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e)
+{
+    struct round *r = arg;
+    const struct capsule *c =
+        decoded->run == r->twin.run && r->twin.capsule != NULL ? r->twin.capsule : r->run_capsule;
+    if (c == NULL)
+        return err_set(e, ERR_INTEGRITY, "no approved capsule for run %u", decoded->run);
+    return capsule_check_request(c, decoded, e);
+}
+
+/* An approved run that can't start still has one end, told as such; nothing was executed. */
+static void finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why)
+{
+    struct sandbox_finished f = {
+        .end = end,
+        .what = "",
+        .limits_hit = "",
+        .error_name = "",
+        .error_value = "",
+        .error_traceback = "",
+        .check_text = "",
+        .message = why->msg,
+    };
+    r->start_run = 0;
+    round_record_finished(r, run, &f);
+    round_record_verdict(r, run, &f);
+    capsule_free(r->run_capsule);
+    r->run_capsule = NULL;
+}
+
+static void start_now(struct round *r)
+{
+    uint32_t run = r->start_run;
+    struct err e = ERR_INIT;
+    const struct state_run *sr = state_run_at(r->cfg.state, run);
+    struct event_builder b;
+    event_begin(&b, EVENT_RUN_STARTED, run);
+    json_w_str(&b.w, "sandbox_id",
+               r->cfg.state->sandbox_id != NULL ? r->cfg.state->sandbox_id : "");
+    json_w_str(&b.w, "capsule", capsule_hex(r->run_capsule));
+    /* The approval is used up on disk before the first byte leaves. [APR-5] */
+    if (round_record(r, &b) < 0)
+        return;
+    r->start_run = 0;
+    round_streams_reset(r, 1);
+    expectation_release(&r->expect);
+    free(r->exists);
+    r->exists = NULL;
+    r->exists_count = 0;
+    if (expectation_parse(&r->expect, sr->expect, strlen(sr->expect), &e) == 0)
+        r->exists = expectation_paths(&r->expect, &r->exists_count);
+    struct sandbox_run rq = *capsule_request(r->run_capsule);
+    rq.exists = r->exists;
+    rq.exists_count = r->exists_count;
+    if (r->sandbox->ops->exec(r->sandbox, &rq, &e) < 0)
+        finish_unstarted(r, run, e.code == ERR_INTEGRITY ? END_INTEGRITY : END_SANDBOX, &e);
+}
+
+void round_start_waiting(struct round *r)
+{
+    if (r->start_run != 0 && !r->broken && r->sandbox_ready && !r->awaiting_restore)
+        start_now(r);
+}
+
+void round_do_start(struct round *r, uint32_t run)
+{
+    struct err e = ERR_INIT;
+    INVARIANT(r->run_capsule != NULL && capsule_request(r->run_capsule)->run == run);
+    r->start_run = run;
+    r->interrupts = 0;
+    if (r->sandbox == NULL) {
+        r->sandbox_ready = false;
+        if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, false, &e) < 0) {
+            r->sandbox = NULL;
+            finish_unstarted(r, run, END_SANDBOX, &e);
+        }
+        return;
+    }
+    if (r->sandbox_ready && !r->awaiting_restore)
+        start_now(r);
+}
+
+/* ---- what comes back ---- */
+
+static void on_finished(struct round *r, uint32_t run, const struct sandbox_finished *f)
+{
+    round_end_output(r, run);
+    round_record_finished(r, run, f);
+    round_record_verdict(r, run, f);
+    capsule_free(r->run_capsule);
+    r->run_capsule = NULL;
+    bool alive = r->sandbox != NULL && r->sandbox_ready;
+    r->awaiting_state = alive && !f->state_lost && (r->cfg.sandbox->caps & SANDBOX_IS_STATEFUL);
+    if (r->contract.lifecycle == LIFECYCLE_RUN && r->sandbox != NULL) {
+        r->awaiting_state = false;
+        r->sandbox->ops->kill(r->sandbox, END_KILLED);
+    }
+}
+
+static void on_state(struct round *r, const struct sandbox_event *ev)
+{
+    struct err e = ERR_INIT;
+    round_record_state(r, ev->run, ev);
+    r->awaiting_state = false;
+    if (r->contract.lifecycle == LIFECYCLE_SESSION && (r->cfg.sandbox->caps & SANDBOX_CAN_SAVE) &&
+        r->sandbox != NULL && r->cfg.sandbox->save != NULL &&
+        r->cfg.sandbox->save(r->sandbox, &e) == 0)
+        r->awaiting_save = true;
+    loop_wake_idle(r->cfg.loop, r->idle);
+}
+
+static void on_failed(struct round *r, const struct sandbox_event *ev)
+{
+    if (r->start_run != 0)
+        finish_unstarted(r, r->start_run, END_SANDBOX, ev->err);
+    else
+        round_record_error(r, 0, ev->err, "the next run starts a new sandbox");
+}
+
+static void on_closed(struct round *r, const struct sandbox_event *ev)
+{
+    round_flush_output(r);
+    round_record_closed(r, ev->confirmed, false);
+    if (r->sandbox != NULL)
+        r->sandbox->ops->close(r->sandbox);
+    r->sandbox = NULL;
+    r->sandbox_ready = r->awaiting_state = r->awaiting_save = r->awaiting_restore = false;
+    r->sandbox_since_us = 0;
+    /* A run that was approved while the old sandbox was going down gets a new one. */
+    if (r->start_run != 0 && !r->broken)
+        round_queue(r, EFFECT_START, r->start_run);
+    loop_wake_idle(r->cfg.loop, r->idle);
+}
+
+static void record_checkpoint(struct round *r, const struct sandbox_event *ev)
+{
+    struct event_builder b;
+    event_begin(&b, ev->kind == SANDBOX_CHECKPOINT ? EVENT_CHECKPOINT_MADE : EVENT_CHECKPOINT_LOST,
+                ev->run);
+    json_w_str(&b.w, "kind", ev->checkpoint_kind != NULL ? ev->checkpoint_kind : "fork");
+    json_w_array(&b.w, "lost");
+    json_w_close_array(&b.w);
+    round_record(r, &b);
+}
+
+static void record_file_got(struct round *r, const struct sandbox_event *ev)
+{
+    if (round_twin_got(r, ev))
+        return;
+    if (ev->err != NULL) {
+        round_record_error(r, 0, ev->err, "");
+        return;
+    }
+    if (ev->ptr == NULL)
+        return; /* a put: recorded when it was asked for */
+    struct event_builder b;
+    event_begin(&b, EVENT_FILE_GOT, 0);
+    json_w_str(&b.w, "path", ev->path);
+    json_w_int(&b.w, "bytes", (int64_t)ev->len);
+    round_record_artifact(r, &b, "application/octet-stream", ev->path, ev->ptr, ev->len);
+}
+
+void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev)
+{
+    struct round *r = arg;
+    if (s != r->sandbox)
+        return;
+    switch (ev->kind) {
+    case SANDBOX_READY:
+        on_ready(r, ev);
+        round_start_waiting(r);
+        break;
+    case SANDBOX_FAILED:
+        on_failed(r, ev);
+        break;
+    case SANDBOX_OUTPUT:
+        round_record_output(r, ev->run, ev->stream, ev->ptr, ev->len);
+        break;
+    case SANDBOX_RESULT:
+        round_record_result(r, ev);
+        break;
+    case SANDBOX_FINISHED:
+        on_finished(r, ev->run, ev->finished);
+        break;
+    case SANDBOX_STATE:
+        on_state(r, ev);
+        break;
+    case SANDBOX_CHECKPOINT:
+    case SANDBOX_CHECKPOINT_LOST:
+        record_checkpoint(r, ev);
+        break;
+    case SANDBOX_SAVED:
+        round_record_saved(r, ev);
+        break;
+    case SANDBOX_RESTORED:
+        round_record_restored(r, ev);
+        r->awaiting_restore = false;
+        round_start_waiting(r);
+        break;
+    case SANDBOX_FILE_DONE:
+        record_file_got(r, ev);
+        break;
+    case SANDBOX_COMPLETION:
+        r->cfg.port.completion(r->cfg.port.arg, ev->token, ev->kept, ev->kept_count);
+        break;
+    case SANDBOX_CLOSED:
+        on_closed(r, ev);
+        break;
+    }
+}
+
+/* ---- what the person asks of it ---- */
+
+void round_interrupt(struct round *r)
+{
+    if (r->cfg.state->running != 0 && r->sandbox != NULL) {
+        if (r->interrupts++ == 0)
+            r->sandbox->ops->interrupt(r->sandbox);
+        else
+            r->sandbox->ops->kill(r->sandbox, END_KILLED);
+    } else if (r->twin.sandbox != NULL) {
+        r->twin.sandbox->ops->kill(r->twin.sandbox, END_INTERRUPTED);
+    } else if (r->planner != NULL && r->planner_busy) {
+        r->planner->ops->cancel(r->planner);
+        r->planner_busy = false;
+        r->planner_waiting = true;
+    }
+}
+
+void round_kill_sandbox(struct round *r)
+{
+    if (r->sandbox != NULL)
+        r->sandbox->ops->kill(r->sandbox, END_KILLED);
+}
+
+static int need_sandbox(struct round *r, struct err *e)
+{
+    if (r->sandbox == NULL || !r->sandbox_ready)
+        return err_set(e, ERR_USAGE, "no sandbox is running yet: run some code first");
+    if (r->cfg.state->running != 0)
+        return err_set(e, ERR_BUSY, "run %u is still on: wait for it or interrupt it",
+                       r->cfg.state->running);
+    return 0;
+}
+
+int round_restore(struct round *r, uint32_t run, struct err *e)
+{
+    const struct state_run *sr = state_run_at(r->cfg.state, run);
+    if (sr == NULL)
+        return err_set(e, ERR_USAGE, "there is no run %u", run);
+    if (need_sandbox(r, e) < 0)
+        return -1;
+    return r->sandbox->ops->restore(r->sandbox, run, e);
+}
+
+int round_put(struct round *r, const struct sandbox_file *f, struct err *e)
+{
+    if (need_sandbox(r, e) < 0)
+        return -1;
+    uint8_t hash[SHA256_LEN];
+    char hex[SHA256_HEX_LEN + 1];
+    struct event_builder b;
+    sha256_once(f->ptr, f->len, hash);
+    hex_encode(hash, sizeof hash, hex);
+    event_begin(&b, EVENT_FILE_PUT, 0);
+    json_w_str(&b.w, "path", f->name);
+    json_w_int(&b.w, "bytes", (int64_t)f->len);
+    json_w_str(&b.w, "sha256", hex);
+    if (round_record_artifact(r, &b, "application/octet-stream", f->name, f->ptr, f->len) < 0)
+        return err_set(e, ERR_IO, "putting %s could not be recorded, so it was not done", f->name);
+    return r->sandbox->ops->put(r->sandbox, f, e);
+}
+
+int round_get(struct round *r, const char *path, size_t max, struct err *e)
+{
+    if (need_sandbox(r, e) < 0)
+        return -1;
+    return r->sandbox->ops->get(r->sandbox, path, max, e);
+}
+
+int round_complete(struct round *r, const char *text, size_t cursor, uint64_t token, struct err *e)
+{
+    if (need_sandbox(r, e) < 0)
+        return -1;
+    if (!(r->cfg.sandbox->caps & SANDBOX_CAN_COMPLETE))
+        return err_set(e, ERR_USAGE, "sandbox %s can't complete names", r->cfg.sandbox->name);
+    return r->sandbox->ops->complete(r->sandbox, r->default_language, text, cursor, token, e);
+}

@@ -1,0 +1,79 @@
+#!/bin/sh
+# lint.sh - what compilers and checkers say beyond the build: clang's warnings, gcc -fanalyzer, clang-tidy, cppcheck,
+# shellcheck, mandoc, codespell, the layout and the arrows of the house. Prints what it finds; exits 1 when there was something.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+bad=0
+need() { command -v "$1" >/dev/null 2>&1 || { echo "lint: $1 is not installed: skipped"; return 1; }; }
+fail() {
+    echo "lint: $1"
+    bad=1
+}
+
+files=$(git ls-files '*.c' '*.h')
+
+# 1. arrows point down only (share/doc/ARCHITECTURE.md)
+up() { # folder, prefixes that are above it
+    git grep -nE "^#include \"($2)/" -- "$1/*.c" "$1/*.h"
+}
+if up src/base '(\.\./)*(ui|sessions|providers|src|tool|cli)' || up sessions '(\.\./)*(ui|providers|src|tool|cli)' ||
+    up providers '(\.\./)*(ui|sessions|src|tool|cli)' || up src/tool '(\.\./)*(ui|src|cli)' || up ui '(providers/sandboxes|providers/planners|cli)'; then
+    fail "an include points up the house"
+fi
+
+# 2. calls that never check a length, or start a shell
+if git grep -nwE 'strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets|system|popen|tmpnam|mktemp' -- '*.c' ':!tests' |
+    grep -vE '^[^:]*:[0-9]+: *(/?\*|//)' | grep -vE '"[^"]*\b(system|popen|gets)\b[^"]*"' | grep -v 'review'; then
+    fail "a banned call"
+fi
+
+# 3. layout
+if need clang-format; then
+    for f in $files; do
+        clang-format --dry-run -Werror "$f" >/dev/null 2>&1 || fail "$f is not laid out by .clang-format (clang-format -i $f)"
+    done
+fi
+
+# 4. the other compiler
+if need clang; then
+    make -s -j2 B=build/lint-clang CC=clang all >build/lint.log 2>&1 || {
+        cat build/lint.log
+        fail "clang"
+    }
+fi
+
+# 5. static analysis
+make -s -j2 B=build/lint-analyzer CFLAGS='-O1 -fanalyzer -Wno-error -Wno-analyzer-malloc-leak -Wno-analyzer-fd-leak' all \
+    >build/lint.log 2>&1
+grep -E 'warning: .*\[-W|error:' build/lint.log && fail "gcc -fanalyzer"
+if need cppcheck; then
+    # shellcheck disable=SC2046
+    cppcheck -q --std=c11 --inline-suppr --enable=warning,performance,portability --error-exitcode=1 -j2 \
+        --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -I. -Isrc -DAIRLOCK_VERSION='""' \
+        $(git ls-files '*.c' ':!tests') || fail "cppcheck"
+fi
+if need clang-tidy; then
+    # shellcheck disable=SC2046
+    clang-tidy --quiet --warnings-as-errors='*' \
+        --checks='-*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,-bugprone-implicit-widening-of-multiplication-result,-bugprone-narrowing-conversions,-bugprone-branch-clone,-bugprone-suspicious-include,cert-err34-c,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling' \
+        $(git ls-files '*.c' ':!tests') -- -std=c11 -D_GNU_SOURCE -I. -Isrc -DAIRLOCK_VERSION='""' $(pkg-config --cflags ncursesw) \
+        >build/tidy.log 2>/dev/null || {
+        grep -E '(warning|error):' build/tidy.log | sort -u | head -40
+        fail "clang-tidy"
+    }
+fi
+
+# 6. scripts, man page, prose
+if need shellcheck; then
+    # shellcheck disable=SC2046
+    shellcheck $(git ls-files '*.sh') .ci/run || fail "shellcheck"
+fi
+if need mandoc && [ -f share/man/airlock.1 ]; then
+    mandoc -T lint -W warning share/man/airlock.1 || fail "mandoc"
+fi
+if need codespell; then
+    # shellcheck disable=SC2046
+    codespell -q 3 -L 'ans,fo,te,nd,crate,ser,ot,hist,inout,ue,fpr' $(git ls-files ':!share/runbooks/data' ':!tests/golden' ':!tests/fuzz' ':!LICENSE') || fail "codespell"
+fi
+[ $bad -eq 0 ] && echo "lint: clean"
+exit $bad
