@@ -9,7 +9,7 @@
 
 #define LINES_MAX   (UINT32_C(1) << 31)
 #define LINE_BUDGET (UINT64_C(64) << 20)
-#define WORD_BUDGET (UINT64_C(4) << 20)
+#define WORD_BUDGET (UINT64_C(2) << 20)
 #define BLOCK       4096 /* bytes compared at once where two texts begin or end alike */
 #define BATCH       32   /* items hashed before the first is looked up */
 
