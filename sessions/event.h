@@ -3,7 +3,7 @@
  *
  * An event's body is JSON text (exactly the bytes that are stored and hashed), except `run.output`,
  * whose body is raw bytes with stream and offset. Types this program does not know (written by a
- * newer one) are kept and skipped.
+ * newer one) are kept and skipped. The table in event.c says which fields each type has.
  */
 #ifndef AIRLOCK_SESSIONS_EVENT_H
 #define AIRLOCK_SESSIONS_EVENT_H
@@ -50,18 +50,20 @@ enum event_type {
 };
 
 #define EVENT_BODY_MAX ((size_t)48 << 20)
+#define EVENT_NAME_MAX 64 /* bytes in a type's name */
 
 struct event {
     uint64_t seq;           /* 0 until appended */
     int64_t at_us, boot_us; /* 0: the store fills in now */
     uint32_t run;           /* 0: belongs to no run */
     enum event_type type;
-    const char *type_name; /* static, or lent by the store for unknown types */
-    /* body of everything but run.output */
+    const char
+        *type_name; /* NULL: that of `type`. Static, or lent by the store for unknown types */
+    /* body of everything but run.output; all three empty when it was erased */
     const char *json;
     size_t json_len;
     const struct json *body; /* parsed `json`, filled by event_parse or the store; lent */
-    /* body of run.output */
+    /* body of run.output; `bytes` is NULL when it was erased */
     unsigned stream; /* 1 stdout, 2 stderr (enum sandbox_stream) */
     uint64_t offset; /* of the first byte in its stream of this run */
     const char *bytes;
@@ -74,7 +76,7 @@ enum event_type event_type_find(const char *name);
 bool event_is_durable(enum event_type t);
 
 /* ---- building: event_begin, json_w_* for the fields, event_end, append. `buf` holds the JSON.
- * ---- */
+ * Not for run.output: fill in a struct event. ---- */
 struct event_builder {
     struct event ev;
     struct buf buf;
@@ -88,11 +90,15 @@ int event_end(struct event_builder *b, struct err *e) MUST_CHECK;
 void event_release(struct event_builder *b);
 
 /* Parse ev->json into *out and set ev->body; check the fields of its type against the table in
- * event.c. ERR_FORMAT. */
+ * event.c. *out is NULL for run.output. ERR_FORMAT. */
 int event_parse(struct event *ev, struct json **out, struct err *e) MUST_CHECK;
 
-/* One JSONL record as interface.md shows it: {"seq":…,"at":…,"session":…,"run":…,"type":…,
- * body…}\n. */
+/* One JSONL record as interface.md shows it:
+ * {"seq":…,"at":…,"session":…,"run":…,"type":…, body…}\n; `run` stands there when the event belongs
+ * to one. -1 when `out` is full (nothing added). */
 int event_print_jsonl(const struct event *ev, const char *session, struct buf *out);
+
+/* The table as Markdown: type, durable or not, fields with kind and words. For the documents. */
+int event_print_table(struct buf *out);
 
 #endif

@@ -1,0 +1,40 @@
+/* sidecar.h - the files beside a session file: `<id>.lock` (who writes it), `<id>.head` (anchors of
+ * the hash chain), and a nameless reserve of disk space. Internal to sessions/. [AUD-2, AUD-4,
+ * AUD-6]
+ */
+#ifndef AIRLOCK_SESSIONS_SIDECAR_H
+#define AIRLOCK_SESSIONS_SIDECAR_H
+
+#include "base/buf.h"
+#include "base/sha256.h"
+
+/* Take the lock of a session for life: a flock with our pid written in the file. ERR_BUSY "… is
+ * open in process 4711". *fd is closed by lock_drop. */
+int lock_take(const char *path, int *fd, struct err *e) MUST_CHECK;
+void lock_drop(const char *path, int fd); /* removes the file; fd -1 is fine */
+/* Does a process hold it? Never blocks and never gets in a writer's way for more than a moment. */
+bool lock_is_held(const char *path);
+
+/* Anchors: one line of fixed length per durable commit, "seq chain\n". Appended, never synced: the
+ * page cache survives us, and after a power cut a missing line only means a weaker check. */
+int anchor_open(const char *path, int *fd, struct err *e) MUST_CHECK;
+void anchor_write(int fd, uint64_t seq, const uint8_t head[SHA256_LEN]); /* failure is no error */
+
+struct anchor {
+    uint64_t seq;
+    uint8_t head[SHA256_LEN];
+};
+struct anchors {
+    struct anchor *list; /* ascending seq, as written */
+    size_t count;
+};
+/* Lines that are no anchors (torn, zeroed by a power cut) are left out; no file: none. */
+int anchors_read(struct anchors *out, const char *path, struct err *e) MUST_CHECK;
+void anchors_release(struct anchors *a);
+
+/* Hold RESERVE_BYTES of the file system of `dir` in a file without a name; closing *fd gives them
+ * back. ERR_IO when the disk is that full already. */
+#define RESERVE_BYTES (1 << 20)
+int reserve_take(const char *dir, int *fd, struct err *e) MUST_CHECK;
+
+#endif
