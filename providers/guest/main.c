@@ -1,0 +1,130 @@
+/* main.c - the guest's set-up and its one loop. See guest.h for the map, proto.h for the language.
+ */
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FDS_MAX 64
+
+static int signals;
+
+static void set_up(void)
+{
+    sigset_t watched;
+    prctl(PR_SET_DUMPABLE, 0); /* our memory and descriptors are nobody's */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGCHLD);
+    sigaddset(&watched, SIGINT);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGHUP);
+    sigprocmask(SIG_SETMASK, &watched, NULL);
+    signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals < 0 || chdir(GUEST_WORKSPACE) != 0)
+        guest_die("guest: no " GUEST_WORKSPACE " here");
+    umask(022);
+    for (int i = 0; i < LANG_COUNT; i++)
+        interps[i].language = (enum language)i;
+}
+
+static void reap(void)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+    while (read(signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGTERM) {
+            procs_sweep(-1);
+            _exit(0);
+        }
+    }
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (int i = 0; i < LANG_COUNT; i++) {
+            if (interps[i].pid == pid)
+                interp_died(&interps[i], status);
+        }
+        frozen_died(pid);
+    }
+}
+
+static int wait_ms(void)
+{
+    int64_t at = run_deadline_us(), other = frozen_deadline_us();
+    if (other != 0 && (at == 0 || other < at))
+        at = other;
+    if (at == 0)
+        return -1;
+    int64_t left = at - now_us();
+    return left <= 0 ? 0 : (int)(left / 1000 + 1);
+}
+
+/* Descriptors of the interpreters; what the host can't take now is not read. */
+static size_t poll_interps(struct pollfd *fds)
+{
+    size_t n = 0;
+    for (int i = 0; i < LANG_COUNT; i++) {
+        struct interp *in = &interps[i];
+        if (in->pid != 0 && !stream_is_choked())
+            fds[n++] = (struct pollfd){ .fd = in->ctl, .events = POLLIN };
+        if (run_wants_pipe(in, 0))
+            fds[n++] = (struct pollfd){ .fd = in->out[0], .events = POLLIN };
+        if (run_wants_pipe(in, 1))
+            fds[n++] = (struct pollfd){ .fd = in->err[0], .events = POLLIN };
+    }
+    return n;
+}
+
+static void interps_ready(const struct pollfd *fds, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        for (int i = 0; i < LANG_COUNT && fds[k].revents != 0; i++) {
+            struct interp *in = &interps[i];
+            if (in->args <= 0)
+                continue;
+            if (fds[k].fd == in->out[0] || fds[k].fd == in->err[0])
+                run_relay(in);
+            else if (in->pid != 0 && fds[k].fd == in->ctl)
+                interp_read(in);
+        }
+    }
+}
+
+int main(void)
+{
+    set_up();
+    stream_open(STDIN_FILENO, STDOUT_FILENO);
+    hello_send();
+    for (;;) {
+        struct pollfd fds[FDS_MAX] = { { .fd = stream_in_fd(), .events = POLLIN },
+                                       { .fd = signals, .events = POLLIN } };
+        stream_flush();
+        size_t n = 2;
+        if (stream_wants_write())
+            fds[n++] = (struct pollfd){ .fd = stream_out_fd(), .events = POLLOUT };
+        size_t from = n;
+        n += poll_interps(fds + n);
+        size_t copies = n;
+        n += frozen_poll(fds + n, FDS_MAX - n);
+        int timeout = files_getting() && stream_room() > 0 ? 0 : wait_ms();
+        if (poll(fds, n, timeout) < 0 && errno != EINTR)
+            guest_die("guest: poll failed");
+        interps_ready(fds + from, copies - from);
+        frozen_ready(fds + copies, n - copies);
+        if (fds[1].revents != 0)
+            reap();
+        if (fds[0].revents != 0)
+            stream_read();
+        files_relay();
+        int64_t now = now_us();
+        run_tick(now);
+        frozen_tick(now);
+    }
+}

@@ -1,0 +1,233 @@
+/* procs.c - what /proc tells: our own walls, our descendants, the memory they use. */
+#include "guest.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROCS_MAX  8192
+#define SWEEPS_MAX 50
+
+struct proc {
+    pid_t pid, parent;
+    int64_t born; /* clock ticks since boot */
+    bool ours;    /* a descendant of the guest */
+};
+
+static struct proc procs[PROCS_MAX];
+
+int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return t.tv_sec * (int64_t)1000000 + t.tv_nsec / 1000;
+}
+
+static size_t read_file(const char *path, char *p, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, p, size - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        n = 0;
+    p[n] = '\0';
+    return (size_t)n;
+}
+
+static bool read_proc(pid_t pid, struct proc *out)
+{
+    char path[48], stat[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (read_file(path, stat, sizeof stat) == 0)
+        return false;
+    char *p = strrchr(stat, ')'); /* the name before it may hold anything */
+    if (p == NULL || p[1] == '\0' || p[2] == 'Z' || p[2] == 'X')
+        return false;
+    p += 4; /* behind ") S " */
+    out->pid = pid;
+    out->parent = (pid_t)strtol(p, &p, 10);
+    for (int field = 5; field < 22 && p != NULL; field++)
+        p = strchr(p + 1, ' ');
+    out->born = p != NULL ? strtoll(p, NULL, 10) : 0;
+    out->ours = false;
+    return true;
+}
+
+static size_t list_procs(void)
+{
+    DIR *d = opendir("/proc");
+    struct dirent *e;
+    size_t n = 0;
+    while (d != NULL && n < PROCS_MAX && (e = readdir(d)) != NULL) {
+        if (isdigit((unsigned char)e->d_name[0]) &&
+            read_proc((pid_t)strtol(e->d_name, NULL, 10), &procs[n]))
+            n++;
+    }
+    if (d != NULL)
+        closedir(d);
+    return n;
+}
+
+/* We adopt orphans (subreaper), so a descendant's chain of parents always leads here. */
+static void mark_ours(size_t n)
+{
+    pid_t me = getpid();
+    for (bool again = true; again;) {
+        again = false;
+        for (size_t i = 0; i < n; i++) {
+            bool ours = procs[i].parent == me;
+            for (size_t k = 0; k < n && !ours && !procs[i].ours; k++)
+                ours = procs[k].ours && procs[k].pid == procs[i].parent;
+            if (ours && !procs[i].ours)
+                procs[i].ours = again = true;
+        }
+    }
+}
+
+static bool is_kept(pid_t pid, int64_t since)
+{
+    if (since < 0)
+        return false;
+    for (int i = 0; i < LANG_COUNT; i++) {
+        if (interps[i].pid == pid)
+            return true;
+    }
+    return frozen_is_pid(pid);
+}
+
+/* Stop all of them first: what is stopped can't fork, so a storm ends. */
+void procs_sweep(int64_t born_since_us)
+{
+    int64_t since = born_since_us / (1000000 / sysconf(_SC_CLK_TCK)) - 1;
+    if (born_since_us < 0)
+        since = -1;
+    size_t last = 0;
+    for (int pass = 0; pass < SWEEPS_MAX; pass++) {
+        size_t n = list_procs(), hit = 0;
+        mark_ours(n);
+        for (size_t i = 0; i < n; i++) {
+            if (!procs[i].ours || procs[i].born < since || is_kept(procs[i].pid, since))
+                continue;
+            hit++;
+            kill(procs[i].pid, SIGSTOP);
+        }
+        if (hit == 0)
+            return;
+        if (hit == last || pass + 5 > SWEEPS_MAX) {
+            for (size_t i = 0; i < n; i++) {
+                if (procs[i].ours && procs[i].born >= since && !is_kept(procs[i].pid, since))
+                    kill(procs[i].pid, SIGKILL);
+            }
+            usleep(500);
+            last = 0;
+        } else {
+            last = hit;
+        }
+    }
+}
+
+/* ---- memory, where no cgroup counts it */
+
+static int64_t field_kib(const char *text, const char *name)
+{
+    const char *p = strstr(text, name);
+    return p != NULL ? strtoll(p + strlen(name), NULL, 10) : 0;
+}
+
+static int64_t tmpfs_used(void)
+{
+    static const char *const mounts[] = { GUEST_WORKSPACE, "/tmp", "/dev/shm" };
+    int64_t sum = 0;
+    for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++) {
+        struct statfs s;
+        if (statfs(mounts[i], &s) == 0 && s.f_type == 0x01021994)
+            sum += (int64_t)(s.f_blocks - s.f_bfree) * s.f_bsize;
+    }
+    return sum;
+}
+
+static int64_t sum_memory(const char *file, const char *field)
+{
+    static char text[4096];
+    int64_t sum = tmpfs_used();
+    size_t n = list_procs();
+    mark_ours(n);
+    for (size_t i = 0; i < n; i++) {
+        char path[48];
+        if (!procs[i].ours)
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)procs[i].pid, file);
+        read_file(path, text, sizeof text);
+        sum += field_kib(text, field) * 1024;
+    }
+    return sum;
+}
+
+/* Resident sizes count shared pages twice, and are cheap; shares are exact, and are not. */
+int64_t procs_memory(int64_t limit)
+{
+    int64_t sum = sum_memory("status", "VmRSS:");
+    return sum <= limit ? sum : sum_memory("smaps_rollup", "\nPss:");
+}
+
+/* ---- the walls */
+
+static bool can_write_in(const char *dir)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/.airlock-probe", dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    close(fd);
+    unlink(path);
+    return true;
+}
+
+static void add_status(struct bytes *m, const char *status)
+{
+    const char *cap = strstr(status, "\nCapEff:"), *nnp = strstr(status, "\nNoNewPrivs:");
+    const char *sec = strstr(status, "\nSeccomp:");
+    bytes_addf(m, ",\"cap_eff\":\"%016llx\"",
+               cap != NULL ? strtoull(cap + 8, NULL, 16) : 0xffffffffffffffffULL);
+    bytes_addf(m, ",\"no_new_privs\":%ld", nnp != NULL ? strtol(nnp + 12, NULL, 10) : -1);
+    bytes_addf(m, ",\"seccomp\":%ld", sec != NULL ? strtol(sec + 9, NULL, 10) : -1);
+}
+
+void hello_send(void)
+{
+    static const char *const dirs[] = { "/", "/usr", "/etc", "/dev" };
+    char text[4096];
+    struct utsname u;
+    struct bytes m = { 0 };
+    bytes_addf(&m, "{\"t\":\"hello\",\"proto\":%d,\"pid\":%d,\"uid\":%d", GUEST_PROTO,
+               (int)getpid(), (int)getuid());
+    read_file("/proc/self/status", text, sizeof text);
+    add_status(&m, text);
+    int fd = open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC);
+    bytes_addf(&m, ",\"core_pattern\":%s,\"writable\":[", fd >= 0 ? "true" : "false");
+    if (fd >= 0)
+        close(fd);
+    for (size_t i = 0, told = 0; i < sizeof dirs / sizeof *dirs; i++) {
+        if (can_write_in(dirs[i]))
+            bytes_addf(&m, "%s\"%s\"", told++ > 0 ? "," : "", dirs[i]);
+    }
+    bytes_addf(&m, "],\"kernel\":");
+    bytes_add_json(&m, u.release, uname(&u) == 0 ? strlen(u.release) : 0);
+    size_t n = read_file("/proc/sys/kernel/random/boot_id", text, sizeof text);
+    bytes_addf(&m, ",\"boot_id\":");
+    bytes_add_json(&m, text, n > 0 ? n - 1 : 0);
+    bytes_add(&m, "}", 1);
+    stream_control(&m);
+    bytes_free(&m);
+}
