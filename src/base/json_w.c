@@ -331,11 +331,11 @@ int base64_decode(struct buf *out, const char *s, size_t len, struct err *e)
         return err_set(e, ERR_FORMAT, "base64: %zu bytes are not whole groups of four", len);
     if (len == 0)
         return 0;
-    size_t pad = s[len - 1] != '=' ? 0 : s[len - 2] != '=' ? 1 : 2;
-    char *at = buf_reserve(out, len / 4 * 3);
+    size_t pad = s[len - 1] != '=' ? 0 : s[len - 2] != '=' ? 1 : 2, size = len / 4 * 3 - pad;
+    char *at = buf_reserve(out, size);
     if (at == NULL)
         return err_set(e, ERR_LIMIT, "base64: more than %zu bytes", out->max);
-    for (size_t i = 0; i < len; i += 4, at += 3) {
+    for (size_t i = 0; i < len; i += 4) {
         size_t absent = i + 4 == len ? pad : 0;
         uint32_t bits = 0;
         unsigned char seen = 0;
@@ -347,10 +347,12 @@ int base64_decode(struct buf *out, const char *s, size_t len, struct err *e)
         /* Bits behind the last whole byte must be zero, or two texts would mean the same bytes. */
         if (seen == BAD || (absent != 0 && (bits & ((1u << 8 * absent) - 1)) != 0))
             return base64_bad(e, i);
-        at[0] = (char)(bits >> 16);
-        at[1] = (char)(bits >> 8);
-        at[2] = (char)bits;
+        *at++ = (char)(bits >> 16);
+        if (absent < 2)
+            *at++ = (char)(bits >> 8);
+        if (absent < 1)
+            *at++ = (char)bits;
     }
-    buf_grew(out, len / 4 * 3 - pad);
+    buf_grew(out, size);
     return 0;
 }
