@@ -6,31 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_check.h"
 #include "base/utf8.h"
-
-#define ONES UINT64_C(0x0101010101010101)
-
-/* Length of the run that may stand in a JSON string as it is and is ASCII. Eight bytes at a time:
- * the subtractions borrow into the top bit of a byte that is < 0x20, a quote or a backslash; what
- * they wrongly flag behind such a byte is looked at again one by one. */
-static size_t plain_run(const char *s, size_t len)
-{
-    size_t i = 0;
-    for (; len - i >= 8; i += 8) {
-        uint64_t w;
-        memcpy(&w, s + i, sizeof w);
-        uint64_t odd =
-            w | (w - ONES * 0x20) | ((w ^ ONES * '"') - ONES) | ((w ^ ONES * '\\') - ONES);
-        if ((odd & ONES * 0x80) != 0)
-            break;
-    }
-    for (; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            break;
-    }
-    return i;
-}
 
 static size_t multibyte_run(const char *s, size_t len)
 {
@@ -85,7 +62,7 @@ static void put_escaped(struct json_w *w, const char *s, size_t len)
 {
     size_t i = 0;
     while (i < len && !w->failed) {
-        size_t run = plain_run(s + i, len - i);
+        size_t run = json_plain_run(s + i, len - i);
         run += multibyte_run(s + i + run, len - i - run);
         if (run == 0) {
             put_odd_byte(w, (unsigned char)s[i++]);
@@ -98,7 +75,7 @@ static void put_escaped(struct json_w *w, const char *s, size_t len)
 
 static void put_quoted(struct json_w *w, const char *s, size_t len)
 {
-    if (plain_run(s, len) == len) {
+    if (json_plain_run(s, len) == len) {
         char *at = take(w, len + 2);
         if (at == NULL)
             return;
