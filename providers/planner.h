@@ -33,6 +33,8 @@ struct planner_proposal {
     size_t code_len;
     const char
         *call_id; /* the planner's own handle of this proposal, echoed in the observation; "" */
+    const struct sandbox_file *files; /* to lie in /workspace before the code: capsule field 14 */
+    size_t file_count;
 };
 
 enum planner_event_kind {
