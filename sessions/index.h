@@ -1,5 +1,11 @@
-/* index.h - index.db: a derived list of sessions (and text search later), deletable and rebuildable
- * at any time. Failing to update it never fails a command. [architecture §5] */
+/* index.h - index.db: a derived list of sessions, deletable and rebuildable at any time. Failing to
+ * update it never fails a command. [architecture §5, interface.md "ID"]
+ *
+ * A refresh looks at the directory of sessions; only files whose size, times or last event differ
+ * are read, and those only from the event on that was read last. When the directory itself has not
+ * changed and nothing is live, it is one stat(2). Where index.db can't be written (read-only data,
+ * a full disk) the same list is kept in memory.
+ */
 #ifndef AIRLOCK_SESSIONS_INDEX_H
 #define AIRLOCK_SESSIONS_INDEX_H
 
@@ -8,32 +14,36 @@
 struct index;
 
 struct index_entry {
-    char *id, *name, *task, *outcome, *planner, *sandbox,
-        *tags; /* tags: blank-separated; "" when none */
+    const char *id, *name, *task; /* task: at most 1 KiB of the first one */
+    const char *outcome;          /* "" until it is finished, and again when it was resumed */
+    const char *planner, *sandbox;
+    const char *tags; /* blank-separated; "" when none */
     int64_t created_us, last_us;
     int64_t runs, denied, failed, cost_nanousd;
+    int64_t open_sandboxes; /* neither closed nor given up: for the reaper */
     uint64_t last_seq;
     bool trashed, foreign, live;
-    char *problem; /* why the file could not be read; "" */
+    const char *problem; /* why the file could not be read; "" */
 };
 
+/* `data_dir` is made when it is missing. A damaged index.db is thrown away. */
 int index_open(struct index **out, const char *data_dir, struct err *e) MUST_CHECK;
-void index_close(struct index *ix);
+void index_close(struct index *ix); /* NULL is fine */
 
-/* Bring it up to date with sessions/ (stat every file, read those whose size/mtime/last seq
- * differ). */
+/* Bring it up to date with sessions/. An unreadable session is no error, see `problem`. ERR_BUSY,
+ * ERR_IO: the list is as it was. */
 int index_refresh(struct index *ix, struct err *e) MUST_CHECK;
 /* Only this one (session end, rename, tag). */
 int index_refresh_one(struct index *ix, const char *id, struct err *e) MUST_CHECK;
 
-/* Newest first; `query` NULL or words matched in id, name, task, tags. Trashed ones only when asked
- * for. */
+/* Newest first; `query` NULL or words that all stand in id, name, task or tags (ASCII case is
+ * ignored). Trashed ones only when asked for. `limit` 0: all. */
 typedef int (*index_fn)(void *arg, const struct index_entry *entry); /* lent; non-zero stops */
 int index_list(struct index *ix, const char *query, bool trashed, size_t limit, index_fn fn,
                void *arg, struct err *e) MUST_CHECK;
 
-/* `word` = an id, a unique prefix, a name, or "last" → the id, and its path (caller frees).
- * ERR_MISSING, ERR_USAGE when ambiguous (names the candidates). */
+/* `word` = an id, a unique prefix, a name, or "last" → the id, and its path (caller frees both).
+ * Refreshes first where it has to. ERR_MISSING, ERR_USAGE when ambiguous (names the candidates). */
 int index_resolve(struct index *ix, const char *word, char **id, char **path,
                   struct err *e) MUST_CHECK;
 

@@ -27,6 +27,7 @@ static enum err_code code_of(int rc)
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
     case SQLITE_MISMATCH:
+    case SQLITE_ERROR: /* a table or column that should be there is not */
     case SQLITE_CONSTRAINT:
         return ERR_FORMAT;
     case SQLITE_BUSY:

@@ -14,7 +14,6 @@
 #include "sessions/sidecar.h"
 
 #define BUSY_MS           5000
-#define ID_MAX            64
 #define QUICK_CHECK_BYTES ((int64_t)16 << 20) /* larger files: `verify` checks them */
 
 static const char *const texts[STMT_COUNT] = {
@@ -52,14 +51,14 @@ struct sql_stmt *store_stmt(struct store *s, enum store_stmt which, struct err *
 
 /* ---- the object ---- */
 
-static bool id_is_valid(const char *id, size_t len)
+bool store_id_is_valid(const char *id, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         bool letter = (id[i] >= 'a' && id[i] <= 'z') || (id[i] >= 'A' && id[i] <= 'Z');
         if (!letter && (id[i] < '0' || id[i] > '9') && id[i] != '-' && id[i] != '_')
             return false;
     }
-    return len > 0 && len <= ID_MAX;
+    return len > 0 && len <= STORE_ID_MAX;
 }
 
 /* "<dir>/<id>.db" taken apart; NULL when `path` is not of that form. */
@@ -68,7 +67,7 @@ static struct store *new_store(const char *path, bool writable, struct err *e)
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
-    if (dot == NULL || strcmp(dot, ".db") != 0 || !id_is_valid(name, (size_t)(dot - name))) {
+    if (dot == NULL || strcmp(dot, ".db") != 0 || !store_id_is_valid(name, (size_t)(dot - name))) {
         err_set(e, ERR_FORMAT, "%s: a session file is named <id>.db", path);
         return NULL;
     }
@@ -204,7 +203,7 @@ static int load_id(struct store *s, struct err *e)
     char *id = NULL;
     if (sql_get_text(s->db, "SELECT id FROM session", &id, e) < 0)
         return -1;
-    if (!id_is_valid(id, strlen(id))) {
+    if (!store_id_is_valid(id, strlen(id))) {
         free(id);
         return err_set(e, ERR_FORMAT, "the session id in the file is damaged");
     }
@@ -353,7 +352,7 @@ static int fill_new(struct store *s, struct err *e)
 int store_create(struct store **out, const char *dir, const char *id, struct err *e)
 {
     *out = NULL;
-    if (!id_is_valid(id, strlen(id)))
+    if (!store_id_is_valid(id, strlen(id)))
         return err_set(e, ERR_FORMAT, "\"%.80s\" can't be the id of a session", id);
     if (path_make_private_dir(dir, e) < 0)
         return -1;

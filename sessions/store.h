@@ -21,6 +21,7 @@
 struct store; /* opaque: the fields live in store_int.h */
 
 #define STORE_SCHEMA_VERSION 1
+#define STORE_ID_MAX         64
 #define STORE_CHUNK_MAX      ((size_t)64 << 10) /* one run.output event holds at most this much */
 #define STORE_BLOB_MAX       ((size_t)64 << 20) /* an artifact or checkpoint */
 #define STORE_GROUP_EVENTS   16
@@ -28,7 +29,10 @@ struct store; /* opaque: the fields live in store_int.h */
 #define STORE_GROUP_US       50000
 #define STORE_OFFSET_NEXT    UINT64_MAX /* event.offset: the store fills in where the stream ends */
 
-/* Make `<dir>/<id>.db`, opened for writing. `id`: 1–64 of a-z A-Z 0-9 - _. ERR_IO; ERR_BUSY when
+/* 1–STORE_ID_MAX of a-z A-Z 0-9 - _ */
+bool store_id_is_valid(const char *id, size_t len);
+
+/* Make `<dir>/<id>.db`, opened for writing. ERR_FORMAT (no id), ERR_IO; ERR_BUSY when
  * the id is taken. *out is NULL on failure. */
 int store_create(struct store **out, const char *dir, const char *id, struct err *e) MUST_CHECK;
 
@@ -94,6 +98,14 @@ int store_drop_checkpoints(struct store *s, const char *kind, unsigned keep,
 typedef int (*store_event_fn)(void *arg, const struct event *ev);
 int store_each(struct store *s, uint64_t from, uint64_t to, store_event_fn fn, void *arg,
                struct err *e) MUST_CHECK;
+
+/* The same, but only the types whose bit (1 << type) is set in `types` are read, checked and given.
+ */
+int store_each_of(struct store *s, uint64_t types, uint64_t from, uint64_t to, store_event_fn fn,
+                  void *arg, struct err *e) MUST_CHECK;
+/* The chain as it stood after event `seq` (0: at the start). ERR_MISSING. */
+int store_chain_at(struct store *s, uint64_t seq, uint8_t out[SHA256_LEN],
+                   struct err *e) MUST_CHECK;
 
 /* Output bytes of a stream, across chunk borders. Returns how many (0 at the end), -1 on error.
  * Sees uncommitted ones. Erased ones read as the end. */

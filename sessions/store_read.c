@@ -98,7 +98,8 @@ struct fold {
     struct bodies bodies;
     store_event_fn fn;
     void *arg;
-    uint64_t next; /* seq that must come now */
+    uint64_t types; /* bit per event_type that is wanted */
+    uint64_t next;  /* seq that must come now */
     bool stopped;
 };
 
@@ -132,6 +133,8 @@ static int fold_rows(struct fold *f, struct err *e)
         if (row.ev.seq != f->next)
             return damaged(f->next, "missing", e);
         f->next++;
+        if ((f->types >> row.ev.type & 1) == 0)
+            continue;
         got = give(f, &row, e);
         f->stopped = got == 1;
         if (got != 0)
@@ -150,10 +153,12 @@ static int fold_piece(struct fold *f, uint64_t to, struct err *e)
     return rc;
 }
 
-int store_each(struct store *s, uint64_t from, uint64_t to, store_event_fn fn, void *arg,
-               struct err *e)
+_Static_assert(EVENT_TYPE_COUNT <= 64, "a bit for each type");
+
+int store_each_of(struct store *s, uint64_t types, uint64_t from, uint64_t to, store_event_fn fn,
+                  void *arg, struct err *e)
 {
-    struct fold f = { .s = s, .fn = fn, .arg = arg, .next = from != 0 ? from : 1 };
+    struct fold f = { .s = s, .fn = fn, .arg = arg, .types = types, .next = from != 0 ? from : 1 };
     uint64_t last = store_last_seq(s);
     if (to == 0 || to > last)
         to = last;
@@ -163,6 +168,35 @@ int store_each(struct store *s, uint64_t from, uint64_t to, store_event_fn fn, v
             return err_wrap(e, "session %s", s->id);
     }
     return 0;
+}
+
+int store_each(struct store *s, uint64_t from, uint64_t to, store_event_fn fn, void *arg,
+               struct err *e)
+{
+    return store_each_of(s, UINT64_MAX, from, to, fn, arg, e);
+}
+
+int store_chain_at(struct store *s, uint64_t seq, uint8_t out[SHA256_LEN], struct err *e)
+{
+    struct event_row row;
+    if (seq == 0) {
+        chain_start(s->sha, s->id, out);
+        return 0;
+    }
+    struct sql_stmt *st = store_stmt(s, STMT_EACH_EVENT, e);
+    if (st == NULL)
+        return -1;
+    sql_bind_int(st, 1, (int64_t)seq);
+    sql_bind_int(st, 2, (int64_t)seq);
+    int got = sql_step(st, e);
+    if (got == 1 && store_read_row(st, &row) < 0)
+        got = damaged(seq, "the record is damaged", e);
+    sql_reset(st);
+    if (got == 0)
+        return err_set(e, ERR_MISSING, "no event %" PRIu64, seq);
+    if (got == 1)
+        memcpy(out, row.chain, SHA256_LEN);
+    return got == 1 ? 0 : -1;
 }
 
 /* ---- output ---- */

@@ -1,0 +1,198 @@
+/* index_fold.c - a session in one line: a light fold over its event log. */
+#include "sessions/index_int.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+#include "sessions/store.h"
+
+#define TEXT_MAX  1024
+
+#define BIT(type) (UINT64_C(1) << (type))
+#define WANTED                                                                                     \
+    (BIT(EVENT_SESSION_CREATED) | BIT(EVENT_SESSION_RENAMED) | BIT(EVENT_SESSION_TAGGED) |         \
+     BIT(EVENT_SESSION_TRASHED) | BIT(EVENT_SESSION_RESUMED) | BIT(EVENT_SESSION_FINISHED) |       \
+     BIT(EVENT_TASK_GIVEN) | BIT(EVENT_RUN_PROPOSED) | BIT(EVENT_GATE_DECIDED) |                   \
+     BIT(EVENT_RUN_FINISHED) | BIT(EVENT_RUN_VERDICT) | BIT(EVENT_USAGE))
+
+void summary_init(struct summary *m)
+{
+    struct buf *texts[] = { &m->name,    &m->task, &m->outcome, &m->planner,
+                            &m->sandbox, &m->tags, &m->problem };
+    memset(m, 0, sizeof *m);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        buf_init(texts[i], TEXT_MAX);
+}
+
+void summary_release(struct summary *m)
+{
+    struct buf *texts[] = { &m->name,    &m->task, &m->outcome, &m->planner,
+                            &m->sandbox, &m->tags, &m->problem };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        buf_release(texts[i]);
+}
+
+/* As much of `s` as fits, in whole characters. */
+static void add_text(struct buf *b, const char *s)
+{
+    size_t len = strlen(s), room = b->max - b->len;
+    if (len > room)
+        len = utf8_valid_prefix(s, room);
+    if (buf_add(b, s, len) < 0)
+        return;
+}
+
+static void set_text(struct buf *b, const char *s)
+{
+    buf_reset(b);
+    add_text(b, s);
+}
+
+static void set_tags(struct summary *m, const struct json *tags)
+{
+    buf_reset(&m->tags);
+    for (const struct json *t = json_first(tags); t != NULL; t = json_next(t)) {
+        if (m->tags.len != 0)
+            add_text(&m->tags, " ");
+        add_text(&m->tags, json_str(t, ""));
+    }
+}
+
+static void count_failed(struct summary *m, uint32_t run)
+{
+    if (m->failed_run == run)
+        return;
+    m->failed++;
+    m->failed_run = run;
+}
+
+static bool succeeded(const struct json *body)
+{
+    return strcmp(json_get_str(body, "end", ""), "exit") == 0 && json_get_int(body, "code", 0) == 0;
+}
+
+static void note_created(struct summary *m, const struct event *ev)
+{
+    m->created_us = ev->at_us;
+    set_text(&m->planner, json_get_str(ev->body, "planner", ""));
+    set_text(&m->sandbox, json_get_str(ev->body, "sandbox", ""));
+    set_text(&m->name, json_get_str(ev->body, "name", ""));
+    m->foreign = json_get_bool(ev->body, "foreign", false);
+}
+
+static void note_resumed(struct summary *m, const struct event *ev)
+{
+    buf_reset(&m->outcome);
+    if (json_get(ev->body, "planner") != NULL)
+        set_text(&m->planner, json_get_str(ev->body, "planner", ""));
+    if (json_get(ev->body, "sandbox") != NULL)
+        set_text(&m->sandbox, json_get_str(ev->body, "sandbox", ""));
+}
+
+static int note_event(void *arg, const struct event *ev)
+{
+    struct summary *m = arg;
+    const struct json *body = ev->body;
+    switch (ev->type) {
+    case EVENT_SESSION_CREATED:
+        note_created(m, ev);
+        break;
+    case EVENT_SESSION_RENAMED:
+        set_text(&m->name, json_get_str(body, "name", ""));
+        break;
+    case EVENT_SESSION_TAGGED:
+        set_tags(m, json_get(body, "tags"));
+        break;
+    case EVENT_SESSION_TRASHED:
+        m->trashed = !json_get_bool(body, "restored", false);
+        break;
+    case EVENT_SESSION_RESUMED:
+        note_resumed(m, ev);
+        break;
+    case EVENT_SESSION_FINISHED:
+        set_text(&m->outcome, json_get_str(body, "outcome", ""));
+        break;
+    case EVENT_TASK_GIVEN:
+        buf_reset(&m->outcome);
+        if (m->task.len == 0)
+            set_text(&m->task, json_get_str(body, "text", ""));
+        break;
+    case EVENT_RUN_PROPOSED:
+        if (ev->run > m->runs)
+            m->runs = ev->run;
+        break;
+    case EVENT_GATE_DECIDED:
+        m->denied += strcmp(json_get_str(body, "decision", ""), "deny") == 0;
+        break;
+    case EVENT_RUN_FINISHED:
+        if (!succeeded(body))
+            count_failed(m, ev->run);
+        break;
+    case EVENT_RUN_VERDICT:
+        if (strcmp(json_get_str(body, "verdict", ""), "refuted") == 0)
+            count_failed(m, ev->run);
+        break;
+    case EVENT_USAGE:
+        m->cost_nanousd += json_get_int(body, "cost_nanousd", 0);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int note_time(void *arg, const struct event *ev)
+{
+    struct summary *m = arg;
+    m->last_us = ev->at_us;
+    if (m->created_us == 0)
+        m->created_us = ev->at_us;
+    return 0;
+}
+
+static int note_sandbox(void *arg, const struct store_sandbox *row)
+{
+    struct summary *m = arg;
+    m->open_sandboxes += strcmp(row->state, "closed") != 0;
+    return 0;
+}
+
+/* Was the log only continued since we read it? */
+static bool continues(struct summary *m, struct store *s)
+{
+    uint8_t head[SHA256_LEN];
+    struct err ignored = ERR_INIT;
+    return m->last_seq > 0 && (uint64_t)m->last_seq <= store_last_seq(s) && m->problem.len == 0 &&
+           store_chain_at(s, (uint64_t)m->last_seq, head, &ignored) == 0 &&
+           memcmp(head, m->head, sizeof head) == 0;
+}
+
+static int fold_new(struct summary *m, struct store *s, struct err *e)
+{
+    uint64_t last = store_last_seq(s);
+    if (!continues(m, s)) {
+        summary_release(m);
+        summary_init(m);
+    }
+    m->open_sandboxes = 0;
+    if (store_each_sandbox(s, note_sandbox, m, e) < 0 || last == 0)
+        return last == 0 ? 0 : -1;
+    if (store_each_of(s, WANTED, (uint64_t)m->last_seq + 1, last, note_event, m, e) < 0 ||
+        store_each(s, last, last, note_time, m, e) < 0 || store_chain_at(s, last, m->head, e) < 0)
+        return -1;
+    m->last_seq = (int64_t)last;
+    return 0;
+}
+
+void summary_update(struct summary *m, const char *path)
+{
+    struct err e = ERR_INIT;
+    struct store *s = NULL;
+    int rc = store_open_read(&s, path, &e);
+    if (rc == 0)
+        rc = fold_new(m, s, &e);
+    buf_reset(&m->problem);
+    if (rc < 0)
+        set_text(&m->problem, e.msg);
+    store_close(s);
+}

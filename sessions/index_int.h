@@ -1,0 +1,74 @@
+/* index_int.h - what the files of the index share; nobody else includes it. */
+#ifndef AIRLOCK_SESSIONS_INDEX_INT_H
+#define AIRLOCK_SESSIONS_INDEX_INT_H
+
+#include "base/sha256.h"
+#include "sessions/index.h"
+#include "sessions/sql.h"
+
+struct index {
+    char *path, *sessions_dir;
+    struct sql *db;
+    bool in_memory;
+    struct sql_stmt *get, *put;
+};
+
+/* The columns of table `session`, in the order in which get, put and list name them. */
+enum {
+    COL_ID,
+    COL_SIZE, /* the stamp: what the file looks like from outside; different: read it again */
+    COL_MTIME,
+    COL_WAL_SIZE,
+    COL_WAL_MTIME,
+    COL_HOT, /* a lock or a WAL stood beside it: it may change without the directory changing */
+    COL_NAME,
+    COL_TASK,
+    COL_OUTCOME,
+    COL_PLANNER,
+    COL_SANDBOX,
+    COL_TAGS,
+    COL_PROBLEM,
+    COL_CREATED,
+    COL_LAST,
+    COL_RUNS,
+    COL_DENIED,
+    COL_FAILED,
+    COL_COST,
+    COL_OPEN_SANDBOXES,
+    COL_FAILED_RUN,
+    COL_LAST_SEQ,
+    COL_HEAD,
+    COL_TRASHED,
+    COL_FOREIGN,
+};
+#define INDEX_COLUMNS                                                                              \
+    "id, size, mtime, wal_size, wal_mtime, hot, name, task, outcome, planner, sandbox, tags,"      \
+    " problem, created_us, last_us, runs, denied, failed, cost_nanousd, open_sandboxes,"           \
+    " failed_run, last_seq, head, trashed, foreign_"
+
+#define STAMP_COLUMNS "id, size, mtime, wal_size, wal_mtime, hot"
+
+struct stamp {
+    int64_t size, mtime_ns, wal_size, wal_mtime_ns;
+    bool hot;
+};
+
+/* Everything the index knows of one session; also the state of its fold, so that it can go on where
+ * it stopped. */
+struct summary {
+    struct buf name, task, outcome, planner, sandbox, tags, problem;
+    int64_t created_us, last_us, runs, denied, failed, cost_nanousd, open_sandboxes;
+    int64_t failed_run; /* the last run counted as failed: it is counted once */
+    int64_t last_seq;
+    uint8_t head[SHA256_LEN]; /* chain at last_seq */
+    bool trashed, foreign;
+};
+void summary_init(struct summary *m);
+void summary_release(struct summary *m);
+/* Fold what is new in the session file at `path`. A failure is told in m->problem. */
+void summary_update(struct summary *m, const char *path);
+
+/* One pass over the directory; `id` NULL: all of it. */
+int index_scan(struct index *ix, const char *id, struct err *e);
+
+#endif
