@@ -67,7 +67,7 @@ struct style {
     uint8_t role, attrs;
     uint16_t fg, bg;
 };
-#define STYLE(r) ((struct style){ .role = (r) })
+#define STYLE(r) ((struct style){ .role = (uint8_t)(r) })
 
 /* `cp` is a code point, 0 for the right half of a wide one, or CELL_POOL | index of a cluster. */
 #define CELL_POOL 0x80000000u

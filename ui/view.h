@@ -49,7 +49,7 @@ struct view_contract_line {
 /* More of the capsule than its code: files, env names, argv, stdin. Each is a row that must be
  * seen. */
 struct view_attachment {
-    const char *kind, *text; /* "file", "in.csv 0644 1.2 kB 7f3a91c2…" */
+    const char *text; /* "file in.csv 0644 1.2 kB 7f3a91c2…" */
 };
 
 struct view_gate {
@@ -64,7 +64,9 @@ struct view_gate {
     const char *deny_text;     /* words typed for the denial so far; NULL when not typing */
     size_t deny_cursor;        /* byte offset */
     const char *why;           /* page of `w`: more lines about rules and history; NULL closed */
-    int64_t boot_us;           /* now on the clock of `gate` */
+    const char *edited_from;   /* the code before it was edited at the gate; NULL */
+    size_t edited_from_len;
+    int64_t boot_us; /* now on the clock of `gate` */
 };
 
 struct view_session { /* a row of the list of recent sessions */
@@ -111,14 +113,16 @@ struct view_images {
                                const char **why);
     void *arg;
 };
-/* Text of a result that is an artifact (too big for the event): lent, or NULL. */
-
 /* What output diffs ignore. Appends the masked form of one line; `names` lists what is masked. */
 struct view_masks {
     void (*apply)(void *arg, const char *line, size_t len, struct buf *out); /* NULL: none */
     void *arg;
     const char *names; /* "time, tmp" */
 };
+
+/* Is the comparison shown? AUTO: code when it is a further attempt or was edited at the gate,
+ * output while a gate is open and there are two to compare. */
+enum view_diff { VIEW_DIFF_AUTO, VIEW_DIFF_ON, VIEW_DIFF_OFF };
 
 struct view_cache; /* memo of costly things (wrap points, lexing, diffs); the picture never depends
                       on it */
@@ -128,12 +132,13 @@ void view_cache_free(struct view_cache *c);
 struct view_model {
     enum view_screen screen;
     enum view_pane focus, zoom; /* zoom 0: none */
+    enum view_pane main;        /* the pane looked at last: shown where only one fits */
     struct view_scroll scroll[PANE_COUNT];
     struct view_scroll help_scroll;
     uint32_t run;  /* shown in code, out, err, record; 0 = the gate's, else the newest */
     uint32_t base; /* code and output are compared with this run; 0 = the attempt before */
-    bool diff_code, diff_output; /* D: show the comparison */
-    bool word_marks;
+    enum view_diff diff_code, diff_output;
+    bool no_word_marks;
     bool raw;         /* X: output as TEXT_CODE */
     bool show_result; /* the out pane shows the results instead of stdout */
     size_t result;    /* which of them */
@@ -150,7 +155,6 @@ struct view_model {
     size_t session_count;
     const char *planner_status; /* "waiting for the planner, 3 s"; NULL */
     const char *lights;         /* isolation: five letters of +-?  ; NULL not tested */
-    const char *hidden_keys;    /* not used by views; room for the screen */
     bool replaying;
     const char *replay_status; /* "2x  00:41 of 03:10" */
     int64_t budget_nanousd;    /* 0 none */
@@ -177,6 +181,10 @@ struct view_info {
 void view_draw(const struct state *st, const struct view_model *vm, struct grid *g,
                struct view_info *info);
 
+/* Where the panes are for this model on a screen of that size (the prompt's block included). */
+void view_layout(const struct state *st, const struct view_model *vm, int w, int h,
+                 struct layout *out);
+
 /* ---- moving about: pure changes of the model ---- */
 enum view_move {
     MOVE_UP,
@@ -196,9 +204,15 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
 /* Scroll the pane under a cell (mouse wheel); clicks only focus. */
 void view_wheel(const struct state *st, struct view_model *vm, int w, int h, int x, int y,
                 int rows);
-/* The run the panes show, and what it is compared with; NULL none. */
+/* The run whose code is shown, and what that is compared with; NULL none. */
 const struct state_run *view_run(const struct state *st, const struct view_model *vm);
 const struct state_run *view_base(const struct state *st, const struct view_model *vm);
+/* The run whose output is shown (while the code waits at the gate: the attempt before), and its
+ * base. */
+const struct state_run *view_output_run(const struct state *st, const struct view_model *vm);
+const struct state_run *view_output_base(const struct state *st, const struct view_model *vm);
+/* D: turn the comparison in `pane` (code, else output) on or off. */
+void view_toggle_diff(const struct state *st, struct view_model *vm, enum view_pane pane);
 
 /* Next hit of vm->search in its pane (dir 1 / -1) from where the pane is; scrolls there. Reads at
  * most `budget` bytes of output. */
