@@ -55,8 +55,9 @@ const char *capsule_code(const struct capsule *c, size_t *len);
 const struct sandbox_run *capsule_request(const struct capsule *c);
 
 /* Compare a request decoded from an adapter's final body with the record: everything in it, the run
- * number, the contents of files (in any order) and `exists`, and the recomputed hash. ERR_INTEGRITY
- * names the field that differs. [APR-3] */
+ * number and the contents of files (in any order) included, and the recomputed hash. `exists`,
+ * which asks and does nothing, is compared when the capsule was made with one. ERR_INTEGRITY names
+ * the field that differs. [APR-3] */
 int capsule_check_request(const struct capsule *c, const struct sandbox_run *decoded,
                           struct err *e) MUST_CHECK;
 

@@ -19,6 +19,12 @@
 #define STATE_TAIL_MAX     ((size_t)256 << 10)  /* bytes of output kept in memory per stream */
 #define STATE_INDEX_STEP   ((uint64_t)64 << 10) /* one line-index entry per this many bytes */
 #define STATE_ATTEMPTS_MAX 3
+#define STATE_TAIL_OLD     ((size_t)4 << 10) /* … once there were STATE_TAILS_MAX runs since */
+#define STATE_TAILS_MAX    8
+#define STATE_VARS_MAX     1000  /* variables and files kept per run; the rest: store */
+#define STATE_LISTS_MAX    50000 /* of all runs together */
+#define STATE_RESULTS_MAX  256
+#define STATE_TEXT_MAX     ((size_t)256 << 10) /* of a result's text */
 
 enum finding_severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH };
 const char *severity_name(enum finding_severity s); /* "HIGH" … */
@@ -40,7 +46,7 @@ struct state_output {
         uint64_t offset, line;
     } * marks; /* line number (0-based) of the line that `offset` lies in */
     size_t mark_count, mark_cap;
-    bool ends_in_newline;
+    bool ends_in_newline, has_gaps; /* gaps: bodies that were erased */
 };
 
 enum run_status {
@@ -96,6 +102,8 @@ struct state_run {
     enum run_end end;
     char *end_what, *limits_hit, *message;
     bool has_exit_code, spent;
+    bool own;    /* the person's own code (author of its first rev): no planner is told of it */
+    bool erased; /* some event of it has lost its body: what is left can't be judged */
     int exit_code;
     char *error_name, *error_value, *error_traceback;
     int64_t wall_ms;
@@ -107,7 +115,7 @@ struct state_run {
     struct state_file *files;
     size_t file_count;
     bool has_checkpoint, state_lost;
-    uint64_t first_seq, last_seq;
+    uint64_t first_seq, last_seq, decided_seq;
 };
 
 struct state_step {
@@ -129,7 +137,7 @@ struct state_gate {
     bool open;
     uint32_t run, rev;
     char *capsule, *contract_digest, *sandbox;
-    int64_t opened_at_us;
+    int64_t opened_at_us; /* CLOCK_BOOTTIME */
 };
 struct state_lease {
     bool active;
@@ -160,6 +168,9 @@ struct state {
     struct state_var *vars; /* the REPL now; since_run says when each last changed */
     size_t var_count;
     uint32_t vars_run; /* after which run */
+    bool vars_lost;    /* the interpreter that held them is gone, and nothing was restored yet */
+    size_t lists_held; /* entries in the vars and files of all runs, ≤ STATE_LISTS_MAX … */
+    uint32_t lists_oldest; /* … by dropping those of the first so many runs */
     struct state_output background[3];
     int64_t cost_nanousd, input_tokens, output_tokens, sandbox_ms;
     char *outcome, *answer; /* of session.finished */
@@ -190,10 +201,34 @@ struct effects {
     size_t count;
 };
 
+/* Effects of an event:
+ *   run.proposed REVIEW · run.reviewed GATE · gate.opened ASK · run.finished VERDICT
+ *   gate.decided approve START · dry-run DRY_RUN · deny OBSERVE · stop STOP · edit none (a
+ *     run.proposed with rev + 1 follows)
+ *   run.verdict OBSERVE; task.given by the person PLAN_TASK the first time, then PLAN_MESSAGE; note
+ *     by the person PLAN_MESSAGE. Nothing of the person's own code is OBSERVEd.
+ *
+ * A dry run executes the code that was decided on, once, in a throw-away twin:
+ *   gate.decided {dry-run, capsule H} of run N   N is RUN_REVIEWED again, DRY_RUN(N)
+ *   run.proposed {run M, twin_of N, same code}   M is RUN_APPROVED; one twin per such decision
+ *   run.started {run M, a capsule of its own} … run.finished, run.verdict
+ *   gate.opened {run N, same rev, capsule H'}    when the twin is gone; H is used up. N is decided
+ * M has no effects but VERDICT, is never an attempt, and its state.changed leaves the session's
+ * REPL alone, as do sandbox.* events with `"twin": true` the session's sandbox.
+ *
+ * A run begins with rev 0 or 1 and each edit adds one. A gate may be opened again for the same run
+ * and rev (the contract changed, the session was resumed): the capsule before it is dead.
+ * session.resumed closes an open gate and ends a lease.
+ * A run that never started may still finish when its end says that no code ran (sandbox, provider,
+ * lost, killed, interrupted, integrity, denied).
+ *
+ * Attempts: run.verdict decides whether an attempt is spent (not verified, and not exit 0
+ * unverified). What a twin, a denial or an edit costs: nothing. */
 void state_init(struct state *st);
 void state_release(struct state *st);
-/* Fold one event. A fact that contradicts the state (an approval of another capsule, a finish of a
- * run that never started …) is ERR_INTEGRITY and changes nothing. `out` may be NULL (replay). */
+/* Fold one event. A fact that contradicts the state (an approval of another capsule, a start
+ * without one, a second finish, output of a run that is over, offsets with a gap …) is
+ * ERR_INTEGRITY and changes nothing. `out` may be NULL (replay). */
 int state_apply(struct state *st, const struct event *ev, struct effects *out,
                 struct err *e) MUST_CHECK;
 
@@ -203,7 +238,7 @@ struct state_run *state_last_run(const struct state *st); /* newest that is no t
  * step; NULL. */
 const struct state_run *state_previous_attempt(const struct state *st, const struct state_run *r);
 struct state_step *state_step_find(const struct state *st, const char *id);
-/* Failed attempts already spent in `step`. */
+/* Failed attempts already spent in `step`; 0 for "". */
 uint32_t state_attempts_spent(const struct state *st, const char *step);
 
 /* Output beyond the tail. read: bytes got, 0 at the end, -1 on error (then show "[output can't be
