@@ -12,6 +12,8 @@
 #define WORD_BUDGET (UINT64_C(2) << 20)
 #define BLOCK       4096 /* bytes compared at once where two texts begin or end alike */
 #define BATCH       32   /* items hashed before the first is looked up */
+#define SLIDE_MAX   64   /* lines a group may be moved to read better ... */
+#define SLIDE_ROOM  16   /* ... also into what both texts begin with */
 
 /* ---- interning: equal text, equal number ---- */
 
@@ -199,29 +201,27 @@ static size_t cut_word(const char *p, size_t len)
 
 /* Two texts as numbers, and what seqdiff says about them. */
 struct pair {
+    struct interner in;
     struct items a, b;
     struct seqdiff seq;
 };
 
-static int pair_compare(struct pair *x, const char *a, size_t a_len, const char *b, size_t b_len,
-                        cut_fn cut, uint64_t budget)
+/* Compares what stands between `from` and the two ends. -1 when there are too many items. */
+static int pair_compare(struct pair *x, const char *a, size_t from, size_t a_end, const char *b,
+                        size_t b_end, cut_fn cut, uint64_t budget)
 {
-    struct interner in;
-    size_t guess = (a_len > b_len ? a_len : b_len) / 16;
-    interner_init(&in, guess);
     *x = (struct pair){ 0 };
-    int rc = items_add_all(&x->a, &in, a, a_len, cut);
-    if (rc == 0)
-        rc = items_add_all(&x->b, &in, b, b_len, cut);
-    size_t classes = in.count;
-    interner_release(&in);
-    if (rc < 0)
+    interner_init(&x->in, ((a_end > b_end ? a_end : b_end) - from) / 16);
+    if (items_add_all(&x->a, &x->in, a + from, a_end - from, cut) < 0 ||
+        items_add_all(&x->b, &x->in, b + from, b_end - from, cut) < 0)
         return -1;
+    free(x->in.slots); /* only the texts are asked for from here on */
+    x->in.slots = NULL;
     x->seq = (struct seqdiff){ .a = x->a.ids,
                                .b = x->b.ids,
                                .a_len = x->a.count,
                                .b_len = x->b.count,
-                               .classes = classes,
+                               .classes = x->in.count,
                                .budget = budget,
                                .del = xcalloc(x->a.count, 1),
                                .add = xcalloc(x->b.count, 1) };
@@ -231,6 +231,7 @@ static int pair_compare(struct pair *x, const char *a, size_t a_len, const char 
 
 static void pair_release(struct pair *x)
 {
+    interner_release(&x->in);
     free(x->a.ids);
     free(x->b.ids);
     free(x->seq.del);
@@ -258,6 +259,13 @@ static size_t common_suffix(const char *a_end, const char *b_end, size_t len)
     while (i < len && a_end[-1 - (ptrdiff_t)i] == b_end[-1 - (ptrdiff_t)i])
         i++;
     return i;
+}
+
+/* Where the line begins that ends at `at` > 0. */
+static size_t line_before(const char *p, size_t at)
+{
+    const char *lf = memrchr(p, '\n', at - 1);
+    return lf != NULL ? (size_t)(lf - p) + 1 : 0;
 }
 
 static size_t count_lines(const char *p, size_t len)
@@ -296,6 +304,92 @@ static size_t run_of(const unsigned char *marks, size_t at, size_t len, unsigned
     return n;
 }
 
+static size_t same_from(const struct seqdiff *s, size_t i, size_t j)
+{
+    size_t in_a = run_of(s->del, i, s->a_len, 0), in_b = run_of(s->add, j, s->b_len, 0);
+    return in_a < in_b ? in_a : in_b;
+}
+
+static bool is_blank(const struct text *t)
+{
+    for (uint32_t i = 0; i < t->len; i++) {
+        if (memchr(" \t\r\n", t->ptr[i], 4) == NULL)
+            return false;
+    }
+    return true;
+}
+
+static size_t indent_of(const struct text *t)
+{
+    size_t column = 0;
+    for (uint32_t i = 0; i < t->len && (t->ptr[i] == ' ' || t->ptr[i] == '\t'); i++)
+        column += t->ptr[i] == ' ' ? 1 : 8 - column % 8;
+    return column;
+}
+
+/* How badly a group of `count` lines reads when it begins at `at`: best is the head of an outer
+ * block behind an empty line. */
+static size_t cost_of_start(const struct pair *x, const uint32_t *ids, size_t at, size_t count)
+{
+    const struct text *texts = x->in.texts, *first = &texts[ids[at]];
+    size_t k = 0;
+    while (k + 1 < count && is_blank(&texts[ids[at + k]]))
+        k++;
+    size_t rank = at > 0 && is_blank(&texts[ids[at - 1]]) ? 0 : 2;
+    return 3 * indent_of(&texts[ids[at + k]]) + (is_blank(first) ? 1 : rank);
+}
+
+/* A group of lines that only one side has can be moved over equal lines: the line before it is the
+ * same as its last, say. Returns where it begins when it may move by so many lines. */
+static size_t settle_group(const struct pair *x, const uint32_t *ids, size_t at, size_t count,
+                           size_t up, size_t down)
+{
+    size_t least = at - (up < SLIDE_MAX ? up : SLIDE_MAX);
+    size_t most = at + (down < SLIDE_MAX ? down : SLIDE_MAX);
+    while (at < most && ids[at] == ids[at + count])
+        at++;
+    size_t best = at, best_cost = cost_of_start(x, ids, at, count);
+    for (; at > least && ids[at - 1] == ids[at - 1 + count]; at--) {
+        size_t cost = cost_of_start(x, ids, at - 1, count);
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = at - 1;
+        }
+    }
+    return best;
+}
+
+static void move_marks(unsigned char *marks, size_t from, size_t to, size_t count)
+{
+    memset(marks + from, 0, count);
+    memset(marks + to, 1, count);
+}
+
+/* Moves the groups to where they read best; at least one line stays between two of them. */
+static void settle_all(struct pair *x)
+{
+    const struct seqdiff *s = &x->seq;
+    size_t i = same_from(s, 0, 0), j = i, before = i + 1; /* as if a line stood before the first */
+    while (i < s->a_len || j < s->b_len) {
+        size_t del = run_of(s->del, i, s->a_len, 1), add = run_of(s->add, j, s->b_len, 1);
+        size_t after = same_from(s, i + del, j + add), to = 0;
+        size_t up = before != 0 ? before - 1 : 0, down = after != 0 ? after - 1 : 0;
+        if (add == 0) {
+            to = settle_group(x, s->a, i, del, up, down);
+            move_marks(s->del, i, to, del);
+            before = i + after - to;
+        } else if (del == 0) {
+            to = settle_group(x, s->b, j, add, up, down);
+            move_marks(s->add, j, to, add);
+            before = j + after - to;
+        } else {
+            before = after;
+        }
+        i += del + after;
+        j += add + after;
+    }
+}
+
 /* The marks of the middle part as runs, its lines counted from `first`. */
 static void add_middle(struct diff *d, const struct seqdiff *s, size_t first)
 {
@@ -307,8 +401,7 @@ static void add_middle(struct diff *d, const struct seqdiff *s, size_t first)
         size_t add = run_of(s->add, j, s->b_len, 1);
         add_run(d, DIFF_ADD, first + i, first + j, add);
         j += add;
-        size_t same = run_of(s->del, i, s->a_len, 0), same_b = run_of(s->add, j, s->b_len, 0);
-        same = same < same_b ? same : same_b;
+        size_t same = same_from(s, i, j);
         add_run(d, DIFF_SAME, first + i, first + j, same);
         i += same;
         j += same;
@@ -318,36 +411,48 @@ static void add_middle(struct diff *d, const struct seqdiff *s, size_t first)
     }
 }
 
+/* How much both texts begin and end with, in whole lines. Some lines of the head are left to the
+ * middle part, for groups to move into. */
+static void trim_ends(const char *a, size_t a_len, const char *b, size_t b_len, size_t *head,
+                      size_t *tail)
+{
+    size_t shorter = a_len < b_len ? a_len : b_len;
+    *tail = 0;
+    *head = common_prefix(a, b, shorter);
+    if (*head == a_len && *head == b_len)
+        return;
+    if (*head > 0 && a[*head - 1] != '\n')
+        *head = line_before(a, *head);
+    *tail = common_suffix(a + a_len, b + b_len, shorter - *head);
+    /* A line both share begins behind the first LF of what they end with. */
+    if (*tail != 0)
+        *tail -= cut_line(a + a_len - *tail, *tail);
+    for (int i = 0; i<SLIDE_ROOM && * head> 0; i++)
+        *head = line_before(a, *head);
+}
+
 int diff_lines(struct diff *out, const char *a, size_t a_len, const char *b, size_t b_len,
                struct err *e)
 {
     if (a_len > UINT32_MAX || b_len > UINT32_MAX)
         return err_set(e, ERR_LIMIT, "texts of 4 GiB or more are not compared");
-    struct diff d = { 0 };
-    size_t shorter = a_len < b_len ? a_len : b_len;
-    size_t head = shorter != 0 ? common_prefix(a, b, shorter) : 0;
-    if (head != a_len || head != b_len) {
-        while (head > 0 && a[head - 1] != '\n')
-            head--;
-    }
-    size_t tail = head < shorter ? common_suffix(a + a_len, b + b_len, shorter - head) : 0;
-    /* A line both share begins behind the first LF of what they end with. */
-    tail -= tail != 0 ? cut_line(a + a_len - tail, tail) : 0;
-
+    size_t head = 0, tail = 0;
+    if (a_len != 0 && b_len != 0)
+        trim_ends(a, a_len, b, b_len, &head, &tail);
     struct pair x;
-    if (pair_compare(&x, a + head, a_len - head - tail, b + head, b_len - head - tail, cut_line,
-                     LINE_BUDGET) < 0) {
+    if (pair_compare(&x, a, head, a_len - tail, b, b_len - tail, cut_line, LINE_BUDGET) < 0) {
         pair_release(&x);
         return err_set(e, ERR_LIMIT, "texts of more than %u lines are not compared",
                        (unsigned)LINES_MAX);
     }
+    settle_all(&x);
+    struct diff d = { .capped = x.seq.capped };
     size_t before = count_lines(a, head), after = count_lines(a + a_len - tail, tail);
-    add_run(&d, DIFF_SAME, 0, 0, before);
-    add_middle(&d, &x.seq, before);
     d.a_lines = before + x.a.count + after;
     d.b_lines = before + x.b.count + after;
+    add_run(&d, DIFF_SAME, 0, 0, before);
+    add_middle(&d, &x.seq, before);
     add_run(&d, DIFF_SAME, d.a_lines - after, d.b_lines - after, after);
-    d.capped = x.seq.capped;
     pair_release(&x);
     *out = d;
     return 0;
@@ -397,7 +502,7 @@ void diff_words(struct diff_marks *out, const char *a, size_t a_len, const char 
     struct diff_marks m = { 0 };
     struct pair x = { 0 };
     if (a_len > UINT32_MAX || b_len > UINT32_MAX ||
-        pair_compare(&x, a, a_len, b, b_len, cut_word, WORD_BUDGET) < 0) {
+        pair_compare(&x, a, 0, a_len, b, b_len, cut_word, WORD_BUDGET) < 0) {
         mark_whole(&m.a, &m.a_count, a_len);
         mark_whole(&m.b, &m.b_count, b_len);
     } else {

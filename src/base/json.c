@@ -33,12 +33,10 @@ static int compare_keys(const void *a, const void *b)
     return compare_folded(*(const char *const *)a, *(const char *const *)b);
 }
 
-static uint32_t hash_folded(const char *s)
+/* Enough to tell most keys of one object apart. */
+static uint16_t tag_of(const char *key)
 {
-    uint32_t h = 2166136261u;
-    for (; *s != '\0'; s++)
-        h = (h ^ fold(*s)) * 16777619u;
-    return h;
+    return key[0] == '\0' ? 0 : (uint16_t)(fold(key[0]) << 8 | fold(key[1]));
 }
 
 static int same_key(const char *key, struct err *e)
@@ -68,15 +66,15 @@ static int check_many_keys(const cJSON *object, size_t count, struct err *e)
 static int check_keys(const cJSON *object, struct err *e)
 {
     const char *keys[FEW_KEYS];
-    uint32_t hashes[FEW_KEYS];
+    uint16_t tags[FEW_KEYS];
     size_t n = 0;
     for (const cJSON *m = object->child; m != NULL; m = m->next, n++) {
         if (n >= FEW_KEYS)
-            continue;
+            continue; /* only counting */
         keys[n] = m->string;
-        hashes[n] = hash_folded(m->string);
+        tags[n] = tag_of(m->string);
         for (size_t i = 0; i < n; i++) {
-            if (hashes[i] == hashes[n] && compare_folded(keys[i], keys[n]) == 0)
+            if (tags[i] == tags[n] && compare_folded(keys[i], keys[n]) == 0)
                 return same_key(keys[n], e);
         }
     }

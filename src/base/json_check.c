@@ -9,28 +9,6 @@
 
 #define NUMBER_LEN_MAX 63 /* cJSON copies a number into 64 bytes and ignores the rest */
 #define EXACT_DIGITS   15 /* any decimal of so many digits survives a double */
-#define ONES           UINT64_C(0x0101010101010101)
-
-/* Eight bytes at a time: the subtractions borrow into the top bit of a byte that is < 0x20, a quote
- * or a backslash; what they wrongly flag behind such a byte is looked at again one by one. */
-size_t json_plain_run(const char *s, size_t len)
-{
-    size_t i = 0;
-    for (; len - i >= 8; i += 8) {
-        uint64_t w;
-        memcpy(&w, s + i, sizeof w);
-        uint64_t odd =
-            w | (w - ONES * 0x20) | ((w ^ ONES * '"') - ONES) | ((w ^ ONES * '\\') - ONES);
-        if ((odd & ONES * 0x80) != 0)
-            break;
-    }
-    for (; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            break;
-    }
-    return i;
-}
 
 struct check {
     const unsigned char *start, *at, *end;

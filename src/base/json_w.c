@@ -90,18 +90,36 @@ static void put_quoted(struct json_w *w, const char *s, size_t len)
     put(w, "\"", 1);
 }
 
+static void put_key(struct json_w *w, const char *key)
+{
+    size_t len = strlen(key);
+    if (json_plain_run(key, len) != len) { /* not one of our own: from json_w_value */
+        put(w, ",", w->need_comma);
+        put_quoted(w, key, len);
+        put(w, ":", 1);
+        return;
+    }
+    char *at = take(w, len + 3 + w->need_comma);
+    if (at == NULL)
+        return;
+    if (w->need_comma)
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, key, len);
+    at[len] = '"';
+    at[len + 1] = ':';
+}
+
 /* Comma and key before any value. */
 static void begin(struct json_w *w, const char *key)
 {
     bool in_object = w->depth > 0 && (w->arrays >> (w->depth - 1) & 1) == 0;
     INVARIANT((key != NULL) == in_object);
     INVARIANT(!w->done);
-    if (w->need_comma)
+    if (key != NULL)
+        put_key(w, key);
+    else if (w->need_comma)
         put(w, ",", 1);
-    if (key != NULL) {
-        put_quoted(w, key, strlen(key));
-        put(w, ":", 1);
-    }
     w->need_comma = true;
     w->done = w->depth == 0;
 }

@@ -7,8 +7,8 @@
 #include "base/buf.h"
 
 #define EXACT_LEN  4096 /* up to so many items in both together: no resync, no cap */
-#define COST_FIRST 1024 /* edits from either end before a larger gap is cut ... */
-#define COST_NEXT  256  /* ... and once that happened in it */
+#define COST_MOST  1024 /* edits from either end before a larger gap is cut; the parts of such a */
+#define COST_LEAST 16   /* gap are cut earlier when the budget would not last to the end of them */
 
 #define ABSENT     UINT32_MAX
 #define MANY       (UINT32_MAX - 1)
@@ -30,7 +30,7 @@ struct gap {
     size_t room;             /* of the four together */
     int32_t *front[2];
     int32_t front_room;
-    int32_t cap;
+    bool was_cut;
 };
 
 struct work {
@@ -162,12 +162,22 @@ static void make_room(struct gap *g, int32_t edits)
     g->front_room = edits;
 }
 
+/* How many edits to try from either end. Each cut costs about cap * cap steps and leads at least
+ * cap items on, so cap * size steps are enough for all cuts. */
+static int32_t cap_for(const struct work *w, const struct view *v)
+{
+    int64_t size = (int64_t)v->n + v->m, whole = (size + 1) / 2;
+    int64_t fair = (int64_t)(w->s->budget / (uint64_t)size);
+    int64_t cap = !w->gap.was_cut || fair > COST_MOST ? COST_MOST : fair;
+    cap = cap < COST_LEAST ? COST_LEAST : cap;
+    return (int32_t)(size <= EXACT_LEN || whole < cap ? whole : cap);
+}
+
 /* A point through which a shortest way leads (MEETING), or the best so far (CUT). */
 static enum found find_split(struct work *w, const struct view *v, struct split *at)
 {
     struct gap *g = &w->gap;
-    int64_t most = ((int64_t)v->n + v->m + 1) / 2;
-    int32_t cap = most < g->cap ? (int32_t)most : g->cap;
+    int32_t cap = cap_for(w, v);
     uint64_t steps = 0;
     make_room(g, cap + 1);
     enum found found = CUT;
@@ -184,7 +194,7 @@ static enum found find_split(struct work *w, const struct view *v, struct split 
         int64_t ahead = farthest(v, g->front[0], cap, at);
         if (farthest(v, g->front[1], cap, &back) > ahead)
             *at = (struct split){ v->n - back.x, v->m - back.y };
-        g->cap = COST_NEXT;
+        g->was_cut = true;
     }
     if (found != MEETING)
         w->s->capped = true;
@@ -287,7 +297,7 @@ static void solve_gap(struct work *w, struct box x)
         return;
     }
     struct box kept = keep_common(w, &x);
-    w->gap.cap = box_size(&kept) <= EXACT_LEN ? EXACT_LEN : COST_FIRST;
+    w->gap.was_cut = false;
     solve(w, kept);
 }
 

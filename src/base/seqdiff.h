@@ -16,7 +16,7 @@ struct seqdiff {
     const uint32_t *a, *b; /* borrowed; every item < classes */
     size_t a_len, b_len;   /* each < 2^31 */
     size_t classes;
-    uint64_t budget;    /* steps of the exact search, about 2 ns each */
+    uint64_t budget;    /* steps of the exact search, some ns each */
     unsigned char *del; /* a_len bytes, zero at first: 1 where an item of a must go */
     unsigned char *add; /* b_len bytes, the same for b */
     bool capped;        /* out */

@@ -104,6 +104,41 @@ static void test_examples(void **state)
     diff_release(NULL);
 }
 
+/* Of the equally short diffs the one that a person would draw. */
+static void test_reads_well(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        enum diff_op op;
+        size_t at, count;
+    } cases[] = {
+        { "/**\n * bar\n */\nbar();\n", "/**\n * foo\n */\nfoo();\n/**\n * bar\n */\nbar();\n",
+          DIFF_ADD, 0, 4 },
+        { "x\n\n/**\n * bar\n", "x\n\n/**\n * foo\n */\n/**\n * bar\n", DIFF_ADD, 2, 3 },
+        { "a {\n  x\n}\n\nc {\n  x\n}\n", "a {\n  x\n}\n\nb {\n  x\n}\n\nc {\n  x\n}\n", DIFF_ADD,
+          4, 4 },
+        { "a {\n  x\n}\n\nb {\n  x\n}\n\nc {\n  x\n}\n", "a {\n  x\n}\n\nc {\n  x\n}\n", DIFF_DEL,
+          4, 4 },
+        { "if x:\n\tfoo()\nbar()\n", "if x:\n\tfoo()\nif y:\n\tfoo()\nbar()\n", DIFF_ADD, 2, 2 },
+        { "a\n  b\nc\n", "a\n  b\n\n  b\nc\n", DIFF_ADD, 2, 2 },
+        { "1\n1\n1\n", "1\n1\n1\n1\n", DIFF_ADD, 3, 1 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct diff d;
+        const struct diff_run *run = NULL;
+        diff(&d, cases[i].a, strlen(cases[i].a), cases[i].b, strlen(cases[i].b));
+        check_applies(&d, cases[i].a, strlen(cases[i].a), cases[i].b, strlen(cases[i].b));
+        for (size_t r = 0; r < d.count; r++)
+            run = d.runs[r].op == cases[i].op ? &d.runs[r] : run;
+        assert_non_null(run);
+        if ((run->op == DIFF_ADD ? run->b : run->a) != cases[i].at || run->count != cases[i].count)
+            fail_msg("case %zu: %zu lines at %zu", i, run->count,
+                     run->op == DIFF_ADD ? run->b : run->a);
+        diff_release(&d);
+    }
+}
+
 static void test_nul_bytes(void **state)
 {
     (void)state;
@@ -408,11 +443,12 @@ static void test_long_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_examples),     cmocka_unit_test(test_nul_bytes),
-        cmocka_unit_test(test_too_large),    cmocka_unit_test(test_minimal),
-        cmocka_unit_test(test_long_texts),   cmocka_unit_test(test_capped),
-        cmocka_unit_test(test_as_git),       cmocka_unit_test(test_words),
-        cmocka_unit_test(test_random_words), cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_examples),  cmocka_unit_test(test_reads_well),
+        cmocka_unit_test(test_nul_bytes), cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_minimal),   cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_capped),    cmocka_unit_test(test_as_git),
+        cmocka_unit_test(test_words),     cmocka_unit_test(test_random_words),
+        cmocka_unit_test(test_long_line),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
