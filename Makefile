@@ -7,7 +7,7 @@ CC       ?= cc
 PYTHON   ?= /usr/bin/python3
 VERSION  := 0.1.0
 
-PKGS     := ncursesw readline inih libcurl libcjson sqlite3 libutf8proc libmd4c libpng libseccomp libcrypto
+PKGS     := ncursesw readline inih libcurl libcjson sqlite3 libutf8proc md4c libpng libseccomp libcrypto
 
 WARN     := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wno-sign-conversion -Wvla -Wshadow \
             -Wcast-qual -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \

@@ -48,7 +48,7 @@ fi
 
 # Elsewhere we only know the names.
 # shellcheck disable=SC2086
-if pkg-config --exists ncursesw readline libcurl libcjson sqlite3 libutf8proc libmd4c libpng inih libseccomp libcrypto; then
+if pkg-config --exists ncursesw readline libcurl libcjson sqlite3 libutf8proc md4c libpng inih libseccomp libcrypto; then
     exit 0
 elif command -v dnf >/dev/null 2>&1; then
     echo "deps: Run: sudo dnf install" $fedora >&2
