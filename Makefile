@@ -7,7 +7,8 @@ CC       ?= cc
 PYTHON   ?= /usr/bin/python3
 VERSION  := 0.1.0
 
-PKGS     := ncursesw readline inih libcurl libcjson sqlite3 libutf8proc md4c libpng libseccomp libcrypto
+# libcurl is loaded when the first request is made (src/base/net.h): its headers are needed, linking is not.
+PKGS     := ncursesw readline inih libcjson sqlite3 libutf8proc md4c libpng libseccomp libcrypto
 
 WARN     := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wno-sign-conversion -Wvla -Wshadow \
             -Wcast-qual -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
@@ -26,8 +27,8 @@ else
   HARDEN   += -fstack-clash-protection
 endif
 
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) libcurl 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 ALL_CPPFLAGS = -D_GNU_SOURCE -DAIRLOCK_VERSION='"$(VERSION)"' -I. -Isrc $(CPPFLAGS)
 ALL_CFLAGS   = -std=c11 $(WARN) $(HARDEN) $(PKG_CFLAGS) $(CFLAGS)
 
