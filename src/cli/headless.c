@@ -158,25 +158,8 @@ static int watch_signals(struct headless *h, struct err *e)
     return loop_watch_signals(h->app->loop, &set, on_signal, h, e);
 }
 
-int headless_start(struct headless *h, struct app *app, const char *planner, const char *model,
-                   struct err *e)
+int headless_open(struct headless *h, struct app *app, struct err *e)
 {
-    char sandbox[64];
-    const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
-    struct session_listener l = {
-        .applied = on_applied,
-        .durable = on_durable,
-        .ask = on_ask,
-        .failed = on_failed,
-        .arg = h,
-    };
-    struct session_spec spec = {
-        .planner = planner,
-        .model = model,
-        .image = app_split_name(word, sandbox, sizeof sandbox),
-        .contract = &app->contract,
-    };
-    spec.sandbox = sandbox;
     h->app = app;
     buf_init(&h->json, (size_t)64 << 20);
     for (int i = 0; i < 3; i++)
@@ -185,8 +168,36 @@ int headless_start(struct headless *h, struct app *app, const char *planner, con
     h->tty[STREAM_STDERR] = isatty(STDERR_FILENO);
     if (app_need_loop(app, e) < 0 || watch_signals(h, e) < 0)
         return -1;
-    if (h->person && line_gate_new(&h->gate, h, e) < 0)
-        return -1;
+    return h->person ? line_gate_new(&h->gate, h, e) : 0;
+}
+
+static struct session_listener listener(struct headless *h)
+{
+    return (struct session_listener){
+        .applied = on_applied,
+        .durable = on_durable,
+        .ask = on_ask,
+        .failed = on_failed,
+        .arg = h,
+    };
+}
+
+int headless_new_session(struct headless *h, const char *planner, const char *model,
+                         bool typed_runs, struct err *e)
+{
+    struct app *app = h->app;
+    char sandbox[64];
+    const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
+    struct session_listener l = listener(h);
+    struct session_spec spec = {
+        .planner = planner,
+        .model = model,
+        .image = app_split_name(word, sandbox, sizeof sandbox),
+        .contract = &app->contract,
+        .typed_runs = typed_runs,
+    };
+    spec.sandbox = sandbox;
+    headless_leave_session(h);
     if (session_create(&h->session, app, &spec, &l, e) < 0)
         return -1;
     if (h->print == PRINT_JSON) {
@@ -197,6 +208,28 @@ int headless_start(struct headless *h, struct app *app, const char *planner, con
         on_durable(h, st->last_seq);
     }
     return 0;
+}
+
+int headless_start(struct headless *h, struct app *app, const char *planner, const char *model,
+                   struct err *e)
+{
+    if (headless_open(h, app, e) < 0)
+        return -1;
+    return headless_new_session(h, planner, model, false, e);
+}
+
+int headless_resume(struct headless *h, const char *path, struct err *e)
+{
+    struct session_listener l = listener(h);
+    headless_leave_session(h);
+    return session_resume(&h->session, h->app, path, &l, e);
+}
+
+void headless_leave_session(struct headless *h)
+{
+    struct session *old = h->session;
+    h->session = NULL;
+    session_close(old);
 }
 
 int headless_print_first(void *arg, const struct event *ev)
@@ -215,7 +248,7 @@ int headless_lease(struct headless *h, struct err *e)
     return round_grant_lease(session_round(h->session), &l, e);
 }
 
-static bool is_over(struct headless *h)
+bool headless_is_over(struct headless *h)
 {
     struct round *r = session_round(h->session);
     const struct state *st = session_state(h->session);
@@ -236,7 +269,7 @@ static bool is_over(struct headless *h)
 
 int headless_run(struct headless *h, struct err *e)
 {
-    while (!is_over(h)) {
+    while (!headless_is_over(h)) {
         if (loop_turn(h->app->loop, h->give_up_us != 0 ? 100 : -1, e) < 0)
             return -1;
     }
@@ -251,9 +284,9 @@ void headless_end(struct headless *h, const char *outcome)
         (void)!round_finish(session_round(h->session), outcome, NULL, &e);
     if (h->session != NULL)
         end_output(h);
+    headless_leave_session(h);
     line_gate_free(h->gate);
-    session_close(h->session);
-    h->session = NULL;
+    h->gate = NULL;
     buf_release(&h->json);
     for (int i = 0; i < 3; i++)
         text_stream_release(&h->clean[i]);

@@ -26,13 +26,26 @@ struct headless {
     bool tty[3];                 /* is our stdout/stderr a terminal */
     struct err broken;           /* why the record stopped; code ERR_NONE = it did not */
     struct line_gate *gate;
+    /* What is typed while no gate is open; a NULL line is the end of input. NULL: ignored. */
+    void (*line)(void *arg, const char *line);
+    void *line_arg;
     char deny_reason[256]; /* of the last gate nobody could decide */
     int64_t give_up_us;    /* boot clock; 0 none */
 };
 
-/* Start a session with the options of the command line. `task` is recorded; NULL none. */
+/* Loop, signals and (with a person) the terminal; no session yet. */
+int headless_open(struct headless *h, struct app *app, struct err *e) MUST_CHECK;
+/* A saved session instead of a new one. */
+int headless_resume(struct headless *h, const char *path, struct err *e) MUST_CHECK;
+/* Close the session, keep the rest. */
+void headless_leave_session(struct headless *h);
+/* headless_open, and start a session with the options of the command line. `task` is recorded; NULL
+ * none. */
 int headless_start(struct headless *h, struct app *app, const char *planner, const char *model,
                    struct err *e) MUST_CHECK;
+int headless_new_session(struct headless *h, const char *planner, const char *model,
+                         bool typed_runs, struct err *e) MUST_CHECK;
+bool headless_is_over(struct headless *h); /* nothing is under way */
 /* Grant --lease when given. */
 int headless_lease(struct headless *h, struct err *e) MUST_CHECK;
 /* Turn the loop until nothing is under way and the planner has nothing to say. */

@@ -136,11 +136,11 @@ static void on_input(void *arg, int fd, unsigned events)
         g->in = NULL;
         g->h->person = false;
         line_gate_deny(g, "the terminal's input ended");
+        if (g->h->line != NULL)
+            g->h->line(g->h->line_arg, NULL);
         return;
     }
-    if (!g->gate.open)
-        return;
-    if (!gate_is_armed(&g->gate, clock_boot_us())) {
+    if (g->gate.open && !gate_is_armed(&g->gate, clock_boot_us())) {
         gate_disturb(&g->gate, clock_boot_us());
         buf_reset(&g->line);
         say("(typed before the gate was ready: discarded)\n");
@@ -157,7 +157,10 @@ static void on_input(void *arg, int fd, unsigned events)
     *nl = '\0';
     char *line = xstrdup(g->line.ptr);
     buf_reset(&g->line);
-    take_line(g, line);
+    if (g->gate.open)
+        take_line(g, line);
+    else if (g->h->line != NULL)
+        g->h->line(g->h->line_arg, line);
     free(line);
 }
 

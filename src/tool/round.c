@@ -348,3 +348,8 @@ bool round_only_saving(const struct round *r)
 {
     return r->queue_len == 0 && r->waiting == NULL && r->start_run == 0 && r->twin.of == 0;
 }
+
+int round_append_event(struct round *r, struct event_builder *b, struct err *e)
+{
+    return round_record(r, b) < 0 ? err_set(e, ERR_IO, "it could not be recorded") : 0;
+}

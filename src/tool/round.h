@@ -125,6 +125,9 @@ int round_complete(struct round *r, const char *text, size_t cursor, uint64_t to
                    struct err *e) MUST_CHECK;
 /* Resume: create a sandbox and load the newest saved namespace into it → state.restored. */
 int round_resume_state(struct round *r, struct err *e) MUST_CHECK;
+/* A fact about the session itself (renamed, tagged): through the same door. Releases `b` in every
+ * case. */
+int round_append_event(struct round *r, struct event_builder *b, struct err *e) MUST_CHECK;
 /* End the session: session.finished. */
 int round_finish(struct round *r, const char *outcome, const char *answer,
                  struct err *e) MUST_CHECK;

@@ -85,8 +85,8 @@ static int check_proposal(struct round *r, const struct proposal *p, struct err 
     return 0;
 }
 
-static void write_proposed(struct json_w *w, const struct proposal *p, uint32_t rev,
-                           uint32_t attempt)
+void round_write_proposed(struct json_w *w, const struct proposal *p, uint32_t rev,
+                          uint32_t attempt)
 {
     json_w_int(w, "rev", rev);
     if (p->twin_of != 0)
@@ -145,7 +145,7 @@ static void record_proposal(struct round *r, struct proposal *p)
     uint32_t attempt = p->step[0] != '\0' ? state_attempts_spent(st, p->step) + 1 : 1;
     struct event_builder b;
     event_begin(&b, EVENT_RUN_PROPOSED, p->run);
-    write_proposed(&b.w, p, 0, attempt);
+    round_write_proposed(&b.w, p, 1, attempt);
     if (round_record(r, &b) == 0)
         (void)record_files(r, p);
 }
@@ -370,7 +370,7 @@ void round_do_ask(struct round *r, uint32_t run)
         return;
     struct lease_question q = lease_facts(r, sr);
     /* A gate that the person edited, or came back to after a dry run, is theirs to decide. */
-    bool fresh = sr->rev == 0 && sr->decision[0] == '\0';
+    bool fresh = sr->rev == 1 && sr->decision[0] == '\0';
     const char *why = "";
     if (fresh && p != NULL && p->typed && r->cfg.typed_runs) {
         struct lease_question own = q;
@@ -424,6 +424,9 @@ int round_decide(struct round *r, const struct round_decide *d, struct err *e)
         strcmp(d->capsule, capsule_hex(r->gate_capsule)) != 0)
         return err_set(e, ERR_INTEGRITY,
                        "the capsule on the screen is not the one at the gate: nothing was decided");
+    if (d->decision == DECIDE_DRY_RUN && r->twin.of != 0)
+        return err_set(e, ERR_BUSY,
+                       "the twin of the last dry run is still being removed: try again");
     uint32_t run = st->gate.run;
     struct event_builder b;
     event_begin(&b, EVENT_GATE_DECIDED, run);
@@ -441,6 +444,10 @@ int round_decide(struct round *r, const struct round_decide *d, struct err *e)
     if (d->decision == DECIDE_APPROVE) {
         capsule_free(r->run_capsule);
         r->run_capsule = c;
+        r->gate_capsule = NULL;
+    } else if (d->decision == DECIDE_DRY_RUN) {
+        capsule_free(r->twin.capsule);
+        r->twin.capsule = c;
         r->gate_capsule = NULL;
     }
     if (round_record(r, &b) < 0)
@@ -481,7 +488,7 @@ int round_edit(struct round *r, const char *code, size_t code_len, const char *e
     /* The new bytes are copied into the event before the state lets go of the old ones. */
     struct event_builder n;
     event_begin(&n, EVENT_RUN_PROPOSED, run);
-    write_proposed(&n.w, &p, sr->rev + 1, sr->attempt);
+    round_write_proposed(&n.w, &p, sr->rev + 1, sr->attempt);
     if (round_record(r, &b) < 0) {
         event_release(&n);
         return err_set(e, ERR_IO, "the edit could not be recorded");

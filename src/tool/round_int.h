@@ -39,12 +39,12 @@ struct round_stream {
 /* A throw-away second sandbox in which a dry run happens. */
 struct twin {
     struct sandbox *sandbox;
-    struct capsule *capsule;
-    uint32_t run, of;
-    bool loading;
+    struct capsule *capsule; /* of the original: these very bytes run */
+    uint32_t run, of;        /* the twin's own number, the original's */
+    bool loading, fetching, judged_ready;
+    struct judged judged;        /* waits for the report of what changed */
     struct sandbox_file *copies; /* files of /workspace on their way over */
     size_t copy_count, copied, to_fetch, bytes, skipped;
-    bool fetching;
     char **fetch;
 };
 
@@ -106,6 +106,8 @@ struct proposal *proposal_of(struct round *r, uint32_t run);
  * way. Takes `p`. */
 int round_propose(struct round *r, struct proposal *p, struct err *e) MUST_CHECK;
 void round_propose_next(struct round *r);
+void round_write_proposed(struct json_w *w, const struct proposal *p, uint32_t rev,
+                          uint32_t attempt);
 void round_do_review(struct round *r, uint32_t run);
 void round_do_gate(struct round *r, uint32_t run);
 void round_do_ask(struct round *r, uint32_t run);
@@ -116,10 +118,10 @@ int round_build_capsule(struct round *r, uint32_t run, struct capsule **out,
 void round_do_start(struct round *r, uint32_t run);
 void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev);
 int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e);
-int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, bool twin,
+int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, uint32_t twin,
                        struct err *e) MUST_CHECK;
-void round_record_ready(struct round *r, const struct sandbox_event *ev, bool twin);
-void round_record_closed(struct round *r, bool confirmed, bool twin);
+void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_t twin);
+void round_record_closed(struct round *r, bool confirmed, uint32_t twin);
 void round_flush_output(struct round *r);
 void round_streams_reset(struct round *r, int which);
 
@@ -134,8 +136,12 @@ void round_bring_state_back(struct round *r);
 void round_record_output(struct round *r, uint32_t run, enum sandbox_stream stream, const char *p,
                          size_t len);
 void round_end_output(struct round *r, uint32_t run);
-void round_record_result(struct round *r, const struct sandbox_event *ev);
+void round_record_result(struct round *r, uint32_t run, const struct sandbox_event *ev);
 void round_record_finished(struct round *r, uint32_t run, const struct sandbox_finished *f);
+/* Judge a run that just finished; round_record_judged writes it down. */
+void round_judge(struct round *r, uint32_t run, const struct sandbox_finished *f,
+                 struct judged *out);
+void round_record_judged(struct round *r, uint32_t run, struct judged *j); /* releases j */
 void round_record_verdict(struct round *r, uint32_t run, const struct sandbox_finished *f);
 void round_record_state(struct round *r, uint32_t run, const struct sandbox_event *ev);
 void round_record_saved(struct round *r, const struct sandbox_event *ev);
@@ -152,6 +158,7 @@ void round_tell_refused(struct round *r, const struct proposal *p, const char *r
 
 /* ---- round_twin.c ---- */
 void round_do_dry_run(struct round *r, uint32_t run);
+void round_start_twin(struct round *r, uint32_t run);
 void round_twin_drop(struct round *r);
 /* A file that the twin asked for came: true when it was meant for it. */
 bool round_twin_got(struct round *r, const struct sandbox_event *ev);

@@ -40,9 +40,11 @@ static int append_chunk(struct round *r, uint32_t run, int stream, const char *p
     return round_record_raw(r, &ev);
 }
 
+/* The run whose output is in streams[1]: a dry run's, or the session's. */
 static uint32_t run_on(const struct round *r)
 {
-    return r->cfg.state->running;
+    const struct state_run *twin = state_run_at(r->cfg.state, r->twin.run);
+    return twin != NULL && twin->status == RUN_RUNNING ? twin->number : r->cfg.state->running;
 }
 
 /* Append what is pending until at most `keep` bytes are left. */
@@ -146,11 +148,11 @@ static bool is_text(const struct sandbox_event *ev)
            memchr(ev->ptr, '\0', ev->len) == NULL;
 }
 
-void round_record_result(struct round *r, const struct sandbox_event *ev)
+void round_record_result(struct round *r, uint32_t run, const struct sandbox_event *ev)
 {
     struct event_builder b;
     round_flush_output(r);
-    event_begin(&b, EVENT_RUN_RESULT, ev->run);
+    event_begin(&b, EVENT_RUN_RESULT, run);
     json_w_str(&b.w, "mime", ev->mime);
     json_w_bool(&b.w, "main", ev->main);
     json_w_int(&b.w, "bytes", (int64_t)ev->len);
@@ -171,7 +173,7 @@ void round_record_result(struct round *r, const struct sandbox_event *ev)
     char hex[SHA256_HEX_LEN + 1];
     sha256_once(ev->ptr, ev->len, hash);
     hex_encode(hash, sizeof hash, hex);
-    snprintf(name, sizeof name, "result-%u-%u", ev->run, ++r->artifact_seq);
+    snprintf(name, sizeof name, "result-%u-%u", run, ++r->artifact_seq);
     json_w_str(&b.w, "artifact", name);
     json_w_str(&b.w, "sha256", hex);
     round_record_artifact(r, &b, ev->mime, name, ev->ptr, ev->len);
@@ -223,35 +225,45 @@ void round_record_finished(struct round *r, uint32_t run, const struct sandbox_f
     round_record(r, &b);
 }
 
-void round_record_verdict(struct round *r, uint32_t run, const struct sandbox_finished *f)
+void round_judge(struct round *r, uint32_t run, const struct sandbox_finished *f,
+                 struct judged *out)
 {
-    struct judged j;
     const struct state_run *sr = state_run_at(r->cfg.state, run);
     struct expectation x = { 0 };
     struct err e = ERR_INIT;
-    if (r->broken || sr == NULL)
-        return;
-    if (expectation_parse(&x, sr->expect, strlen(sr->expect), &e) < 0) {
-        round_break(r, &e);
-        return;
-    }
-    verdict_judge(&j, &x, f, sr, &r->cfg.port.output);
+    /* It was parsed before it was recorded; should it not parse now, nothing is verified. */
+    if (expectation_parse(&x, sr->expect, strlen(sr->expect), &e) < 0)
+        x = (struct expectation){ 0 };
+    verdict_judge(out, &x, f, sr, &r->cfg.port.output);
+    expectation_release(&x);
+}
+
+void round_record_judged(struct round *r, uint32_t run, struct judged *j)
+{
     struct event_builder b;
     event_begin(&b, EVENT_RUN_VERDICT, run);
-    json_w_str(&b.w, "verdict", run_verdict_name(j.verdict));
+    json_w_str(&b.w, "verdict", run_verdict_name(j->verdict));
     json_w_array(&b.w, "checks");
-    for (size_t i = 0; i < j.count; i++) {
+    for (size_t i = 0; i < j->count; i++) {
         json_w_object(&b.w, NULL);
-        json_w_str(&b.w, "kind", j.checks[i].kind);
-        write_redacted_str(r, &b.w, "text", j.checks[i].text);
-        json_w_bool(&b.w, "ok", j.checks[i].ok);
-        write_redacted_str(r, &b.w, "got", j.checks[i].got);
+        json_w_str(&b.w, "kind", j->checks[i].kind);
+        write_redacted_str(r, &b.w, "text", j->checks[i].text);
+        json_w_bool(&b.w, "ok", j->checks[i].ok);
+        write_redacted_str(r, &b.w, "got", j->checks[i].got);
         json_w_close_object(&b.w);
     }
     json_w_close_array(&b.w);
-    judged_release(&j);
-    expectation_release(&x);
+    judged_release(j);
     round_record(r, &b);
+}
+
+void round_record_verdict(struct round *r, uint32_t run, const struct sandbox_finished *f)
+{
+    struct judged j;
+    if (r->broken)
+        return;
+    round_judge(r, run, f, &j);
+    round_record_judged(r, run, &j);
 }
 
 /* ---- state ---- */

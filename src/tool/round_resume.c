@@ -84,18 +84,51 @@ void round_bring_state_back(struct round *r)
     buf_release(&saved);
 }
 
+/* What was on its way when the program ended has an end of its own, and what waited at a gate waits
+ * there again. */
+static void settle_left_over(struct round *r)
+{
+    const struct state *st = r->cfg.state;
+    for (uint32_t i = 1; i <= st->run_count; i++) {
+        const struct state_run *sr = state_run_at(st, i);
+        struct sandbox_finished f = {
+            .end = END_LOST,
+            .what = "",
+            .limits_hit = "",
+            .error_name = "",
+            .error_value = "",
+            .error_traceback = "",
+            .check_text = "",
+            .state_lost = sr->status == RUN_RUNNING,
+            .message = sr->status == RUN_RUNNING
+                           ? "Airlock ended while it ran: how far it came is unknown"
+                           : "Airlock ended before it started: nothing of it ran",
+        };
+        if (sr->status == RUN_RUNNING || sr->status == RUN_APPROVED) {
+            round_record_finished(r, i, &f);
+            round_record_verdict(r, i, &f);
+        }
+    }
+    const struct state_run *last = state_last_run(st);
+    if (last != NULL && last->status == RUN_PROPOSED)
+        round_queue(r, EFFECT_REVIEW, last->number);
+    else if (last != NULL && last->status == RUN_REVIEWED)
+        round_queue(r, EFFECT_GATE, last->number);
+}
+
 int round_resume_state(struct round *r, struct err *e)
 {
     struct buf saved = BUF_INIT((size_t)96 << 20);
     struct err none = ERR_INIT;
     uint32_t from = 0;
+    settle_left_over(r);
     if (r->sandbox != NULL || r->contract.lifecycle != LIFECYCLE_SESSION ||
         !had_state(r->cfg.state))
         return 0;
     if (r->cfg.port.read_checkpoint(r->cfg.port.arg, 0, &from, &saved, &none) == 0)
         sha256_once(saved.ptr, saved.len, r->parent_state);
     buf_release(&saved);
-    if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, false, e) < 0) {
+    if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, e) < 0) {
         r->sandbox = NULL;
         return err_wrap(e, "the REPL state can't be restored now");
     }

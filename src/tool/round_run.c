@@ -9,16 +9,14 @@
 /* ---- the sandbox's life ---- */
 
 static void record_sandbox(struct round *r, struct event_builder *b, enum event_type type,
-                           const char *id, bool twin)
+                           const char *id, uint32_t twin)
 {
-    event_begin(b, type, 0);
+    event_begin(b, type, twin);
     json_w_str(&b->w, "kind", r->cfg.sandbox->name);
     json_w_str(&b->w, "id", id != NULL ? id : "");
-    if (twin)
-        json_w_bool(&b->w, "twin", true);
 }
 
-int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, bool twin,
+int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, uint32_t twin,
                        struct err *e)
 {
     struct event_builder b;
@@ -48,7 +46,7 @@ int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink,
     return r->cfg.sandbox->open(out, &sc, e);
 }
 
-void round_record_ready(struct round *r, const struct sandbox_event *ev, bool twin)
+void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_t twin)
 {
     struct event_builder b;
     record_sandbox(r, &b, EVENT_SANDBOX_READY, ev->id, twin);
@@ -57,19 +55,19 @@ void round_record_ready(struct round *r, const struct sandbox_event *ev, bool tw
     round_record(r, &b);
 }
 
-void round_record_closed(struct round *r, bool confirmed, bool twin)
+void round_record_closed(struct round *r, bool confirmed, uint32_t twin)
 {
     struct event_builder b;
-    record_sandbox(r, &b, EVENT_SANDBOX_CLOSED, twin ? NULL : r->cfg.state->sandbox_id, twin);
+    record_sandbox(r, &b, EVENT_SANDBOX_CLOSED, twin != 0 ? NULL : r->cfg.state->sandbox_id, twin);
     json_w_bool(&b.w, "confirmed", confirmed);
-    if (!twin && r->sandbox_since_us != 0)
+    if (twin == 0 && r->sandbox_since_us != 0)
         json_w_int(&b.w, "sandbox_ms", (clock_boot_us() - r->sandbox_since_us) / 1000);
     round_record(r, &b);
 }
 
 static void on_ready(struct round *r, const struct sandbox_event *ev)
 {
-    round_record_ready(r, ev, false);
+    round_record_ready(r, ev, 0);
     r->sandbox_ready = true;
     r->sandbox_since_us = clock_boot_us();
     round_bring_state_back(r);
@@ -80,8 +78,7 @@ static void on_ready(struct round *r, const struct sandbox_event *ev)
 int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e)
 {
     struct round *r = arg;
-    const struct capsule *c =
-        decoded->run == r->twin.run && r->twin.capsule != NULL ? r->twin.capsule : r->run_capsule;
+    const struct capsule *c = r->twin.of != 0 ? r->twin.capsule : r->run_capsule;
     if (c == NULL)
         return err_set(e, ERR_INTEGRITY, "no approved capsule for run %u", decoded->run);
     return capsule_check_request(c, decoded, e);
@@ -144,12 +141,16 @@ void round_start_waiting(struct round *r)
 void round_do_start(struct round *r, uint32_t run)
 {
     struct err e = ERR_INIT;
+    if (state_run_at(r->cfg.state, run)->twin_of != 0) {
+        round_start_twin(r, run);
+        return;
+    }
     INVARIANT(r->run_capsule != NULL && capsule_request(r->run_capsule)->run == run);
     r->start_run = run;
     r->interrupts = 0;
     if (r->sandbox == NULL) {
         r->sandbox_ready = false;
-        if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, false, &e) < 0) {
+        if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, &e) < 0) {
             r->sandbox = NULL;
             finish_unstarted(r, run, END_SANDBOX, &e);
         }
@@ -199,7 +200,7 @@ static void on_failed(struct round *r, const struct sandbox_event *ev)
 static void on_closed(struct round *r, const struct sandbox_event *ev)
 {
     round_flush_output(r);
-    round_record_closed(r, ev->confirmed, false);
+    round_record_closed(r, ev->confirmed, 0);
     if (r->sandbox != NULL)
         r->sandbox->ops->close(r->sandbox);
     r->sandbox = NULL;
@@ -256,7 +257,7 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
         round_record_output(r, ev->run, ev->stream, ev->ptr, ev->len);
         break;
     case SANDBOX_RESULT:
-        round_record_result(r, ev);
+        round_record_result(r, ev->run, ev);
         break;
     case SANDBOX_FINISHED:
         on_finished(r, ev->run, ev->finished);

@@ -2,9 +2,9 @@
  * state and files.
  *
  * The twin is made under the same contract, gets the newest saved namespace and the files of
- * /workspace (up to PROPOSAL_FILES_MAX; what did not fit is said), runs a capsule of its own,
- * reports what changed, and is destroyed. It never changes the session's state and is never an
- * attempt; afterwards the original run is back at its gate.
+ * /workspace (up to PROPOSAL_FILES_MAX; what did not fit is said), runs the very capsule that was
+ * decided on, reports what changed, and is destroyed. It never changes the session's state and is
+ * never an attempt; afterwards the original run is back at its gate.
  */
 #include "tool/round_int.h"
 
@@ -17,6 +17,8 @@ void round_twin_drop(struct round *r)
     if (t->sandbox != NULL)
         t->sandbox->ops->close(t->sandbox);
     capsule_free(t->capsule);
+    if (t->judged_ready)
+        judged_release(&t->judged);
     for (size_t i = 0; i < t->copy_count; i++) {
         free(t->copies[i].name);
         free(t->copies[i].ptr);
@@ -28,11 +30,14 @@ void round_twin_drop(struct round *r)
     *t = (struct twin){ 0 };
 }
 
-static void back_to_gate(struct round *r, uint32_t of)
+/* The verdict is the last word on a twin; after it the state asks for the original's gate. */
+static void twin_verdict(struct round *r)
 {
-    round_twin_drop(r);
-    if (!r->broken)
-        round_queue(r, EFFECT_GATE, of);
+    struct twin *t = &r->twin;
+    if (!t->judged_ready || r->broken)
+        return;
+    t->judged_ready = false;
+    round_record_judged(r, t->run, &t->judged);
 }
 
 static void twin_fail(struct round *r, const struct err *why)
@@ -48,17 +53,21 @@ static void twin_fail(struct round *r, const struct err *why)
         .check_text = "",
         .message = why->msg,
     };
-    uint32_t of = t->of;
-    if (state_run_at(r->cfg.state, t->run) != NULL &&
-        state_run_at(r->cfg.state, t->run)->status != RUN_FINISHED)
+    const struct state_run *sr = state_run_at(r->cfg.state, t->run);
+    if (sr != NULL && sr->status != RUN_FINISHED) {
         round_record_finished(r, t->run, &f);
-    back_to_gate(r, of);
+        round_record_verdict(r, t->run, &f);
+    }
+    if (t->sandbox == NULL)
+        round_twin_drop(r);
 }
 
 static void twin_exec(struct round *r)
 {
     struct twin *t = &r->twin;
     struct err e = ERR_INIT;
+    struct expectation x = { 0 };
+    const struct state_run *sr = state_run_at(r->cfg.state, t->run);
     struct event_builder b;
     event_begin(&b, EVENT_RUN_STARTED, t->run);
     json_w_str(&b.w, "sandbox_id", "twin");
@@ -66,8 +75,17 @@ static void twin_exec(struct round *r)
     if (round_record(r, &b) < 0)
         return;
     round_streams_reset(r, 1);
-    if (t->sandbox->ops->exec(t->sandbox, capsule_request(t->capsule), &e) < 0)
+    struct sandbox_run rq = *capsule_request(t->capsule);
+    const char **exists = NULL;
+    if (expectation_parse(&x, sr->expect, strlen(sr->expect), &e) == 0)
+        exists = expectation_paths(&x, &rq.exists_count);
+    rq.exists = exists;
+    if (t->sandbox->ops->exec(t->sandbox, &rq, &e) < 0) {
         twin_fail(r, &e);
+        t->sandbox->ops->kill(t->sandbox, END_KILLED);
+    }
+    free(exists);
+    expectation_release(&x);
 }
 
 /* Copy the next file over, or run when none is left. */
@@ -86,16 +104,27 @@ static void twin_advance(struct round *r)
 static void twin_ready(struct round *r)
 {
     struct twin *t = &r->twin;
-    struct buf saved = BUF_INIT((size_t)80 << 20);
+    struct buf saved = BUF_INIT((size_t)96 << 20);
     struct err e = ERR_INIT;
     uint32_t from = 0;
-    bool fresh = r->sandbox == NULL;
-    if (!fresh && r->cfg.port.read_checkpoint(r->cfg.port.arg, 0, &from, &saved, &e) == 0 &&
+    bool has_state = r->contract.lifecycle == LIFECYCLE_SESSION && r->cfg.state->vars_run != 0;
+    if (has_state && r->cfg.port.read_checkpoint(r->cfg.port.arg, 0, &from, &saved, &e) == 0 &&
         t->sandbox->ops->load(t->sandbox, saved.ptr, saved.len, &e) == 0)
         t->loading = true;
     buf_release(&saved);
     if (!t->loading)
         twin_advance(r);
+}
+
+static void twin_finished(struct round *r, const struct sandbox_finished *f)
+{
+    struct twin *t = &r->twin;
+    round_end_output(r, t->run);
+    round_record_finished(r, t->run, f);
+    round_judge(r, t->run, f, &t->judged);
+    t->judged_ready = true;
+    if (f->state_lost)
+        t->sandbox->ops->kill(t->sandbox, END_KILLED);
 }
 
 static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev)
@@ -104,10 +133,9 @@ static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev
     struct twin *t = &r->twin;
     if (s != t->sandbox)
         return;
-    uint32_t of = t->of;
     switch (ev->kind) {
     case SANDBOX_READY:
-        round_record_ready(r, ev, true);
+        round_record_ready(r, ev, t->run);
         twin_ready(r);
         break;
     case SANDBOX_RESTORED:
@@ -119,29 +147,28 @@ static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev
         twin_advance(r);
         break;
     case SANDBOX_OUTPUT:
-        if (ev->run == t->run)
-            round_record_output(r, ev->run, ev->stream, ev->ptr, ev->len);
+        if (ev->run == t->of)
+            round_record_output(r, t->run, ev->stream, ev->ptr, ev->len);
         break;
     case SANDBOX_RESULT:
-        round_record_result(r, ev);
+        round_record_result(r, t->run, ev);
         break;
     case SANDBOX_FINISHED:
-        round_end_output(r, t->run);
-        round_record_finished(r, t->run, ev->finished);
-        round_record_verdict(r, t->run, ev->finished);
-        if (ev->finished->state_lost)
-            s->ops->kill(s, END_KILLED);
+        twin_finished(r, ev->finished);
         break;
     case SANDBOX_STATE:
         round_record_state(r, t->run, ev);
+        twin_verdict(r);
         s->ops->kill(s, END_KILLED);
         break;
     case SANDBOX_FAILED:
         twin_fail(r, ev->err);
         break;
     case SANDBOX_CLOSED:
-        round_record_closed(r, ev->confirmed, true);
-        back_to_gate(r, of);
+        round_record_closed(r, ev->confirmed, t->run);
+        twin_verdict(r);
+        round_twin_drop(r);
+        loop_wake_idle(r->cfg.loop, r->idle);
         break;
     default:
         break;
@@ -152,7 +179,7 @@ static void open_twin(struct round *r)
 {
     struct twin *t = &r->twin;
     struct err e = ERR_INIT;
-    if (round_open_sandbox(r, &t->sandbox, on_twin, true, &e) < 0) {
+    if (round_open_sandbox(r, &t->sandbox, on_twin, t->run, &e) < 0) {
         t->sandbox = NULL;
         twin_fail(r, &e);
     }
@@ -235,36 +262,32 @@ bool round_twin_got(struct round *r, const struct sandbox_event *ev)
     return true;
 }
 
-static int propose_twin(struct round *r, uint32_t run)
-{
-    const struct state_run *sr = state_run_at(r->cfg.state, run);
-    struct event_builder b;
-    uint32_t number = (uint32_t)r->cfg.state->run_count + 1;
-    event_begin(&b, EVENT_RUN_PROPOSED, number);
-    json_w_int(&b.w, "rev", 0);
-    json_w_int(&b.w, "twin_of", run);
-    json_w_str(&b.w, "step", sr->step);
-    json_w_int(&b.w, "attempt", sr->attempt);
-    json_w_str(&b.w, "language", sr->language);
-    json_w_strn(&b.w, "code", sr->code, sr->code_len);
-    json_w_str(&b.w, "purpose", "dry run");
-    json_w_str(&b.w, "author", sr->author);
-    if (round_record(r, &b) < 0)
-        return -1;
-    r->twin.run = number;
-    r->twin.of = run;
-    return 0;
-}
+/* ---- from the decision to the start ---- */
 
 void round_do_dry_run(struct round *r, uint32_t run)
 {
-    struct err e = ERR_INIT;
-    if (r->twin.of != 0 || propose_twin(r, run) < 0)
-        return;
-    if (round_build_capsule(r, r->twin.run, &r->twin.capsule, &e) < 0) {
-        twin_fail(r, &e);
-        return;
-    }
+    const struct state_run *sr = state_run_at(r->cfg.state, run);
+    struct proposal p = {
+        .twin_of = run,
+        .language = sr->language,
+        .code = sr->code,
+        .code_len = sr->code_len,
+        .purpose = (char *)(uintptr_t) "dry run in a throw-away twin",
+        .step = sr->step,
+        .expect = sr->expect,
+        .author = sr->author,
+    };
+    struct event_builder b;
+    r->twin.of = run;
+    r->twin.run = (uint32_t)r->cfg.state->run_count + 1;
+    event_begin(&b, EVENT_RUN_PROPOSED, r->twin.run);
+    round_write_proposed(&b.w, &p, 1, sr->attempt);
+    round_record(r, &b);
+}
+
+void round_start_twin(struct round *r, uint32_t run)
+{
+    INVARIANT(r->twin.run == run && r->twin.capsule != NULL);
     list_files(r);
     fetch_next(r);
 }

@@ -1,0 +1,424 @@
+/* screen.c - the screen's life: opening, drawing, timers, signals, leaving. */
+#include "cli/screen_int.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+
+/* ---- drawing ---- */
+
+const struct state *screen_state(const struct screen *s)
+{
+    return s->session != NULL ? session_state(s->session) : &s->empty;
+}
+
+struct round *screen_round(const struct screen *s)
+{
+    return s->session != NULL ? session_round(s->session) : NULL;
+}
+
+void screen_changed(struct screen *s)
+{
+    if (s->dirty)
+        return;
+    s->dirty = true;
+    int64_t wait = s->drawn_us + FRAME_US - clock_boot_us();
+    loop_arm_us(s->app->loop, s->frame_timer, wait > 0 ? wait : 0);
+}
+
+void screen_changed_by_key(struct screen *s)
+{
+    s->dirty = true;
+    loop_wake_idle(s->app->loop, s->frame_idle);
+}
+
+/* Something on the screen counts seconds. */
+static bool has_clock(const struct screen *s)
+{
+    const struct state *st = screen_state(s);
+    return st->running != 0 || st->gate.open || st->lease.active || st->phase == PHASE_PLANNING;
+}
+
+static void draw(struct screen *s)
+{
+    if (!s->dirty || s->term == NULL)
+        return;
+    s->dirty = false;
+    loop_arm_us(s->app->loop, s->frame_timer, -1);
+    screen_fill_prompt(s);
+    s->vm.now_us = clock_wall_us();
+    s->vm.gate.boot_us = clock_boot_us();
+    grid_clear(&s->grid);
+    view_draw(screen_state(s), &s->vm, &s->grid, &s->info);
+    term_draw(s->term, &s->grid, &s->theme, s->info.cursor_x, s->info.cursor_y);
+    s->drawn_us = clock_boot_us();
+    screen_gate_painted(s);
+    loop_arm_us(s->app->loop, s->second_timer, has_clock(s) ? 1000000 : -1);
+}
+
+static void on_frame(void *arg)
+{
+    draw(arg);
+}
+
+static void on_second(void *arg)
+{
+    screen_changed(arg);
+}
+
+/* ---- toasts ---- */
+
+static void on_toast_over(void *arg)
+{
+    struct screen *s = arg;
+    s->vm.toast.text = NULL;
+    screen_changed(s);
+}
+
+void screen_toast(struct screen *s, enum view_tone tone, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    buf_reset(&s->toast);
+    (void)buf_add_str(&s->toast, text);
+    s->vm.toast = (struct view_message){ .text = buf_str(&s->toast), .tone = tone };
+    loop_arm_us(s->app->loop, s->toast_timer, TOAST_US);
+    screen_changed(s);
+}
+
+void screen_fail(struct screen *s, const struct err *e)
+{
+    screen_toast(s, TONE_BAD, "%s", e->msg);
+}
+
+/* ---- input ---- */
+
+static void arm_esc(struct screen *s)
+{
+    int64_t due = key_due_us(&s->keys);
+    loop_arm_us(s->app->loop, s->esc_timer,
+                due < 0                     ? -1
+                : due - clock_boot_us() > 0 ? due - clock_boot_us()
+                                            : 0);
+}
+
+static void hang_up(struct screen *s)
+{
+    struct err e = ERR_INIT;
+    s->hung_up = true;
+    loop_remove(s->app->loop, s->tty);
+    s->tty = NULL;
+    screen_gate_deny(s, "the terminal is gone");
+    (void)e;
+    screen_leave(s, EXIT_OK);
+}
+
+static void on_tty(void *arg, int fd, unsigned events)
+{
+    struct screen *s = arg;
+    char bytes[4096];
+    ssize_t n = read(fd, bytes, sizeof bytes);
+    (void)events;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        hang_up(s);
+        return;
+    }
+    /* Any byte at all means that the decision under way did not stand alone. */
+    s->pending = GATE_NOTHING;
+    int64_t now = clock_boot_us();
+    key_feed(&s->keys, bytes, (size_t)n, now, screen_on_key, s);
+    s->last_key_us = now;
+    if (!s->hung_up)
+        arm_esc(s);
+}
+
+static void on_esc(void *arg)
+{
+    struct screen *s = arg;
+    key_timeout(&s->keys, clock_boot_us(), screen_on_key, s);
+    arm_esc(s);
+}
+
+static void on_gate_timer(void *arg)
+{
+    screen_gate_timer(arg);
+}
+
+static void on_settled(void *arg)
+{
+    screen_gate_settled(arg);
+}
+
+/* ---- signals ---- */
+
+static void resize(struct screen *s)
+{
+    if (!term_resized(s->term))
+        return;
+    int w, h;
+    term_size(s->term, &w, &h);
+    grid_resize(&s->grid, w, h);
+    gate_disturb(&s->gate, clock_boot_us());
+    s->gate.painted = false;
+    screen_changed(s);
+}
+
+static void on_signal(void *arg, int signo)
+{
+    struct screen *s = arg;
+    switch (signo) {
+    case SIGWINCH:
+        resize(s);
+        break;
+    case SIGCONT:
+        gate_disturb(&s->gate, clock_boot_us());
+        s->gate.painted = false;
+        term_redraw(s->term);
+        screen_changed(s);
+        break;
+    case SIGHUP:
+        hang_up(s);
+        break;
+    case SIGTERM:
+        screen_gate_deny(s, "Airlock was told to end");
+        screen_leave(s, EXIT_OK);
+        break;
+    default: /* SIGINT from outside: the key comes as a byte */
+        if (screen_round(s) != NULL)
+            round_interrupt(screen_round(s));
+    }
+}
+
+static int watch_signals(struct screen *s, struct err *e)
+{
+    static const int signals[] = { SIGWINCH, SIGCONT, SIGHUP, SIGTERM, SIGINT };
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        sigaddset(&set, signals[i]);
+    return loop_watch_signals(s->app->loop, &set, on_signal, s, e);
+}
+
+/* ---- programs on our terminal ---- */
+
+int screen_run_program(struct screen *s, const char *const *argv, int *status, struct err *e)
+{
+    char **env = proc_helper_env();
+    struct proc *p = NULL;
+    struct proc_spec spec = {
+        .path = argv[0],
+        .argv = argv,
+        .envp = (const char *const *)env,
+        .foreground_tty = true,
+    };
+    loop_remove(s->app->loop, s->tty);
+    s->tty = NULL;
+    term_suspend(s->term);
+    int rc = proc_spawn(s->app->launcher, &spec, &p, e);
+    while (rc == 0 && !proc_wait_nohang(p, status))
+        rc = loop_turn(s->app->loop, 50, e);
+    proc_free(p);
+    proc_free_words(env);
+    term_resume(s->term);
+    term_flush_input(s->term);
+    key_flush(&s->keys);
+    resize(s);
+    gate_disturb(&s->gate, clock_boot_us());
+    s->gate.painted = false;
+    if (loop_add_fd(s->app->loop, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_tty, s, &s->tty, e) < 0)
+        rc = -1;
+    screen_changed(s);
+    return rc;
+}
+
+/* ---- life ---- */
+
+void screen_leave(struct screen *s, int code)
+{
+    s->leaving = true;
+    s->exit_code = code;
+}
+
+void screen_set_theme(struct screen *s, const char *name)
+{
+    struct err e = ERR_INIT;
+    struct theme t;
+    if (theme_load(&t, name, term_colors(s->term), &e) < 0) {
+        screen_fail(s, &e);
+        return;
+    }
+    s->theme = t;
+    term_redraw(s->term);
+    screen_changed(s);
+}
+
+static void on_prewarm(void *arg)
+{
+    struct screen *s = arg;
+    const struct sandbox_ops *ops =
+        sandbox_find(s->app->opt.sandbox != NULL ? s->app->opt.sandbox : s->app->config.sandbox);
+    if (ops != NULL && ops->prewarm != NULL && (ops->caps & SANDBOX_CAN_WARM))
+        ops->prewarm(s->app->loop, s->app->launcher);
+}
+
+static void init_buffers(struct screen *s)
+{
+    struct buf *const small[] = { &s->toast,           &s->question,      &s->search,
+                                  &s->planner_status,  &s->contract_text, &s->state_text,
+                                  &s->attachment_text, &s->why_text };
+    for (size_t i = 0; i < ARRAY_LEN(small); i++)
+        buf_init(small[i], (size_t)1 << 20);
+    buf_init(&s->code_stream, (size_t)2 << 20);
+    buf_init(&s->prose_stream, (size_t)2 << 20);
+    buf_init(&s->block, (size_t)2 << 20);
+}
+
+static int open_terminal(struct screen *s, const char **note, struct err *e)
+{
+    const struct options *opt = &s->app->opt;
+    struct term_options to = { .mouse = s->app->config.mouse, .no_color = opt->no_color };
+    int w, h;
+    if (term_open(&s->term, &to, note, e) < 0)
+        return -1;
+    term_size(s->term, &w, &h);
+    grid_init(&s->grid, w, h);
+    s->grid.ascii = !term_is_utf8(s->term);
+    s->vm.colors = term_colors(s->term);
+    return theme_load(&s->theme, opt->theme != NULL ? opt->theme : s->app->config.theme,
+                      s->vm.colors, e);
+}
+
+static int screen_open(struct screen *s, const char **note, struct err *e)
+{
+    struct loop *lp = s->app->loop;
+    char *history = path_join(s->app->paths.state_dir, "history");
+    struct err none = ERR_INIT;
+    state_init(&s->empty);
+    view_model_init(&s->vm);
+    s->vm.cache = view_cache_new();
+    s->vm.images = screen_images(s);
+    key_init(&s->keys);
+    init_buffers(s);
+    snprintf(s->language, sizeof s->language, "%s", s->app->config.language);
+    s->gate.arm_us = s->app->config.gate_arm_ms * 1000;
+    s->gate.expire_us = s->app->config.gate_expire_min * 60000000;
+    s->gate.confirm_hex_always = s->app->config.gate_confirm_hex;
+    s->frame_timer = loop_add_timer(lp, on_frame, s);
+    s->frame_idle = loop_add_idle(lp, on_frame, s);
+    s->second_timer = loop_add_timer(lp, on_second, s);
+    s->esc_timer = loop_add_timer(lp, on_esc, s);
+    s->gate_timer = loop_add_timer(lp, on_gate_timer, s);
+    s->settle_timer = loop_add_timer(lp, on_settled, s);
+    s->toast_timer = loop_add_timer(lp, on_toast_over, s);
+    s->prewarm_timer = loop_add_timer(lp, on_prewarm, s);
+    prompt_open(path_make_private_dir(s->app->paths.state_dir, &none) == 0 ? history : NULL,
+                screen_on_line, s);
+    free(history);
+    if (open_terminal(s, note, e) < 0 || watch_signals(s, e) < 0)
+        return -1;
+    return loop_add_fd(lp, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_tty, s, &s->tty, e);
+}
+
+static void screen_close(struct screen *s)
+{
+    struct loop *lp = s->app->loop;
+    struct loop_source *const sources[] = { s->tty,          s->frame_timer, s->frame_idle,
+                                            s->esc_timer,    s->gate_timer,  s->settle_timer,
+                                            s->second_timer, s->toast_timer, s->prewarm_timer };
+    screen_close_session(s);
+    const struct sandbox_ops *ops = sandbox_find(s->app->config.sandbox);
+    if (ops != NULL && ops->prewarm_drop != NULL)
+        ops->prewarm_drop();
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+        loop_remove(lp, sources[i]);
+    prompt_close();
+    if (s->hung_up && s->term != NULL)
+        signal(SIGTTOU, SIG_IGN);
+    term_close(s->term);
+    key_release(&s->keys);
+    screen_gate_release(s);
+    screen_pictures_release(s);
+    screen_free_recent(s);
+    screen_drop_candidates(s);
+    view_cache_free(s->vm.cache);
+    state_release(&s->empty);
+    grid_release(&s->grid);
+    struct buf *const all[] = { &s->toast,           &s->question,      &s->search,
+                                &s->planner_status,  &s->contract_text, &s->state_text,
+                                &s->attachment_text, &s->why_text,      &s->code_stream,
+                                &s->prose_stream,    &s->block };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        buf_release(all[i]);
+    free(s->draft);
+    free(s->query);
+}
+
+/* After the decision to leave: the last variables and the saved namespace are waited for, briefly.
+ */
+static bool may_go(struct screen *s)
+{
+    struct round *r = screen_round(s);
+    if (!s->leaving)
+        return false;
+    if (r == NULL || s->failed.code != ERR_NONE || round_is_quiet(r) || !round_only_saving(r))
+        return true;
+    if (s->leave_by_us == 0)
+        s->leave_by_us = clock_boot_us() + QUIT_WAIT_US;
+    return clock_boot_us() >= s->leave_by_us;
+}
+
+static int begin(struct screen *s, const char *task, const char *resume, struct err *e)
+{
+    char planner[64];
+    const char *word = s->app->opt.planner != NULL ? s->app->opt.planner : s->app->config.planner;
+    const char *model = app_split_name(word, planner, sizeof planner);
+    if (resume != NULL)
+        return screen_open_session(s, resume, e);
+    if (task == NULL && s->app->opt.planner == NULL) {
+        screen_list_sessions(s, NULL);
+        return 0;
+    }
+    if (screen_start_session(s, planner, model, e) < 0)
+        return -1;
+    if (task == NULL && model != NULL)
+        task = model;
+    return task != NULL ? round_task(screen_round(s), task, "person", e) : 0;
+}
+
+int screen_run(struct app *app, const char *task, const char *resume)
+{
+    struct err e = ERR_INIT;
+    struct screen *s = xcalloc(1, sizeof *s);
+    const char *note = NULL;
+    s->app = app;
+    int rc = app_need_loop(app, &e);
+    if (rc == 0)
+        rc = screen_open(s, &note, &e);
+    if (rc == 0)
+        rc = begin(s, task, resume, &e);
+    if (rc == 0) {
+        if (note != NULL)
+            screen_toast(s, TONE_INFO, "%s", note);
+        s->dirty = true;
+        draw(s);
+        loop_arm_us(app->loop, s->prewarm_timer, PREWARM_US);
+        while (rc == 0 && !may_go(s))
+            rc = loop_turn(app->loop, s->leaving ? 50 : -1, &e);
+    }
+    int code = s->exit_code;
+    screen_close(s);
+    free(s);
+    return rc < 0 ? app_fail(&e) : code;
+}

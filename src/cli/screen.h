@@ -1,0 +1,14 @@
+/* screen.h - the screen: one terminal, one session (or the list of recent ones), the keys. It owns
+ * the view model, turns keys into calls of the round, and draws when something changed: at once
+ * after a key, at most every 16 ms otherwise, never at idle. It stands in cli and not in ui because
+ * it needs the round, the store and the session list. */
+#ifndef AIRLOCK_CLI_SCREEN_H
+#define AIRLOCK_CLI_SCREEN_H
+
+#include "cli/app.h"
+
+/* Run until the person leaves. `task` starts a session at once, `resume` (a file's path) opens a
+ * saved one; both may be NULL. Returns the exit code. */
+int screen_run(struct app *app, const char *task, const char *resume);
+
+#endif

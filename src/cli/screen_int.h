@@ -1,0 +1,151 @@
+/* screen_int.h - what the files of the screen share; nobody else includes it. */
+#ifndef AIRLOCK_CLI_SCREEN_INT_H
+#define AIRLOCK_CLI_SCREEN_INT_H
+
+#include "cli/screen.h"
+#include "cli/session.h"
+#include "tool/gate.h"
+#include "ui/key.h"
+#include "ui/keymap.h"
+#include "ui/prompt.h"
+#include "ui/term.h"
+#include "ui/view.h"
+
+#define FRAME_US     16000
+#define SETTLE_US    30000   /* a decision key must stay alone this long */
+#define QUIET_US     2000000 /* no key for this long and an empty prompt: a gate may take the focus */
+#define PREWARM_US   200000
+#define TOAST_US     6000000
+#define QUIT_WAIT_US 2000000 /* for the last saved namespace */
+#define RECENT_MAX   200
+
+/* What the prompt line is being used for. */
+enum prompt_use { USE_MAIN, USE_SEARCH, USE_DENY, USE_EXPECT, USE_LEASE };
+
+struct pictures; /* decoded images, by run and result */
+
+struct screen {
+    struct app *app;
+    struct session *session; /* NULL: the list of recent sessions */
+    struct state empty;      /* shown while there is no session */
+    struct term *term;
+    struct theme theme;
+    struct grid grid;
+    struct view_model vm;
+    struct view_info info;
+    struct key_decoder keys;
+    struct gate gate;
+    struct pictures *pictures;
+
+    struct loop_source *tty, *frame_timer, *frame_idle, *esc_timer, *gate_timer, *settle_timer,
+        *second_timer, *toast_timer, *prewarm_timer;
+    int64_t drawn_us, last_key_us;
+    bool dirty, urgent, leaving, hung_up, resizing;
+    int64_t leave_by_us;
+    int exit_code;
+    struct err failed; /* the record can't be written: read-only from now on */
+
+    /* gate */
+    enum gate_action pending; /* a decision that waits until it is known to stand alone */
+    struct view_contract_line contract[FIELD_COUNT];
+    struct buf contract_text, attachment_text, why_text, state_text;
+    struct view_attachment *attachments;
+    size_t attachment_count;
+    bool why_open;
+
+    /* prompt */
+    enum prompt_use use;
+    char *draft; /* of the main prompt while another use has the line */
+    struct buf block;
+    char block_language[16];
+    bool block_typed;
+    char language[16];
+    char label[48];
+    uint64_t completion_token;
+    char **candidates;
+    size_t candidate_count;
+    size_t completion_start; /* byte offset in the line of the word being completed */
+
+    /* texts that the model borrows */
+    struct buf toast, question, search, planner_status, code_stream, prose_stream;
+    char stream_language[16];
+    enum { ASK_NOTHING, ASK_QUIT, ASK_KILL } asking;
+    uint8_t interrupts;
+
+    /* recent sessions */
+    struct view_session *recent;
+    size_t recent_count;
+    char *query;
+};
+
+/* ---- screen.c ---- */
+void screen_changed(struct screen *s);        /* draw within a frame */
+void screen_changed_by_key(struct screen *s); /* draw now */
+void screen_toast(struct screen *s, enum view_tone tone, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void screen_fail(struct screen *s, const struct err *e); /* as a toast */
+void screen_leave(struct screen *s, int code);
+const struct state *screen_state(const struct screen *s);
+struct round *screen_round(const struct screen *s); /* NULL without a session */
+void screen_set_theme(struct screen *s, const char *name);
+/* Give the terminal to a program until it ends; the loop goes on turning. */
+int screen_run_program(struct screen *s, const char *const *argv, int *status,
+                       struct err *e) MUST_CHECK;
+
+/* ---- screen_session.c ---- */
+int screen_start_session(struct screen *s, const char *planner, const char *model,
+                         struct err *e) MUST_CHECK;
+int screen_open_session(struct screen *s, const char *path, struct err *e) MUST_CHECK;
+void screen_close_session(struct screen *s);
+void screen_list_sessions(struct screen *s, const char *query);
+void screen_free_recent(struct screen *s);
+int screen_open_selected(struct screen *s, struct err *e) MUST_CHECK;
+
+/* ---- screen_gate.c ---- */
+void screen_gate_open(struct screen *s, const char *why);
+void screen_gate_sync(
+    struct screen *s); /* after an event: the gate on screen is the one of the state */
+void screen_gate_painted(struct screen *s); /* after a frame */
+void screen_gate_key(struct screen *s, const struct key_event *ev);
+void screen_gate_focus(struct screen *s, bool on);
+void screen_gate_deny(struct screen *s, const char *reason);
+void screen_gate_timer(struct screen *s);
+void screen_gate_settled(struct screen *s);
+void screen_gate_release(struct screen *s);
+void screen_edit_code(struct screen *s); /* the code at the gate, in $EDITOR */
+
+/* ---- screen_keys.c ---- */
+void screen_on_key(void *arg, const struct key_event *ev);
+unsigned screen_context(const struct screen *s); /* enum keymap_context of the focus */
+void screen_focus(struct screen *s, enum view_pane p);
+void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint32_t key);
+
+/* ---- screen_prompt.c ---- */
+void screen_on_line(void *arg, const char *line, bool typed);
+void screen_use_prompt(struct screen *s, enum prompt_use use, const char *text);
+void screen_prompt_done(struct screen *s); /* back to the main prompt, the draft restored */
+void screen_fill_prompt(struct screen *s); /* the model's view of it */
+void screen_tab(struct screen *s);
+void screen_take_completion(struct screen *s, uint64_t token, const char *const *names,
+                            size_t count);
+void screen_drop_candidates(struct screen *s);
+void screen_write_code(struct screen *s); /* own code in $EDITOR */
+int screen_edit_text(struct screen *s, const char *name, const char *text, size_t len,
+                     struct buf *out, struct err *e) MUST_CHECK;
+
+/* ---- screen_command.c ---- */
+void screen_command(struct screen *s, const char *line); /* without the colon */
+
+/* ---- screen_result.c ---- */
+void screen_save_result(struct screen *s, const char *path);
+void screen_copy(struct screen *s);
+struct view_images screen_images(struct screen *s);
+void screen_pictures_release(struct screen *s);
+
+/* ---- owncode.c ---- */
+/* "!py x" → language and code; false when the line is no own code. `dflt` is the language of a bare
+ * `!`. */
+bool own_code_parse(const char *line, const char *dflt, const char **language, const char **code);
+/* Does the block go on (open bracket, quote, a colon at the end …)? */
+bool own_code_is_unfinished(const char *language, const char *code, size_t len);
+
+#endif

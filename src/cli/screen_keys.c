@@ -1,0 +1,466 @@
+/* screen_keys.c - where a key goes: the gate, the prompt, or a command of the one key table. */
+#include "cli/screen_int.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+
+unsigned screen_context(const struct screen *s)
+{
+    if (s->vm.screen == SCREEN_HELP)
+        return KEYMAP_IN_HELP;
+    if (s->vm.focus == PANE_PROMPT)
+        return KEYMAP_IN_PROMPT;
+    if (s->vm.screen == SCREEN_START)
+        return KEYMAP_IN_START;
+    switch (s->vm.focus) {
+    case PANE_CODE:
+    case PANE_OUT:
+    case PANE_ERR:
+        return KEYMAP_IN_PANE;
+    case PANE_GATE:
+        return KEYMAP_IN_GATE;
+    default:
+        return KEYMAP_IN_LIST;
+    }
+}
+
+void screen_focus(struct screen *s, enum view_pane p)
+{
+    if (p == PANE_GATE) {
+        if (s->gate.open)
+            screen_gate_focus(s, true);
+        return;
+    }
+    gate_focus(&s->gate, false, clock_boot_us());
+    s->vm.focus = p;
+    screen_changed(s);
+}
+
+/* ---- questions with y/n: only about leaving and killing, never about the gate ---- */
+
+static bool answer_question(struct screen *s, const struct key_event *ev)
+{
+    if (s->asking == ASK_NOTHING)
+        return false;
+    bool yes =
+        ev->kind == KEY_PRESS && !ev->burst && (ev->key == 'y' || ev->key == 'Y' || ev->key == 'Q');
+    int what = s->asking;
+    s->asking = ASK_NOTHING;
+    s->vm.question.text = NULL;
+    if (yes && what == ASK_QUIT) {
+        screen_gate_deny(s, "Airlock was left");
+        screen_leave(s, EXIT_OK);
+    } else if (yes && what == ASK_KILL && screen_round(s) != NULL) {
+        round_kill_sandbox(screen_round(s));
+    }
+    screen_changed_by_key(s);
+    return true;
+}
+
+static void ask_quit(struct screen *s)
+{
+    const struct state *st = screen_state(s);
+    if (st->running == 0 && !st->gate.open && st->phase != PHASE_PLANNING) {
+        screen_leave(s, EXIT_OK);
+        return;
+    }
+    buf_reset(&s->question);
+    (void)buf_addf(&s->question, "Quit? %s  y quits, any other key stays.",
+                   st->running != 0 ? "A run is on: its sandbox dies with Airlock."
+                   : st->gate.open  ? "A gate is open: it will be denied."
+                                    : "The planner is at work.");
+    s->vm.question = (struct view_message){ .text = buf_str(&s->question), .tone = TONE_WAIT };
+    s->asking = ASK_QUIT;
+    screen_changed_by_key(s);
+}
+
+/* ---- ^C ---- */
+
+static void interrupt(struct screen *s)
+{
+    const struct state *st = screen_state(s);
+    size_t len;
+    prompt_line(&len, NULL);
+    if (s->use != USE_MAIN) {
+        screen_prompt_done(s);
+        return;
+    }
+    if (screen_round(s) != NULL && (st->running != 0 || st->phase == PHASE_PLANNING)) {
+        round_interrupt(screen_round(s));
+        screen_toast(s, TONE_WAIT,
+                     s->interrupts++ == 0 ? "interrupting; again destroys the sandbox"
+                                          : "destroying the sandbox");
+        return;
+    }
+    if (len > 0 || s->block.len > 0) {
+        buf_reset(&s->block);
+        prompt_clear();
+        return;
+    }
+    screen_toast(s, TONE_INFO, "nothing is running; Q (after Esc) or :quit leaves");
+}
+
+/* ---- commands ---- */
+
+static enum view_pane list_pane(const struct screen *s)
+{
+    return s->vm.screen == SCREEN_START ? PANE_TIMELINE : s->vm.focus;
+}
+
+static void move(struct screen *s, enum view_move m)
+{
+    view_move(screen_state(s), &s->vm, s->grid.w, s->grid.h, list_pane(s), m, 1);
+}
+
+static void search_again(struct screen *s, int dir)
+{
+    const size_t budget = (size_t)256 << 20;
+    if (s->search.len == 0) {
+        screen_toast(s, TONE_INFO, "nothing was searched for yet: /");
+        return;
+    }
+    enum view_found f = view_search(screen_state(s), &s->vm, s->grid.w, s->grid.h, dir, budget);
+    if (f != VIEW_FOUND)
+        screen_toast(s, TONE_INFO,
+                     f == VIEW_MORE ? "not in the next 256 MiB: n goes on" : "not found: %s",
+                     buf_str(&s->search));
+}
+
+static void suspend(struct screen *s)
+{
+    struct sigaction sa = { .sa_handler = SIG_DFL }, old;
+    term_suspend(s->term);
+    sigaction(SIGTSTP, &sa, &old);
+    raise(SIGTSTP);
+    sigaction(SIGTSTP, &old, NULL);
+    term_resume(s->term);
+    term_flush_input(s->term);
+    key_flush(&s->keys);
+    gate_disturb(&s->gate, clock_boot_us());
+    s->gate.painted = false;
+    screen_changed(s);
+}
+
+static void back(struct screen *s)
+{
+    if (s->vm.screen == SCREEN_HELP)
+        s->vm.screen = s->session != NULL ? SCREEN_SESSION : SCREEN_START;
+    else if (s->vm.screen == SCREEN_START && s->session != NULL)
+        s->vm.screen = SCREEN_SESSION;
+    else if (s->vm.select.pane != PANE_PROMPT)
+        s->vm.select.pane = PANE_PROMPT;
+    else if (s->vm.zoom != PANE_PROMPT)
+        s->vm.zoom = PANE_PROMPT;
+    else if (s->vm.run != 0)
+        s->vm.run = 0;
+    else
+        screen_focus(s, PANE_PROMPT);
+}
+
+static void choose_run(struct screen *s, int dir)
+{
+    const struct state *st = screen_state(s);
+    const struct state_run *now = view_run(st, &s->vm);
+    if (now == NULL)
+        return;
+    int64_t to = (int64_t)now->number + dir;
+    if (to >= 1 && (size_t)to <= st->run_count)
+        s->vm.run = (uint32_t)to;
+    s->vm.scroll[PANE_CODE] = (struct view_scroll){ .selected = -1 };
+    s->vm.scroll[PANE_OUT] = s->vm.scroll[PANE_ERR] =
+        (struct view_scroll){ .follow = true, .selected = -1 };
+}
+
+static void select_lines(struct screen *s)
+{
+    struct view_select *sel = &s->vm.select;
+    if (sel->pane == s->vm.focus) {
+        sel->pane = PANE_PROMPT;
+        return;
+    }
+    sel->pane = s->vm.focus;
+    sel->anchor = sel->cursor = s->vm.scroll[s->vm.focus].top;
+}
+
+static void next_result(struct screen *s)
+{
+    const struct state_run *sr = view_run(screen_state(s), &s->vm);
+    if (sr == NULL || sr->result_count == 0) {
+        screen_toast(s, TONE_INFO, "this run has no results beside its output");
+        return;
+    }
+    if (!s->vm.show_result) {
+        s->vm.show_result = true;
+        s->vm.result = 0;
+    } else if (++s->vm.result >= sr->result_count) {
+        s->vm.show_result = false;
+        s->vm.result = 0;
+    }
+}
+
+static void open_item(struct screen *s)
+{
+    struct err e = ERR_INIT;
+    if (s->vm.screen == SCREEN_START && screen_open_selected(s, &e) < 0)
+        screen_fail(s, &e);
+}
+
+/* Looking and moving: never changes the session. True when `cmd` was one of these. */
+static bool do_looking(struct screen *s, enum keymap_command cmd)
+{
+    switch (cmd) {
+    case CMD_UP:
+        move(s, MOVE_UP);
+        break;
+    case CMD_DOWN:
+        move(s, MOVE_DOWN);
+        break;
+    case CMD_PAGE_UP:
+        move(s, MOVE_PAGE_UP);
+        break;
+    case CMD_PAGE_DOWN:
+        move(s, MOVE_PAGE_DOWN);
+        break;
+    case CMD_HALF_UP:
+        move(s, MOVE_HALF_UP);
+        break;
+    case CMD_HALF_DOWN:
+        move(s, MOVE_HALF_DOWN);
+        break;
+    case CMD_TOP:
+        move(s, MOVE_TOP);
+        break;
+    case CMD_BOTTOM:
+        move(s, MOVE_BOTTOM);
+        break;
+    case CMD_LEFT:
+        choose_run(s, -1);
+        break;
+    case CMD_RIGHT:
+        choose_run(s, 1);
+        break;
+    case CMD_ZOOM:
+        s->vm.zoom = s->vm.zoom != PANE_PROMPT ? PANE_PROMPT : s->vm.focus;
+        break;
+    case CMD_SEARCH_NEXT:
+        search_again(s, 1);
+        break;
+    case CMD_SEARCH_PREV:
+        search_again(s, -1);
+        break;
+    case CMD_SELECT:
+        select_lines(s);
+        break;
+    case CMD_RAW:
+        s->vm.raw = !s->vm.raw;
+        break;
+    case CMD_WORD:
+        s->vm.no_word_marks = !s->vm.no_word_marks;
+        break;
+    case CMD_FOLLOW:
+        s->vm.scroll[s->vm.focus].follow = !s->vm.scroll[s->vm.focus].follow;
+        break;
+    case CMD_RESULT:
+        next_result(s);
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+static void do_focus(struct screen *s, enum keymap_command cmd, uint32_t key)
+{
+    switch (cmd) {
+    case CMD_FOCUS_PROMPT:
+        screen_focus(s, PANE_PROMPT);
+        break;
+    case CMD_LEAVE_PROMPT:
+        screen_drop_candidates(s);
+        if (s->use != USE_MAIN)
+            screen_prompt_done(s);
+        else
+            screen_focus(s, s->vm.screen == SCREEN_START ? PANE_TIMELINE : PANE_CODE);
+        break;
+    case CMD_FOCUS_GATE:
+        if (s->gate.open)
+            screen_gate_focus(s, true);
+        else
+            screen_toast(s, TONE_INFO, "no gate is open");
+        break;
+    case CMD_NEXT_PANE:
+    case CMD_PREV_PANE:
+        screen_focus(s,
+                     layout_next_pane(&s->info.layout, s->vm.focus, cmd == CMD_NEXT_PANE ? 1 : -1));
+        break;
+    case CMD_PANE:
+        if (key >= '1' && key <= '8')
+            screen_focus(s, (enum view_pane)(key - '0'));
+        break;
+    default:
+        break;
+    }
+}
+
+void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint32_t key)
+{
+    if (do_looking(s, cmd))
+        return;
+    switch (cmd) {
+    case CMD_FOCUS_PROMPT:
+    case CMD_LEAVE_PROMPT:
+    case CMD_FOCUS_GATE:
+    case CMD_NEXT_PANE:
+    case CMD_PREV_PANE:
+    case CMD_PANE:
+        do_focus(s, cmd, key);
+        break;
+    case CMD_BACK:
+        back(s);
+        break;
+    case CMD_OPEN:
+        open_item(s);
+        break;
+    case CMD_SEARCH:
+        screen_use_prompt(s, USE_SEARCH, "");
+        break;
+    case CMD_COMMAND_LINE:
+        screen_focus(s, PANE_PROMPT);
+        prompt_set(":");
+        break;
+    case CMD_COPY:
+        screen_copy(s);
+        break;
+    case CMD_SAVE:
+        screen_save_result(s, args);
+        break;
+    case CMD_DIFF:
+        if (s->vm.focus == PANE_CODE)
+            s->vm.diff_code = !s->vm.diff_code;
+        else
+            s->vm.diff_output = !s->vm.diff_output;
+        break;
+    case CMD_HELP:
+        s->vm.screen = s->vm.screen == SCREEN_HELP
+                           ? (s->session != NULL ? SCREEN_SESSION : SCREEN_START)
+                           : SCREEN_HELP;
+        break;
+    case CMD_SESSIONS:
+        screen_list_sessions(s, args[0] != '\0' ? args : NULL);
+        if (s->vm.focus != PANE_PROMPT)
+            s->vm.focus = PANE_TIMELINE;
+        break;
+    case CMD_REDRAW:
+        term_redraw(s->term);
+        break;
+    case CMD_SUSPEND:
+        suspend(s);
+        break;
+    case CMD_INTERRUPT:
+        interrupt(s);
+        break;
+    case CMD_QUIT:
+        ask_quit(s);
+        break;
+    case CMD_LEASE_END:
+        if (screen_round(s) != NULL)
+            round_end_lease(screen_round(s), "ended by the person");
+        break;
+    default: {
+        /* The rest is what can be typed behind a colon as well. */
+        const struct keymap_entry *k = keymap_entry(cmd);
+        if (k != NULL) {
+            char *line = xasprintf("%s %s", k->name, args);
+            screen_command(s, line);
+            free(line);
+        }
+    }
+    }
+}
+
+/* ---- dispatch ---- */
+
+static void on_mouse(struct screen *s, const struct key_event *ev)
+{
+    if (ev->mouse != KEY_MOUSE_PRESS) {
+        view_wheel(screen_state(s), &s->vm, s->grid.w, s->grid.h, ev->x, ev->y,
+                   ev->mouse == KEY_MOUSE_WHEEL_UP ? -3 : 3);
+        return;
+    }
+    if (s->vm.screen != SCREEN_SESSION)
+        return;
+    enum view_pane p = layout_pane_at(&s->info.layout, ev->x, ev->y);
+    if (p != s->vm.focus && s->use == USE_MAIN)
+        screen_focus(s, p);
+}
+
+static void on_prompt_key(struct screen *s, const struct key_event *ev)
+{
+    if (ev->key == KEYMAP_TAB) {
+        screen_tab(s);
+        return;
+    }
+    screen_drop_candidates(s);
+    prompt_feed(ev->bytes, ev->len, ev->burst);
+}
+
+static void on_press(struct screen *s, const struct key_event *ev)
+{
+    unsigned context = screen_context(s);
+    if (context == KEYMAP_IN_GATE) {
+        if (ev->key == KEYMAP_CTRL('L') || ev->key == KEYMAP_CTRL('Z') || ev->key == KEYMAP_F1 ||
+            ev->key == '?')
+            screen_do(
+                s,
+                keymap_find_key(ev->key == '?' ? KEYMAP_IN_GATE : KEYMAP_EVERYWHERE, ev->key)->id,
+                "", ev->key);
+        else
+            screen_gate_key(s, ev);
+        return;
+    }
+    const struct keymap_entry *k = keymap_find_key(context, ev->key);
+    if (context == KEYMAP_IN_PANE || context == KEYMAP_IN_LIST) {
+        if (ev->key >= '1' && ev->key <= '8')
+            k = keymap_entry(CMD_PANE);
+    }
+    if (k != NULL)
+        screen_do(s, k->id, "", ev->key);
+    else if (context == KEYMAP_IN_PROMPT)
+        on_prompt_key(s, ev);
+}
+
+void screen_on_key(void *arg, const struct key_event *ev)
+{
+    struct screen *s = arg;
+    screen_changed_by_key(s);
+    if (answer_question(s, ev))
+        return;
+    if (s->vm.focus == PANE_GATE && ev->kind != KEY_PRESS && ev->kind != KEY_MOUSE) {
+        screen_gate_key(s, ev);
+        return;
+    }
+    switch (ev->kind) {
+    case KEY_PRESS:
+        on_press(s, ev);
+        break;
+    case KEY_PASTE:
+        if (s->vm.focus == PANE_PROMPT)
+            prompt_paste(ev->bytes, ev->len, false);
+        if (ev->cut)
+            screen_toast(s, TONE_WAIT, "the paste was longer than 1 MiB: the rest was dropped");
+        break;
+    case KEY_MOUSE:
+        if (s->vm.focus == PANE_GATE)
+            gate_disturb(&s->gate, clock_boot_us());
+        on_mouse(s, ev);
+        break;
+    case KEY_UNKNOWN:
+        break;
+    }
+}

@@ -1,0 +1,433 @@
+/* screen_prompt.c - what a line at the prompt becomes: a task, a message, own code, a command,
+ * words for the gate. */
+#include "cli/screen_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tool/capsule.h"
+
+/* ---- other uses of the line ---- */
+
+void screen_use_prompt(struct screen *s, enum prompt_use use, const char *text)
+{
+    if (s->use == USE_MAIN) {
+        free(s->draft);
+        s->draft = xstrdup(prompt_line(NULL, NULL));
+    }
+    s->use = use;
+    prompt_set(text);
+    if (use == USE_SEARCH)
+        s->vm.search.pane =
+            s->vm.screen == SCREEN_START || s->vm.focus == PANE_PROMPT ? PANE_OUT : s->vm.focus;
+    screen_focus(s, PANE_PROMPT);
+}
+
+void screen_prompt_done(struct screen *s)
+{
+    enum prompt_use was = s->use;
+    s->use = USE_MAIN;
+    prompt_set(s->draft != NULL ? s->draft : "");
+    free(s->draft);
+    s->draft = NULL;
+    s->vm.gate.deny_text = NULL;
+    if (was == USE_SEARCH)
+        screen_focus(s, s->vm.search.pane);
+    else if (was != USE_MAIN && s->gate.open)
+        screen_gate_focus(s, true);
+    screen_changed(s);
+}
+
+static const char *label_of(struct screen *s)
+{
+    static const char *const names[][2] = { { "python", "py" },
+                                            { "javascript", "js" },
+                                            { "bash", "sh" } };
+    switch (s->use) {
+    case USE_SEARCH:
+        return "/";
+    case USE_DENY:
+        return "deny because: ";
+    case USE_EXPECT:
+        return "expect ( ; between): ";
+    case USE_LEASE:
+        return "lease: ";
+    case USE_MAIN:
+        break;
+    }
+    if (s->block.len > 0) {
+        const char *short_name = s->block_language;
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+            short_name = strcmp(names[i][0], s->block_language) == 0 ? names[i][1] : short_name;
+        snprintf(s->label, sizeof s->label, "%s… ", short_name);
+        return s->label;
+    }
+    return "> ";
+}
+
+void screen_fill_prompt(struct screen *s)
+{
+    struct view_prompt *p = &s->vm.prompt;
+    bool fresh =
+        s->session == NULL || screen_state(s)->task == NULL || screen_state(s)->task[0] == '\0';
+    p->label = label_of(s);
+    p->text = prompt_line(&p->len, &p->cursor);
+    p->above = s->block.len > 0 ? buf_str(&s->block) : NULL;
+    p->placeholder = s->use != USE_MAIN || s->block.len > 0 ? ""
+                     : fresh ? "a task, !code of your own, :tour for a tour, :help"
+                             : "a message, !code of your own, :help";
+    p->candidates = (const char *const *)s->candidates;
+    p->candidate_count = s->candidate_count;
+    p->candidate_chosen = SIZE_MAX;
+    if (s->use == USE_DENY) {
+        s->vm.gate.deny_text = p->text;
+        s->vm.gate.deny_cursor = p->cursor;
+    }
+}
+
+/* ---- own code ---- */
+
+static int ensure_session(struct screen *s, struct err *e)
+{
+    char planner[64];
+    if (s->session != NULL && !screen_state(s)->finished)
+        return 0;
+    const char *word = s->app->opt.planner != NULL ? s->app->opt.planner : s->app->config.planner;
+    const char *model = app_split_name(word, planner, sizeof planner);
+    /* After a finished runbook the person goes on alone. */
+    if (s->session != NULL)
+        return screen_start_session(s, "human", NULL, e);
+    return screen_start_session(s, planner, model, e);
+}
+
+static void run_own(struct screen *s, const char *language, const char *code, size_t len,
+                    bool typed)
+{
+    struct err e = ERR_INIT;
+    struct round_own own = { .language = language, .code = code, .code_len = len, .typed = typed };
+    if (ensure_session(s, &e) < 0 || round_own_code(screen_round(s), &own, &e) < 0)
+        screen_fail(s, &e);
+}
+
+static void add_block_line(struct screen *s, const char *line, bool typed)
+{
+    if (s->block.len == 0)
+        s->block_typed = true;
+    s->block_typed = s->block_typed && typed;
+    if (buf_add_str(&s->block, line) < 0 || buf_add_char(&s->block, '\n') < 0)
+        screen_toast(s, TONE_BAD, "code is at most 1 MiB: put data in a file and :put it");
+}
+
+static void run_block(struct screen *s)
+{
+    struct buf code = s->block;
+    buf_init(&s->block, code.max);
+    run_own(s, s->block_language, buf_str(&code), code.len, s->block_typed);
+    buf_release(&code);
+}
+
+static void own_line(struct screen *s, const char *language, const char *code, bool typed)
+{
+    if (code[0] == '\0') {
+        screen_write_code(s);
+        return;
+    }
+    size_t len = strlen(code);
+    if (!own_code_is_unfinished(language, code, len)) {
+        run_own(s, language, code, len, typed);
+        return;
+    }
+    snprintf(s->block_language, sizeof s->block_language, "%s", language);
+    add_block_line(s, code, typed);
+}
+
+/* A line of an unfinished block: an empty one ends it. */
+static void block_line(struct screen *s, const char *line, bool typed)
+{
+    if (line[strspn(line, " \t")] == '\0' &&
+        (s->block_typed ||
+         !own_code_is_unfinished(s->block_language, s->block.ptr, s->block.len))) {
+        run_block(s);
+        return;
+    }
+    add_block_line(s, line, typed);
+    /* A one-line bracket that is closed now needs no empty line; a Python block does. */
+    bool indented = line[0] == ' ' || line[0] == '\t' || strcmp(s->block_language, "python") == 0;
+    const char *first = buf_str(&s->block);
+    bool suite = memchr(first, ':', strcspn(first, "\n")) != NULL;
+    if (!(indented && suite) &&
+        !own_code_is_unfinished(s->block_language, s->block.ptr, s->block.len))
+        run_block(s);
+}
+
+/* ---- words ---- */
+
+static void say(struct screen *s, const char *text)
+{
+    struct err e = ERR_INIT;
+    if (ensure_session(s, &e) < 0) {
+        screen_fail(s, &e);
+        return;
+    }
+    const struct state *st = screen_state(s);
+    bool first = st->task == NULL || st->task[0] == '\0';
+    int rc = first ? round_task(screen_round(s), text, "person", &e)
+                   : round_note(screen_round(s), text, "person", &e);
+    if (rc < 0)
+        screen_fail(s, &e);
+}
+
+static void search_for(struct screen *s, const char *text)
+{
+    enum view_pane pane = s->vm.search.pane;
+    buf_reset(&s->search);
+    (void)buf_add_str(&s->search, text);
+    screen_prompt_done(s);
+    s->vm.search = (struct view_search){ .text = buf_str(&s->search), .pane = pane };
+    if (text[0] != '\0' && view_search(screen_state(s), &s->vm, s->grid.w, s->grid.h, 1,
+                                       (size_t)256 << 20) != VIEW_FOUND)
+        screen_toast(s, TONE_INFO, "not found: %s", text);
+}
+
+static void deny_with(struct screen *s, const char *text)
+{
+    char *words = xstrdup(text);
+    s->use = USE_MAIN;
+    screen_prompt_done(s);
+    screen_gate_deny(s, words);
+    free(words);
+}
+
+static void set_expectation(struct screen *s, const char *text)
+{
+    struct err e = ERR_INIT;
+    struct buf lines = BUF_INIT((size_t)1 << 20);
+    for (const char *p = text; *p != '\0';) {
+        const char *end = strstr(p, " ; ");
+        size_t n = end != NULL ? (size_t)(end - p) : strlen(p);
+        while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == ';'))
+            n--;
+        p += strspn(p, " ");
+        if (n > 0)
+            (void)buf_addf(&lines, "%s%.*s", lines.len > 0 ? "\n" : "", (int)n, p);
+        p = end != NULL ? end + 3 : p + strlen(p);
+    }
+    screen_prompt_done(s);
+    if (s->gate.open && round_edit(screen_round(s), NULL, 0, buf_str(&lines), &e) < 0)
+        screen_fail(s, &e);
+    buf_release(&lines);
+}
+
+static void grant(struct screen *s, const char *text)
+{
+    struct err e = ERR_INIT;
+    struct round_lease l = { 0 };
+    int rc = options_parse_lease(text, &l.runs, &l.minutes, &e);
+    screen_prompt_done(s);
+    if (rc == 0)
+        rc = round_grant_lease(screen_round(s), &l, &e);
+    if (rc < 0)
+        screen_fail(s, &e);
+}
+
+void screen_on_line(void *arg, const char *line, bool typed)
+{
+    struct screen *s = arg;
+    const char *language, *code;
+    char *copy = xstrdup(line); /* readline's buffer goes away while we work */
+    screen_drop_candidates(s);
+    switch (s->use) {
+    case USE_SEARCH:
+        search_for(s, copy);
+        break;
+    case USE_DENY:
+        deny_with(s, copy);
+        break;
+    case USE_EXPECT:
+        set_expectation(s, copy);
+        break;
+    case USE_LEASE:
+        grant(s, copy);
+        break;
+    case USE_MAIN:
+        if (s->app->redact == NULL ||
+            redact_find(s->app->redact, copy, strlen(copy), &(size_t){ 0 }) == NULL)
+            prompt_remember(copy);
+        if (s->block.len > 0)
+            block_line(s, copy, typed);
+        else if (copy[strspn(copy, " \t")] == '\0')
+            break;
+        else if (copy[0] == ':')
+            screen_command(s, copy + 1);
+        else if (own_code_parse(copy, s->language, &language, &code))
+            own_line(s, language, code, typed);
+        else
+            say(s, copy);
+        break;
+    }
+    free(copy);
+    screen_changed_by_key(s);
+}
+
+/* ---- completion ---- */
+
+void screen_drop_candidates(struct screen *s)
+{
+    for (size_t i = 0; i < s->candidate_count; i++)
+        free(s->candidates[i]);
+    free(s->candidates);
+    s->candidates = NULL;
+    s->candidate_count = 0;
+    s->completion_token++;
+}
+
+static void offer(struct screen *s, const char *const *names, size_t count)
+{
+    s->candidates = xcalloc(count, sizeof *s->candidates);
+    for (size_t i = 0; i < count; i++)
+        s->candidates[i] = xstrdup(names[i]);
+    s->candidate_count = count;
+}
+
+/* Put in what all candidates agree on beyond what stands there; show them when that is nothing. */
+static void complete_word(struct screen *s, size_t start, const char *const *names, size_t count)
+{
+    size_t len, cursor;
+    const char *line = prompt_line(&len, &cursor);
+    size_t have = cursor - start, common = count > 0 ? strlen(names[0]) : 0;
+    for (size_t i = 1; i < count; i++) {
+        size_t n = 0;
+        while (n < common && names[i][n] == names[0][n])
+            n++;
+        common = n;
+    }
+    if (count == 0 || common < have || strncmp(line + start, names[0], have) != 0)
+        return;
+    if (common > have)
+        prompt_complete(names[0] + have, common - have);
+    if (count > 1)
+        offer(s, names, count);
+    screen_changed(s);
+}
+
+void screen_tab(struct screen *s)
+{
+    struct err e = ERR_INIT;
+    size_t len, cursor;
+    const char *line = prompt_line(&len, &cursor), *language, *code;
+    screen_drop_candidates(s);
+    if (s->use != USE_MAIN)
+        return;
+    if (line[0] == ':' && memchr(line, ' ', cursor) == NULL) {
+        const char *names[64];
+        char *prefix = xstrndup(line + 1, cursor - 1);
+        complete_word(s, 1, names, keymap_complete(prefix, names, ARRAY_LEN(names)));
+        free(prefix);
+        return;
+    }
+    if (screen_round(s) == NULL ||
+        (s->block.len == 0 && !own_code_parse(line, s->language, &language, &code)))
+        return;
+    s->completion_start = s->block.len > 0 ? 0 : (size_t)(code - line);
+    if (cursor < s->completion_start)
+        return;
+    if (round_complete(screen_round(s), line + s->completion_start, cursor - s->completion_start,
+                       ++s->completion_token, &e) < 0)
+        screen_toast(s, TONE_INFO, "%s", e.msg);
+}
+
+/* Names come whole ("obj.attr"); the word they replace ends at the cursor. */
+void screen_take_completion(struct screen *s, uint64_t token, const char *const *names,
+                            size_t count)
+{
+    size_t len, cursor;
+    const char *line = prompt_line(&len, &cursor);
+    if (token != s->completion_token || count == 0)
+        return;
+    size_t start = cursor;
+    while (start > s->completion_start &&
+           (line[start - 1] == '_' || line[start - 1] == '.' ||
+            (unsigned char)line[start - 1] >= 0x80 ||
+            (line[start - 1] >= '0' && line[start - 1] <= '9') ||
+            ((line[start - 1] | 0x20) >= 'a' && (line[start - 1] | 0x20) <= 'z')))
+        start--;
+    complete_word(s, start, names, count);
+}
+
+/* ---- the editor ---- */
+
+static int editor_command(struct screen *s, char ***out, struct err *e)
+{
+    const char *names[] = { getenv("VISUAL"), getenv("EDITOR"), "editor", "nano", "vi" };
+    (void)s;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char **words = NULL, *path = NULL;
+        if (names[i] == NULL || names[i][0] == '\0' || proc_split_words(names[i], &words, e) < 0 ||
+            words[0] == NULL)
+            continue;
+        if (proc_resolve(words[0], &path, e) == 0) {
+            size_t n = 0;
+            while (words[n] != NULL)
+                n++;
+            char **all = xcalloc(n + 2, sizeof *all);
+            all[0] = path;
+            for (size_t k = 1; k < n; k++)
+                all[k] = xstrdup(words[k]);
+            proc_free_words(words);
+            *out = all;
+            return 0;
+        }
+        proc_free_words(words);
+        if (i < 2)
+            return err_wrap(e, "the editor (VISUAL, EDITOR)");
+    }
+    return err_set(e, ERR_MISSING, "no editor: set EDITOR, for example EDITOR=nano");
+}
+
+int screen_edit_text(struct screen *s, const char *name, const char *text, size_t len,
+                     struct buf *out, struct err *e)
+{
+    char **words = NULL, id[ID_LEN + 1];
+    int status = 0;
+    if (editor_command(s, &words, e) < 0)
+        return -1;
+    id_new(id);
+    char *path = xasprintf("%s/edit-%s-%s", s->app->paths.state_dir, id, name);
+    size_t n = 0;
+    while (words[n] != NULL)
+        n++;
+    words[n] = path;
+    int rc = path_make_private_dir(s->app->paths.state_dir, e);
+    if (rc == 0)
+        rc = path_write_file(path, text, len, e);
+    if (rc == 0)
+        rc = screen_run_program(s, (const char *const *)words, &status, e);
+    if (rc == 0 && status != 0)
+        rc = err_set(e, ERR_CANCELLED, "the editor ended with an error: nothing was changed");
+    if (rc == 0)
+        rc = path_read_file(path, out, e);
+    unlink(path);
+    for (size_t i = 0; i <= n; i++)
+        free(words[i]);
+    free(words);
+    return rc;
+}
+
+void screen_write_code(struct screen *s)
+{
+    struct err e = ERR_INIT;
+    const char *ending = strcmp(s->language, "python") == 0 ? "py"
+                         : strcmp(s->language, "bash") == 0 ? "sh"
+                                                            : "js";
+    char name[32];
+    struct buf text = BUF_INIT(CODE_MAX + 1);
+    snprintf(name, sizeof name, "own.%s", ending);
+    if (screen_edit_text(s, name, "", 0, &text, &e) < 0)
+        screen_fail(s, &e);
+    else if (text.len > 0)
+        run_own(s, s->language, text.ptr, text.len, false);
+    buf_release(&text);
+}

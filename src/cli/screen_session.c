@@ -1,0 +1,266 @@
+/* screen_session.c - the session on the screen, and the list of recent ones. */
+#include "cli/screen_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tool/contract.h"
+
+/* ---- listening ---- */
+
+static void forget_stream(struct screen *s)
+{
+    buf_reset(&s->code_stream);
+    buf_reset(&s->prose_stream);
+    s->vm.stream = (struct view_stream){ .language = NULL };
+}
+
+static void on_applied(void *arg, const struct event *ev)
+{
+    struct screen *s = arg;
+    if (s->session == NULL)
+        return; /* session.created: the session is not ours yet */
+    switch (ev->type) {
+    case EVENT_RUN_PROPOSED:
+        forget_stream(s);
+        s->vm.run = 0;
+        s->vm.show_result = false;
+        break;
+    case EVENT_PLANNER_MESSAGE:
+        forget_stream(s);
+        break;
+    case EVENT_RUN_STARTED:
+        s->interrupts = 0;
+        s->vm.scroll[PANE_OUT].follow = s->vm.scroll[PANE_ERR].follow = true;
+        break;
+    case EVENT_RUN_RESULT:
+        s->vm.show_result = json_get(ev->body, "artifact") != NULL;
+        break;
+    case EVENT_ERROR:
+        screen_toast(s, TONE_BAD, "%s%s%s", json_get_str(ev->body, "message", ""),
+                     json_get_str(ev->body, "hint", "")[0] != '\0' ? ": " : "",
+                     json_get_str(ev->body, "hint", ""));
+        break;
+    case EVENT_STATE_RESTORED:
+        screen_toast(s, TONE_INFO, "state restored: %zu kept, %zu lost (pane 7)",
+                     json_len(json_get(ev->body, "kept")), json_len(json_get(ev->body, "lost")));
+        break;
+    default:
+        break;
+    }
+    screen_gate_sync(s);
+    screen_changed(s);
+}
+
+static void on_ask(void *arg, uint32_t run, const char *why)
+{
+    (void)run;
+    screen_gate_open(arg, why);
+}
+
+static void on_streaming(void *arg, const struct planner_event *ev)
+{
+    struct screen *s = arg;
+    if (ev->kind == PLANNER_CODE_DELTA) {
+        snprintf(s->stream_language, sizeof s->stream_language, "%s",
+                 ev->language != NULL ? ev->language : "");
+        (void)buf_add(&s->code_stream, ev->text, ev->text_len);
+    } else if (ev->kind == PLANNER_DELTA) {
+        (void)buf_add(&s->prose_stream, ev->text, ev->text_len);
+    }
+    s->vm.stream = (struct view_stream){
+        .language = s->stream_language,
+        .code = s->code_stream.len > 0 ? buf_str(&s->code_stream) : NULL,
+        .code_len = s->code_stream.len,
+        .prose = s->prose_stream.len > 0 ? buf_str(&s->prose_stream) : NULL,
+        .prose_len = s->prose_stream.len,
+    };
+    screen_changed(s);
+}
+
+static void on_completion(void *arg, uint64_t token, const char *const *names, size_t count)
+{
+    screen_take_completion(arg, token, names, count);
+}
+
+static void on_failed(void *arg, const struct err *e)
+{
+    struct screen *s = arg;
+    s->failed = *e;
+    screen_toast(s, TONE_BAD, "%s: nothing more can run in this session; what was recorded is safe",
+                 e->msg);
+}
+
+static struct session_listener listener(struct screen *s)
+{
+    return (struct session_listener){
+        .applied = on_applied,
+        .ask = on_ask,
+        .streaming = on_streaming,
+        .completion = on_completion,
+        .failed = on_failed,
+        .arg = s,
+    };
+}
+
+/* ---- opening and closing ---- */
+
+static void show_session(struct screen *s)
+{
+    view_model_init(&s->vm);
+    s->vm.cache = s->vm.cache != NULL ? s->vm.cache : NULL;
+    s->vm.screen = SCREEN_SESSION;
+    s->vm.focus = PANE_PROMPT;
+    s->vm.source = session_output(s->session);
+    s->vm.budget_nanousd = round_contract(session_round(s->session))->budget_nanousd;
+    screen_changed(s);
+}
+
+/* view_model_init forgets what the screen lent; keep that. */
+static void reset_model(struct screen *s)
+{
+    struct view_cache *cache = s->vm.cache;
+    int colors = s->vm.colors;
+    struct view_message toast = s->vm.toast;
+    show_session(s);
+    s->vm.cache = cache;
+    s->vm.colors = colors;
+    s->vm.toast = toast;
+    s->vm.images = screen_images(s);
+}
+
+static int grant_asked_lease(struct screen *s, struct err *e)
+{
+    struct round_lease l = { 0 };
+    if (s->app->opt.lease == NULL)
+        return 0;
+    if (options_parse_lease(s->app->opt.lease, &l.runs, &l.minutes, e) < 0)
+        return -1;
+    return round_grant_lease(screen_round(s), &l, e);
+}
+
+int screen_start_session(struct screen *s, const char *planner, const char *model, struct err *e)
+{
+    char sandbox[64];
+    const char *word = s->app->opt.sandbox != NULL ? s->app->opt.sandbox : s->app->config.sandbox;
+    struct session_listener l = listener(s);
+    struct session_spec spec = {
+        .planner = planner,
+        .model = model,
+        .image = app_split_name(word, sandbox, sizeof sandbox),
+        .contract = &s->app->contract,
+        .typed_runs = s->app->config.gate_own_typed,
+        .allow_warm = true,
+    };
+    struct session *fresh = NULL;
+    spec.sandbox = sandbox;
+    if (session_create(&fresh, s->app, &spec, &l, e) < 0)
+        return -1;
+    screen_close_session(s);
+    s->session = fresh;
+    reset_model(s);
+    return grant_asked_lease(s, e);
+}
+
+int screen_open_session(struct screen *s, const char *path, struct err *e)
+{
+    struct session_listener l = listener(s);
+    struct session *fresh = NULL;
+    screen_close_session(s);
+    if (session_resume(&fresh, s->app, path, &l, e) < 0)
+        return -1;
+    s->session = fresh;
+    reset_model(s);
+    /* What waited at a gate when it stopped waits there again, as a new capsule. */
+    return 0;
+}
+
+void screen_close_session(struct screen *s)
+{
+    if (s->session == NULL)
+        return;
+    screen_gate_deny(s, "the session was left");
+    struct session *old = s->session;
+    s->session = NULL;
+    gate_close(&s->gate);
+    s->vm.gate = (struct view_gate){ .gate = NULL };
+    s->vm.source = (struct output_source){ .read = NULL };
+    screen_pictures_release(s);
+    forget_stream(s);
+    session_close(old);
+}
+
+/* ---- recent sessions ---- */
+
+void screen_free_recent(struct screen *s)
+{
+    for (size_t i = 0; i < s->recent_count; i++) {
+        const struct view_session *x = &s->recent[i];
+        const char *const words[] = { x->id,      x->name, x->task,   x->outcome,
+                                      x->sandbox, x->tags, x->problem };
+        for (size_t k = 0; k < ARRAY_LEN(words); k++)
+            free((char *)(uintptr_t)words[k]);
+    }
+    free(s->recent);
+    s->recent = NULL;
+    s->recent_count = 0;
+    s->vm.sessions = NULL;
+    s->vm.session_count = 0;
+}
+
+static int add_recent(void *arg, const struct index_entry *x)
+{
+    struct screen *s = arg;
+    s->recent = xreallocarray(s->recent, s->recent_count + 1, sizeof *s->recent);
+    s->recent[s->recent_count++] = (struct view_session){
+        .id = xstrdup(x->id),
+        .name = xstrdup(x->name),
+        .task = xstrdup(x->task),
+        .outcome = xstrdup(x->outcome),
+        .sandbox = xstrdup(x->sandbox),
+        .tags = xstrdup(x->tags),
+        .problem = xstrdup(x->problem),
+        .last_us = x->last_us,
+        .runs = x->runs,
+        .denied = x->denied,
+        .failed = x->failed,
+        .cost_nanousd = x->cost_nanousd,
+        .live = x->live,
+        .foreign = x->foreign,
+    };
+    return 0;
+}
+
+void screen_list_sessions(struct screen *s, const char *query)
+{
+    struct err e = ERR_INIT;
+    screen_free_recent(s);
+    if (app_need_index(s->app, &e) < 0 || index_refresh(s->app->index, &e) < 0 ||
+        index_list(s->app->index, query, false, RECENT_MAX, add_recent, s, &e) < 0)
+        screen_fail(s, &e);
+    s->vm.sessions = s->recent;
+    s->vm.session_count = s->recent_count;
+    s->vm.screen = SCREEN_START;
+    s->vm.scroll[PANE_TIMELINE].selected = 0;
+    screen_changed(s);
+}
+
+int screen_open_selected(struct screen *s, struct err *e)
+{
+    int64_t at = s->vm.scroll[PANE_TIMELINE].selected;
+    if (at < 0)
+        at = 0;
+    if ((size_t)at >= s->recent_count)
+        return err_set(e, ERR_USAGE, "no session is selected");
+    if (s->session != NULL && strcmp(session_state(s->session)->session, s->recent[at].id) == 0) {
+        s->vm.screen = SCREEN_SESSION;
+        screen_changed(s);
+        return 0;
+    }
+    char *path = xasprintf("%s/%s.db", s->app->paths.sessions_dir, s->recent[at].id);
+    int rc = screen_open_session(s, path, e);
+    free(path);
+    return rc;
+}
