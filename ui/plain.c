@@ -171,7 +171,7 @@ void plain_event(const struct state *st, const struct event *ev, struct text_str
         put_plan(st, out);
         break;
     case EVENT_RUN_PROPOSED:
-        if (sr != NULL && sr->rev == 0) {
+        if (sr != NULL && sr->rev == 1) {
             (void)buf_addf(out, "run %u: proposed by ", ev->run);
             put_clean(out, sr->author);
             (void)buf_addf(out, ", %s", sr->language);

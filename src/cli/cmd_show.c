@@ -99,8 +99,8 @@ static void put_run_head(const struct state_run *sr, struct buf *out)
         (void)buf_addf(out, "  step %s attempt %u", sr->step, sr->attempt);
     if (sr->twin_of != 0)
         (void)buf_addf(out, "  dry run of %u", sr->twin_of);
-    if (sr->rev > 0)
-        (void)buf_addf(out, "  edited %u times", sr->rev);
+    if (sr->rev > 1)
+        (void)buf_addf(out, "  edited %u times", sr->rev - 1);
     (void)buf_add_char(out, '\n');
 }
 

@@ -275,6 +275,7 @@ int session_create(struct session **out, struct app *app, const struct session_s
         return -1;
     struct session *s = session_new(app, l);
     id_new(s->id);
+    state_set_session(&s->state, s->id);
     if (path_make_private_dir(app->paths.sessions_dir, e) < 0 ||
         store_create(&s->store, app->paths.sessions_dir, s->id, e) < 0 ||
         record_created(s, spec, e) < 0 || start_round(s, spec, e) < 0) {
@@ -306,6 +307,7 @@ int session_load_state(struct store *store, struct state *st, struct err *e)
 {
     struct err why = ERR_INIT;
     struct fold f = { .state = st, .e = &why };
+    state_set_session(st, store_id(store));
     int rc = store_each(store, 1, 0, fold_event, &f, e);
     if (why.code != ERR_NONE) {
         *e = why;

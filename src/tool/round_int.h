@@ -13,6 +13,7 @@
 #define ROUND_QUEUE_MAX    256                /* effects waiting for their turn */
 #define OUTPUT_HOLD_US     50000              /* output is coalesced this long at most */
 #define OBSERVE_CLIP_BYTES ((size_t)16 << 10) /* head and tail of an output that a planner sees */
+#define LABEL_SIZE         64
 #define PROPOSAL_FILES_MAX ((size_t)64 << 20)
 #define ARTIFACT_TEXT_MAX  ((size_t)64 << 10) /* longer texts are artifacts */
 
@@ -39,6 +40,7 @@ struct round_stream {
 /* A throw-away second sandbox in which a dry run happens. */
 struct twin {
     struct sandbox *sandbox;
+    char label[LABEL_SIZE];
     struct capsule *capsule; /* of the original: these very bytes run */
     uint32_t run, of;        /* the twin's own number, the original's */
     bool loading, fetching, judged_ready;
@@ -70,6 +72,7 @@ struct round {
     bool restoring_fresh;        /* into a new sandbox: files are lost too */
     uint32_t start_run;          /* approved, waits for the sandbox */
     struct sandbox *sandbox;
+    char label[LABEL_SIZE];
     bool sandbox_ready, awaiting_state, awaiting_save, awaiting_restore;
     uint32_t sandbox_seq;
     int64_t sandbox_since_us;  /* ready at (boot clock) */

@@ -14,15 +14,16 @@ static void record_sandbox(struct round *r, struct event_builder *b, enum event_
     event_begin(b, type, twin);
     json_w_str(&b->w, "kind", r->cfg.sandbox->name);
     json_w_str(&b->w, "id", id != NULL ? id : "");
+    json_w_str(&b->w, "label", twin != 0 ? r->twin.label : r->label);
 }
 
 int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, uint32_t twin,
                        struct err *e)
 {
     struct event_builder b;
-    char label[64];
+    char *label = twin != 0 ? r->twin.label : r->label;
     const char *values[CONTRACT_ENV_MAX];
-    snprintf(label, sizeof label, "%s-%u", r->cfg.state->session, ++r->sandbox_seq);
+    snprintf(label, LABEL_SIZE, "%s-%u", r->cfg.state->session, ++r->sandbox_seq);
     for (size_t i = 0; i < r->contract.env_count; i++)
         values[i] = getenv(r->contract.env[i]);
     struct sandbox_config sc = {
@@ -39,7 +40,6 @@ int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink,
     };
     /* Intent first, then the act. [SBX-9] */
     record_sandbox(r, &b, EVENT_SANDBOX_CREATING, NULL, twin);
-    json_w_str(&b.w, "label", label);
     round_record(r, &b);
     if (r->broken)
         return err_set(e, ERR_IO, "the sandbox's creation could not be recorded");

@@ -95,6 +95,12 @@ void state_init(struct state *st)
     st->lease.runs_left = -1;
 }
 
+void state_set_session(struct state *st, const char *id)
+{
+    free(st->session);
+    st->session = xstrdup(id);
+}
+
 void state_release(struct state *st)
 {
     if (st == NULL)

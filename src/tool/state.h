@@ -225,6 +225,8 @@ struct effects {
  * Attempts: run.verdict decides whether an attempt is spent (not verified, and not exit 0
  * unverified). What a twin, a denial or an edit costs: nothing. */
 void state_init(struct state *st);
+/* Whose events they are: the id is the file's, no event carries it. Copied. */
+void state_set_session(struct state *st, const char *id);
 void state_release(struct state *st);
 /* Fold one event. A fact that contradicts the state (an approval of another capsule, a start
  * without one, a second finish, output of a run that is over, offsets with a gap …) is
