@@ -369,7 +369,8 @@ static int scan_hot(struct scan *sc, struct err *e)
 {
     char **known;
     size_t count;
-    int rc = list_known(sc, "SELECT id FROM session WHERE hot OR size < 0", &known, &count, e);
+    int rc = list_known(sc, "SELECT id FROM session INDEXED BY session_hot WHERE hot OR size < 0",
+                        &known, &count, e);
     for (size_t i = 0; i < count && rc == 0; i++) {
         char lock[80], wal[80];
         snprintf(lock, sizeof lock, "%s.lock", known[i]);

@@ -7,7 +7,10 @@
 
 #include "sessions/store.h"
 
-/* Step n makes version n + 1. A released step never changes again; a new one is added behind it. */
+/* Every table and index costs a page of 16 KiB in each file, so there are few: artifacts are looked
+ * up by walking their table, variables and sandboxes live in the index of their key.
+ *
+ * Step n makes version n + 1. A released step never changes again; a new one is added behind it. */
 static const char *const migrations[STORE_SCHEMA_VERSION] = {
     "CREATE TABLE session(id TEXT NOT NULL) STRICT;"
 
@@ -27,19 +30,18 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
 
     "CREATE TABLE artifact(seq INTEGER PRIMARY KEY REFERENCES event, run INTEGER NOT NULL,"
     " mime TEXT NOT NULL, name TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;"
-    "CREATE INDEX artifact_run ON artifact(run);"
 
-    "CREATE TABLE repl_var(seq INTEGER NOT NULL REFERENCES event, run INTEGER NOT NULL,"
-    " name TEXT NOT NULL, type TEXT NOT NULL, shape TEXT NOT NULL, bytes INTEGER,"
-    " preview TEXT NOT NULL, digest TEXT NOT NULL, change TEXT NOT NULL) STRICT;"
-    "CREATE INDEX repl_var_run ON repl_var(run);"
+    "CREATE TABLE repl_var(run INTEGER NOT NULL, seq INTEGER NOT NULL REFERENCES event,"
+    " pos INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, shape TEXT NOT NULL,"
+    " bytes INTEGER, preview TEXT NOT NULL, digest TEXT NOT NULL, change TEXT NOT NULL,"
+    " PRIMARY KEY(run, seq, pos)) STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE checkpoint(seq INTEGER PRIMARY KEY REFERENCES event, run INTEGER NOT NULL,"
     " kind TEXT NOT NULL, ref TEXT NOT NULL, meta TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;"
 
     "CREATE TABLE sandbox(label TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL,"
-    " state TEXT NOT NULL, created_us INTEGER NOT NULL,"
-    " seq INTEGER NOT NULL REFERENCES event) STRICT;",
+    " state TEXT NOT NULL, created_us INTEGER NOT NULL, seq INTEGER NOT NULL REFERENCES event)"
+    " STRICT, WITHOUT ROWID;",
 };
 
 /* ---- versions ---- */
@@ -113,38 +115,73 @@ int schema_check(struct sql *db, int64_t *version, struct err *e)
 
 /* ---- comparing ---- */
 
-#define LIST_SCHEMA "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+#define LISTING_MAX ((size_t)64 << 10)
 
-static int compare_rows(struct sql_stmt *ours, struct sql_stmt *theirs, struct err *e)
+/* The definitions as text, one after the other, each ended by a NUL. */
+static int list_schema(struct sql *db, struct buf *out, struct err *e)
 {
-    for (;;) {
-        int a = sql_step(ours, e), b = sql_step(theirs, e);
-        if (a < 0 || b < 0)
-            return -1;
-        if (a == 0 && b == 0)
-            return 0;
-        if (a != b || !sql_same_row(ours, theirs))
-            return err_set(e, ERR_FORMAT, "the definition of \"%.60s\" is not the one we write",
-                           sql_text(b == 1 ? theirs : ours, 1, NULL));
+    struct sql_stmt *st = NULL;
+    int got;
+    if (sql_prepare(db, &st,
+                    "SELECT name || ' ' || type || ' of ' || tbl_name || ': ' || coalesce(sql, '')"
+                    " FROM sqlite_schema ORDER BY name",
+                    e) < 0)
+        return -1;
+    while ((got = sql_step(st, e)) == 1) {
+        size_t len;
+        const char *line = sql_text(st, 0, &len);
+        if (buf_add(out, line, len) < 0 || buf_add_char(out, '\0') < 0) {
+            got = err_set(e, ERR_FORMAT, "more tables than we write");
+            break;
+        }
     }
+    sql_finalize(st);
+    return got;
 }
 
-int schema_compare(struct sql *db, int64_t version, struct err *e)
+/* What it must be: our own statements, run in memory. Kept for the life of the process, since
+ * listing the sessions opens many files and this is most of the work. */
+static const struct buf *model_listing(int64_t version, struct err *e)
 {
+    static struct buf known[STORE_SCHEMA_VERSION];
+    struct buf *b = &known[version - 1];
     struct sql *model = NULL;
-    struct sql_stmt *ours = NULL, *theirs = NULL;
+    if (b->len != 0)
+        return b;
+    buf_init(b, LISTING_MAX);
     int rc = sql_open(&model, NULL, SQL_MEMORY, 0, e);
     for (int64_t v = 0; rc == 0 && v < version; v++)
         rc = run_step(model, v, e);
     if (rc == 0)
-        rc = sql_prepare(model, &ours, LIST_SCHEMA, e);
-    if (rc == 0)
-        rc = sql_prepare(db, &theirs, LIST_SCHEMA, e);
-    if (rc == 0)
-        rc = compare_rows(ours, theirs, e);
-    sql_finalize(ours);
-    sql_finalize(theirs);
+        rc = list_schema(model, b, e);
     sql_close(model);
+    if (rc == 0)
+        return b;
+    buf_release(b);
+    return NULL;
+}
+
+static int differ(const struct buf *ours, struct buf *theirs, struct err *e)
+{
+    const char *a = ours->ptr, *a_end = a + ours->len;
+    const char *b = buf_str(theirs), *b_end = b + theirs->len;
+    while (a < a_end && b < b_end && strcmp(a, b) == 0) {
+        a += strlen(a) + 1;
+        b += strlen(b) + 1;
+    }
+    const char *name = b < b_end ? b : a;
+    return err_set(e, ERR_FORMAT, "the definition of \"%.*s\" is not the one we write",
+                   (int)strcspn(name, " "), name);
+}
+
+int schema_compare(struct sql *db, int64_t version, struct err *e)
+{
+    struct buf theirs = BUF_INIT(LISTING_MAX);
+    const struct buf *ours = model_listing(version, e);
+    int rc = ours != NULL ? list_schema(db, &theirs, e) : -1;
+    if (rc == 0 && (theirs.len != ours->len || memcmp(theirs.ptr, ours->ptr, ours->len) != 0))
+        rc = differ(ours, &theirs, e);
+    buf_release(&theirs);
     return rc;
 }
 
@@ -155,7 +192,7 @@ int derive_open(struct derive *d, struct sql *db, struct err *e)
     *d = (struct derive){ NULL, NULL };
     if (sql_prepare(db, &d->add_var,
                     "INSERT INTO repl_var(seq, run, name, type, shape, bytes, preview, digest,"
-                    " change) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    " change, pos) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                     e) < 0)
         return -1;
     if (sql_prepare(db, &d->put_sandbox,
@@ -184,7 +221,7 @@ static void bind_str(struct sql_stmt *st, int param, const struct json *o, const
 }
 
 static int derive_var(struct sql_stmt *st, const struct event *ev, const struct json *v,
-                      struct err *e)
+                      int64_t pos, struct err *e)
 {
     const struct json *bytes = json_get(v, "bytes");
     sql_bind_int(st, 1, (int64_t)ev->seq);
@@ -197,6 +234,7 @@ static int derive_var(struct sql_stmt *st, const struct event *ev, const struct 
     bind_str(st, 7, v, "preview");
     bind_str(st, 8, v, "digest");
     bind_str(st, 9, v, "change");
+    sql_bind_int(st, 10, pos);
     return sql_run(st, e);
 }
 
@@ -225,8 +263,9 @@ int derive_rows(struct derive *d, const struct event *ev, struct err *e)
     if (ev->type != EVENT_STATE_CHANGED)
         return derive_sandbox(d->put_sandbox, ev, e);
     const struct json *vars = json_get(ev->body, "vars");
+    int64_t pos = 0;
     for (const struct json *v = json_first(vars); v != NULL; v = json_next(v)) {
-        if (derive_var(d->add_var, ev, v, e) < 0)
+        if (derive_var(d->add_var, ev, v, pos++, e) < 0)
             return -1;
     }
     return 0;

@@ -239,12 +239,12 @@ static int quick_check(struct store *s, struct err *e)
 static int use_wal(struct store *s, struct err *e)
 {
     char *mode = NULL;
-    if (sql_get_text(s->db, "PRAGMA journal_mode=WAL", &mode, e) < 0)
+    if (sql_exec(s->db, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864", e) < 0 ||
+        sql_get_text(s->db, "PRAGMA journal_mode=WAL", &mode, e) < 0)
         return -1;
-    int rc =
-        strcmp(mode, "wal") == 0
-            ? sql_exec(s->db, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864", e)
-            : err_set(e, ERR_IO, "no write-ahead log on this file system: choose another --data");
+    int rc = 0;
+    if (strcmp(mode, "wal") != 0)
+        rc = err_set(e, ERR_IO, "no write-ahead log on this file system: choose another --data");
     free(mode);
     return rc;
 }
@@ -340,9 +340,12 @@ static int sync_dir(const char *dir, struct err *e)
     return rc;
 }
 
+/* Nothing is in the file that a crash could hurt, so its tables are written without a journal and
+ * unsynced; the step to WAL then syncs the file once (eight syncs less at every start). */
 static int fill_new(struct store *s, struct err *e)
 {
     if (sql_open(&s->db, s->path, SQL_WRITE, BUSY_MS, e) < 0 ||
+        sql_exec(s->db, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF", e) < 0 ||
         schema_create(s->db, s->id, e) < 0 || use_wal(s, e) < 0 || load_tail(s, e) < 0 ||
         open_sidecars(s, e) < 0)
         return -1;

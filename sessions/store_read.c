@@ -347,7 +347,7 @@ int store_each_var(struct store *s, uint32_t run, store_var_fn fn, void *arg, st
     if (sql_prepare(s->db, &st,
                     "SELECT name, type, shape, preview, digest, change, coalesce(bytes, -1)"
                     " FROM repl_var WHERE run = ?1 AND"
-                    " seq = (SELECT max(seq) FROM repl_var WHERE run = ?1) ORDER BY rowid",
+                    " seq = (SELECT max(seq) FROM repl_var WHERE run = ?1) ORDER BY pos",
                     e) < 0)
         return -1;
     sql_bind_int(st, 1, run);

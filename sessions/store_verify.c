@@ -336,7 +336,7 @@ static int load_anchors(struct verify *v)
     return 0;
 }
 
-#define VAR_COLUMNS "seq, run, name, type, shape, bytes, preview, digest, change"
+#define VAR_COLUMNS "seq, run, pos, name, type, shape, bytes, preview, digest, change"
 
 static int open_model(struct verify *v)
 {
@@ -347,7 +347,7 @@ static int open_model(struct verify *v)
         sql_prepare(v->model, &v->model_clear, "DELETE FROM repl_var", v->e) < 0)
         return -1;
     return sql_prepare(v->model, &v->model_vars,
-                       "SELECT " VAR_COLUMNS " FROM repl_var ORDER BY rowid", v->e);
+                       "SELECT " VAR_COLUMNS " FROM repl_var ORDER BY seq, pos", v->e);
 }
 
 static int open_walks(struct verify *v)
@@ -356,7 +356,7 @@ static int open_walks(struct verify *v)
                   "SELECT seq, run, mime, name, bytes FROM artifact ORDER BY seq") < 0 ||
         walk_open(v, &v->checkpoint,
                   "SELECT seq, run, kind, ref, meta, bytes FROM checkpoint ORDER BY seq") < 0 ||
-        walk_open(v, &v->var, "SELECT " VAR_COLUMNS " FROM repl_var ORDER BY rowid") < 0)
+        walk_open(v, &v->var, "SELECT " VAR_COLUMNS " FROM repl_var ORDER BY seq, pos") < 0)
         return -1;
     return bodies_start(&v->bodies, v->s, 1, INT64_MAX, v->e);
 }
