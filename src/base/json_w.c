@@ -50,7 +50,7 @@ static void put_odd_byte(struct json_w *w, unsigned char c)
     } else if (c == 0 || c >= 0x80) {
         /* Our own reader refuses \u0000 like bad UTF-8, so neither may ever be written. */
         put(w, "\xEF\xBF\xBD", 3);
-    } else if (shorts[c] != 0) {
+    } else if (c < sizeof shorts && shorts[c] != 0) {
         put(w, (char[]){ '\\', shorts[c] }, 2);
     } else {
         static const char digits[] = "0123456789abcdef";

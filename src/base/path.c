@@ -199,7 +199,7 @@ int path_read_fd(int fd, struct buf *out, struct err *e)
     size_t start = out->len, step = read_step(fd, 0);
     for (;;) {
         size_t room = out->max - out->len, ask = step < room ? step : room;
-        char beyond, *at = ask != 0 ? buf_reserve(out, ask) : &beyond;
+        char beyond = 0, *at = ask != 0 ? buf_reserve(out, ask) : &beyond;
         ssize_t n = read_some(fd, at, ask != 0 ? ask : 1);
         if (n == 0)
             return 0;

@@ -271,42 +271,25 @@ static size_t next_start(const struct redact *r, const unsigned char *p, size_t 
     return i;
 }
 
-enum verdict { NO_HIT, HIT, UNDECIDED };
-
-/* What begins at p? UNDECIDED when a pattern agrees with all that is there but is longer. */
-static enum verdict look_at(const struct redact *r, const char *p, size_t len,
-                            const struct pattern **hit)
+/* The longest pattern that begins at p, or NULL. Unless the text ends here (`final`), *wait says
+ * that a pattern agrees with all that is there but is longer: then nothing can be told yet. */
+static const struct pattern *look_at(const struct redact *r, const char *p, size_t len, bool final,
+                                     bool *wait)
 {
-    if (len < 2)
-        return r->starts_byte[(unsigned char)p[0]] ? UNDECIDED : NO_HIT;
+    *wait = false;
+    if (len < 2) {
+        *wait = !final && r->starts_byte[(unsigned char)p[0]];
+        return NULL;
+    }
     unsigned key = (unsigned)(unsigned char)p[0] << 8 | (unsigned char)p[1];
     for (uint32_t at = r->first[key]; at != 0; at = r->patterns[at - 1].next) {
-        const struct pattern *q = &r->patterns[at - 1];
-        if (memcmp(q->text, p, q->len < len ? q->len : len) != 0)
+        const struct pattern *q = &r->patterns[at - 1]; /* the longest comes first */
+        if ((q->len > len && final) || memcmp(q->text, p, q->len < len ? q->len : len) != 0)
             continue;
-        if (q->len > len)
-            return UNDECIDED;
-        *hit = q; /* the chain is sorted: the longest comes first */
-        return HIT;
+        *wait = q->len > len;
+        return *wait ? NULL : q;
     }
-    return NO_HIT;
-}
-
-/* At the end of a text nothing longer can follow: what is there decides. */
-static enum verdict look_at_end(const struct redact *r, const char *p, size_t len,
-                                const struct pattern **hit)
-{
-    if (len < 2)
-        return NO_HIT;
-    unsigned key = (unsigned)(unsigned char)p[0] << 8 | (unsigned char)p[1];
-    for (uint32_t at = r->first[key]; at != 0; at = r->patterns[at - 1].next) {
-        const struct pattern *q = &r->patterns[at - 1];
-        if (q->len <= len && memcmp(q->text, p, q->len) == 0) {
-            *hit = q;
-            return HIT;
-        }
-    }
-    return NO_HIT;
+    return NULL;
 }
 
 struct scan {
@@ -352,12 +335,11 @@ static size_t scan_bytes(struct scan *s, const char *p, size_t len, bool final)
         size_t start = next_start(s->r, (const unsigned char *)p, i, len);
         pass(s, p + i, start - i);
         i = start;
-        const struct pattern *hit = NULL;
-        enum verdict v =
-            final ? look_at_end(s->r, p + i, len - i, &hit) : look_at(s->r, p + i, len - i, &hit);
-        if (v == UNDECIDED)
+        bool wait;
+        const struct pattern *hit = look_at(s->r, p + i, len - i, final, &wait);
+        if (wait)
             return i;
-        if (v == HIT)
+        if (hit != NULL)
             take_hit(s, hit);
         pass(s, p + i, 1);
         i++;
@@ -383,14 +365,15 @@ const char *redact_find(const struct redact *r, const char *p, size_t len, size_
 {
     if (redact_is_empty(r))
         return NULL;
-    const struct pattern *hit = NULL;
     for (size_t i = 0; i < len; i++) {
+        bool wait;
         i = next_start(r, (const unsigned char *)p, i, len);
-        if (look_at_end(r, p + i, len - i, &hit) == HIT) {
-            if (offset != NULL)
-                *offset = i;
-            return r->secrets[hit->secret].name;
-        }
+        const struct pattern *hit = look_at(r, p + i, len - i, true, &wait);
+        if (hit == NULL)
+            continue;
+        if (offset != NULL)
+            *offset = i;
+        return r->secrets[hit->secret].name;
     }
     return NULL;
 }
