@@ -38,7 +38,7 @@ LIB_SRC   := $(wildcard src/base/*.c sessions/*.c providers/*.c providers/planne
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o) $(B)/share_data.o $(B)/guest_data.o
 GUEST_SRC := $(wildcard providers/guest/*.c)
 
-.PHONY: all deps run check lint bench install uninstall clean golden units
+.PHONY: all deps run check lint bench install uninstall docs clean golden units
 all: $(B)/airlock
 
 $(B)/airlock: $(B)/src/cli/main.o $(B)/libairlock.a
@@ -93,6 +93,33 @@ deps:
 run: deps
 	@$(MAKE) --no-print-directory $(B)/airlock
 	@exec $(B)/airlock
+
+# ---- installing: one binary, its man page, completions, the runbooks to read and the documents
+BINDIR   := $(DESTDIR)$(PREFIX)/bin
+SHAREDIR := $(DESTDIR)$(PREFIX)/share
+install: $(B)/airlock
+	install -d $(BINDIR) $(SHAREDIR)/man/man1 $(SHAREDIR)/doc/airlock $(SHAREDIR)/airlock/runbooks/data \
+	    $(SHAREDIR)/bash-completion/completions $(SHAREDIR)/zsh/site-functions $(SHAREDIR)/fish/vendor_completions.d
+	install -m 755 $(B)/airlock $(BINDIR)/airlock
+	install -m 644 share/man/airlock.1 $(SHAREDIR)/man/man1/airlock.1
+	install -m 644 README.md LICENSE share/doc/*.md $(SHAREDIR)/doc/airlock/
+	install -m 644 share/runbooks/*.md $(SHAREDIR)/airlock/runbooks/
+	install -m 644 share/runbooks/data/* $(SHAREDIR)/airlock/runbooks/data/
+	install -m 644 share/completions/airlock.bash $(SHAREDIR)/bash-completion/completions/airlock
+	install -m 644 share/completions/_airlock $(SHAREDIR)/zsh/site-functions/_airlock
+	install -m 644 share/completions/airlock.fish $(SHAREDIR)/fish/vendor_completions.d/airlock.fish
+uninstall:
+	rm -f $(BINDIR)/airlock $(SHAREDIR)/man/man1/airlock.1 $(SHAREDIR)/bash-completion/completions/airlock \
+	    $(SHAREDIR)/zsh/site-functions/_airlock $(SHAREDIR)/fish/vendor_completions.d/airlock.fish
+	rm -rf $(SHAREDIR)/doc/airlock $(SHAREDIR)/airlock
+
+# Printed from the tables in the program; a test checks that they are what the program prints.
+docs: $(B)/airlock
+	@mkdir -p share/man share/completions
+	$(B)/airlock help man > share/man/airlock.1
+	$(B)/airlock help bash > share/completions/airlock.bash
+	$(B)/airlock help zsh > share/completions/_airlock
+	$(B)/airlock help fish > share/completions/airlock.fish
 
 clean:
 	rm -rf build
