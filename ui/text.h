@@ -100,6 +100,9 @@ int text_clean(struct buf *out, const char *line, size_t len, enum text_mode mod
 /* The same for many lines. LFs are kept. */
 int text_clean_lines(struct buf *out, const char *p, size_t len, enum text_mode mode, bool ascii);
 
+/* One code point as UTF-8. 0, or -1 when out is full. */
+int text_add_cp(struct buf *out, uint32_t cp);
+
 /* Columns the text takes when drawn in `mode` on one endless row. */
 size_t text_width(const char *s, size_t len, enum text_mode mode);
 /* Width of one printable code point: 0 (combining), 1 or 2. */

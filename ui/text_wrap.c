@@ -114,7 +114,7 @@ size_t text_count_rows(const char *line, size_t len, enum text_mode mode, bool h
 
 /* ---- whole strings ---- */
 
-static int add_cp(struct buf *out, uint32_t cp)
+int text_add_cp(struct buf *out, uint32_t cp)
 {
     char s[4];
     unsigned n = utf8_encode(cp, s);
@@ -139,7 +139,7 @@ int text_clean(struct buf *out, const char *line, size_t len, enum text_mode mod
         if (!text_next(&it, &g))
             return 0;
         for (unsigned i = 0; i < g.count; i++)
-            if (add_cp(out, g.cp[i]) < 0)
+            if (text_add_cp(out, g.cp[i]) < 0)
                 return -1;
     }
 }

@@ -37,7 +37,9 @@ struct view_search {
     const char *text; /* NULL or "" none; smart case: all lower-case matches both */
     enum view_pane pane;
     bool found;
-    uint64_t hit; /* byte offset of the current hit (lists: item) */
+    uint64_t hit;  /* byte offset of the current hit (lists: item) */
+    bool scanning; /* the budget was used up: the next call goes on at `scan` */
+    uint64_t scan;
 };
 
 /* One row of the contract at the gate. */
@@ -213,6 +215,10 @@ const struct state_run *view_output_run(const struct state *st, const struct vie
 const struct state_run *view_output_base(const struct state *st, const struct view_model *vm);
 /* D: turn the comparison in `pane` (code, else output) on or off. */
 void view_toggle_diff(const struct state *st, struct view_model *vm, enum view_pane pane);
+
+/* v: begin to select lines in `pane` (code, out, err) at its top, or stop. While selecting, up and
+ * down move the end of the selection. */
+void view_select(const struct state *st, struct view_model *vm, int w, int h, enum view_pane pane);
 
 /* Next hit of vm->search in its pane (dir 1 / -1) from where the pane is; scrolls there. Reads at
  * most `budget` bytes of output. */

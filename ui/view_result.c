@@ -1,0 +1,173 @@
+/* view_result.c - rich results: text, JSON, Markdown and pictures below (or instead of) stdout. */
+#include "ui/view_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/json.h"
+#include "ui/image.h"
+#include "ui/markdown.h"
+
+static const struct state_result *chosen(const struct state *st, const struct view_model *vm,
+                                         const struct state_run **run)
+{
+    const struct state_run *r = view_output_run(st, vm);
+    *run = r;
+    if (!r || r->result_count == 0)
+        return NULL;
+    if (vm->show_result)
+        return &r->results[vm->result < r->result_count ? vm->result : r->result_count - 1];
+    for (size_t i = r->result_count; i > 0; i--) /* the last value, a picture before its text */
+        if (r->results[i - 1].main && strncmp(r->results[i - 1].mime, "image/", 6) == 0)
+            return &r->results[i - 1];
+    for (size_t i = r->result_count; i > 0; i--)
+        if (r->results[i - 1].main)
+            return &r->results[i - 1];
+    return &r->results[r->result_count - 1];
+}
+
+static bool is_image(const struct state_result *k)
+{
+    return strncmp(k->mime, "image/", 6) == 0 && strcmp(k->mime, "image/svg+xml") != 0;
+}
+
+static const struct image *picture(const struct view_model *vm, const struct state_run *run,
+                                   const struct state_result *k, const char **why)
+{
+    *why = "the picture can't be shown here; o saves it";
+    return vm->images.get ? vm->images.get(vm->images.arg, run->number, k, why) : NULL;
+}
+
+/* ---- JSON, two blanks a level ---- */
+
+static void put_json(struct buf *out, const struct json *v, unsigned depth)
+{
+    enum json_kind kind = json_kind(v);
+    bool object = kind == JSON_OBJECT;
+    if (kind != JSON_ARRAY && !object) {
+        (void)json_print(v, out);
+        return;
+    }
+    const char *open = object ? "{" : "[", *close = object ? "}" : "]";
+    (void)buf_add_str(out, open);
+    for (const struct json *m = json_first(v); m; m = json_next(m)) {
+        (void)buf_addf(out, "%s\n%*s", m == json_first(v) ? "" : ",", (int)depth * 2 + 2, "");
+        if (object)
+            (void)buf_addf(out, "\"%s\": ", json_key(m));
+        put_json(out, m, depth + 1);
+    }
+    if (json_len(v))
+        (void)buf_addf(out, "\n%*s", (int)depth * 2, "");
+    (void)buf_add_str(out, close);
+}
+
+static void build_text(struct prose *p, const struct state_result *k, size_t width)
+{
+    const char *s = k->text;
+    size_t len = s ? strlen(s) : 0;
+    struct json *root = NULL;
+    if (!s) {
+        char note[96], size[32];
+        view_bytes(k->bytes, size, sizeof size);
+        snprintf(note, sizeof note, "%s of %.40s; o saves it", size, k->mime);
+        prose_add_plain(p, note, strlen(note), width, ROLE_DIM);
+    } else if (strcmp(k->mime, "text/markdown") == 0) {
+        prose_add_markdown(p, s, len, width);
+    } else if (strcmp(k->mime, "application/json") == 0 && len <= PROSE_BYTES_MAX &&
+               json_parse(&root, s, len, NULL) == 0) {
+        struct buf b = BUF_INIT(2 * PROSE_BYTES_MAX);
+        put_json(&b, root, 0);
+        prose_add_plain(p, buf_str(&b), b.len, width, ROLE_TEXT);
+        buf_release(&b);
+    } else {
+        prose_add_plain(p, s, len, width, ROLE_TEXT);
+    }
+    json_free(root);
+}
+
+/* Rows the contents of a result would take. */
+static int wanted(const struct view_model *vm, const struct state_run *run,
+                  const struct state_result *k, struct rect inner)
+{
+    const char *why;
+    const struct image *img = is_image(k) ? picture(vm, run, k, &why) : NULL;
+    if (img)
+        return image_rows(img, inner.w - 2, 1000);
+    if (is_image(k))
+        return 1;
+    struct prose p;
+    prose_init(&p);
+    build_text(&p, k, inner.w > 3 ? (size_t)inner.w - 2 : 1);
+    size_t n = p.line_count;
+    prose_release(&p);
+    return n > 1000 ? 1000 : (int)n;
+}
+
+int view_result_rows(const struct state *st, const struct view_model *vm, struct rect inner)
+{
+    const struct state_run *run;
+    const struct state_result *k = chosen(st, vm, &run);
+    if (!k || inner.h < 2 || inner.w < 4)
+        return 0;
+    if (vm->show_result)
+        return inner.h;
+    int rows = 1 + wanted(vm, run, k, inner),
+        lines = (int)(run->out[STREAM_STDOUT].newlines & 0xffff);
+    bool output = run->out[STREAM_STDOUT].bytes > 0;
+    int room = output ? inner.h / 2 : inner.h;
+    if (output && lines + 1 < inner.h - room) /* what stdout does not need */
+        room = inner.h - lines - 1;
+    return rows < room ? rows : room;
+}
+
+static void draw_divider(const struct view *v, struct rect r, const struct state_run *run,
+                         const struct state_result *k)
+{
+    char text[128], size[32];
+    for (int x = r.x; x < r.x + r.w; x++)
+        grid_put_text(v->g, x, r.y, r.x + r.w, SYM(v, SYM_LINE), STYLE(ROLE_FRAME));
+    view_bytes(k->bytes, size, sizeof size);
+    size_t at = (size_t)(k - run->results) + 1;
+    if (run->result_count > 1)
+        snprintf(text, sizeof text, " result %zu/%zu %.60s %s ", at, run->result_count, k->mime,
+                 size);
+    else
+        snprintf(text, sizeof text, " result %.60s %s ", k->mime, size);
+    grid_put_fit(v->g, r.x + 1, r.y, r.x + r.w - 1, text, STYLE(ROLE_DIM));
+}
+
+void view_draw_results(const struct view *v, struct rect r, bool all)
+{
+    const struct state_run *run;
+    const struct state_result *k = chosen(v->st, v->vm, &run);
+    const char *why = NULL;
+    if (!k || r.h < 1)
+        return;
+    draw_divider(v, r, run, k);
+    r.y++;
+    r.h--;
+    r.x++;
+    r.w -= 2;
+    const struct image *img = is_image(k) ? picture(v->vm, run, k, &why) : NULL;
+    if (img) {
+        image_draw(v->g, r, img, v->vm->colors);
+        return;
+    }
+    if (is_image(k)) {
+        if (r.h > 0)
+            grid_put_fit(v->g, r.x, r.y, r.x + r.w, why, STYLE(ROLE_DIM));
+        return;
+    }
+    struct prose p;
+    prose_init(&p);
+    build_text(&p, k, r.w > 1 ? (size_t)r.w : 1);
+    size_t top = all ? (size_t)v->vm->scroll[PANE_OUT].row : 0, rows = (size_t)(r.h > 0 ? r.h : 0),
+           max = p.line_count > rows ? p.line_count - rows : 0;
+    if (top > max)
+        top = max;
+    for (size_t i = 0; i < rows && top + i < p.line_count; i++)
+        grid_put_prose(v->g, r.x, r.y + (int)i, r.x + r.w, &p, top + i);
+    if (!all && p.line_count > rows && rows > 0)
+        grid_put_format(v->g, r.x + r.w - 12, r.y + r.h - 1, r.x + r.w, STYLE(ROLE_DIM), " +%zu, r",
+                        p.line_count - rows);
+    prose_release(&p);
+}

@@ -1,0 +1,126 @@
+/* view_start.c - the screen before a session: recent sessions; and the help. */
+#include "ui/view_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "ui/keymap.h"
+
+/* ---- recent sessions ---- */
+
+static struct rect frame(const struct view *v, const char *title, const char *right)
+{
+    struct rect r = v->l->body;
+    struct style st = STYLE(v->vm->focus != PANE_PROMPT ? ROLE_FRAME_ON : ROLE_FRAME);
+    if (v->st->gate.open && v->l->pane[PANE_GATE].w)
+        r.h = v->l->pane[PANE_GATE].y - r.y + 1;
+    grid_box(v->g, r, st);
+    grid_put_format(v->g, r.x + 1, r.y, r.x + r.w - 1, STYLE(ROLE_TITLE), " %s ", title);
+    int w = (int)strlen(right);
+    if (w && r.w > w + 24)
+        grid_put_format(v->g, r.x + r.w - w - 3, r.y, r.x + r.w - 1, STYLE(ROLE_DIM), " %s ",
+                        right);
+    return rect_inner(r);
+}
+
+static const char *first_words[] = {
+    "Airlock shows you what an agent wants to run, and runs nothing you have not approved.",
+    "",
+    "Type a task, or code behind an exclamation mark:   !print(6*7)",
+    "A guided first session, no key and no network:     :tour",
+    "Keys and commands:                                 F1",
+};
+
+static void draw_welcome(const struct view *v, struct rect r)
+{
+    int y = r.y + (r.h > 8 ? (r.h - (int)ARRAY_LEN(first_words)) / 3 : 0), x = r.x + 2;
+    for (size_t i = 0; i < ARRAY_LEN(first_words) && y < r.y + r.h; i++, y++)
+        grid_put_fit(v->g, x, y, r.x + r.w, first_words[i], STYLE(i ? ROLE_TEXT : ROLE_TITLE));
+}
+
+static void draw_session(const struct view *v, struct rect r, int y, const struct view_session *s,
+                         bool selected)
+{
+    char ago[32], money[32] = "", runs[48];
+    int end = r.x + r.w, x = r.x + 1;
+    int64_t age = v->vm->now_us > s->last_us ? (v->vm->now_us - s->last_us) / 1000 : 0;
+    view_span(age < 1000 ? 1000 : age, ago, sizeof ago);
+    if (s->cost_nanousd)
+        view_money(s->cost_nanousd, money, sizeof money);
+    snprintf(runs, sizeof runs, "%lld run%s", (long long)s->runs, s->runs == 1 ? "" : "s");
+    grid_put_format(v->g, x, y, end, STYLE(ROLE_DIM), "%8.16s", ago);
+    x += 10;
+    enum style_role role = s->live ? ROLE_INFO : ROLE_TEXT;
+    const char *name = s->name && s->name[0] ? s->name : s->id;
+    int name_end = x + (r.w >= 100 ? 24 : r.w / 4);
+    grid_put_fit(v->g, x, y, name_end, name, STYLE(role));
+    x = name_end + 2;
+    int right = end - (r.w >= 70 ? 30 : 10);
+    const char *words = s->problem && s->problem[0] ? s->problem : s->task;
+    grid_put_fit(v->g, x, y, right, words ? words : "",
+                 STYLE(s->problem && s->problem[0] ? ROLE_BAD : ROLE_TEXT));
+    x = grid_put_format(v->g, right + 1, y, end, STYLE(ROLE_DIM), "%-9s", runs);
+    if (s->failed || s->denied)
+        x = grid_put_format(v->g, x + 1, y, end, STYLE(ROLE_BAD), "%s%lld",
+                            SYM(v, s->failed ? SYM_FAIL : SYM_DENIED),
+                            (long long)(s->failed ? s->failed : s->denied));
+    const char *state = s->live ? "live" : s->foreign ? "foreign" : s->outcome ? s->outcome : "";
+    x = grid_put_fit(v->g, x + 1, y, end - 1, state, STYLE(s->live ? ROLE_INFO : ROLE_DIM));
+    grid_put_text(v->g, x + 1, y, end, money, STYLE(ROLE_DIM));
+    if (selected)
+        grid_paint(v->g, (struct rect){ r.x, y, r.w, 1 }, STYLE(ROLE_SELECT));
+}
+
+void view_draw_sessions(const struct view *v)
+{
+    const struct view_model *vm = v->vm;
+    size_t n = vm->session_count;
+    const struct view_scroll *s = &vm->scroll[PANE_PLAN];
+    struct rect r = frame(v, "Recent sessions", n ? "Enter opens" : "");
+    if (r.h < 1)
+        return;
+    if (n == 0) {
+        draw_welcome(v, r);
+        return;
+    }
+    int64_t selected = vm->focus != PANE_PROMPT ? (s->selected >= 0 ? s->selected : 0) : -1;
+    if (selected >= (int64_t)n)
+        selected = (int64_t)n - 1;
+    size_t first = view_list_first(n, (size_t)r.h, s->top, selected);
+    for (int i = 0; i < r.h && first + (size_t)i < n; i++)
+        draw_session(v, r, r.y + i, &vm->sessions[first + (size_t)i],
+                     selected == (int64_t)first + i);
+}
+
+/* ---- help: the key table, drawn ---- */
+
+void view_draw_help(const struct view *v)
+{
+    struct buf text = BUF_INIT((size_t)64 << 10);
+    struct rect r = frame(v, "Keys and commands", "q back, / search");
+    if (v->st->gate.open && v->l->pane[PANE_GATE].w) {
+        grid_box(v->g, v->l->pane[PANE_GATE], STYLE(ROLE_FRAME));
+        view_draw_gate(v);
+    }
+    (void)keymap_print_help(&text);
+    size_t line = 0, top = (size_t)v->vm->help_scroll.top, total = 0;
+    for (size_t i = 0; i < text.len; i++)
+        total += text.ptr[i] == '\n';
+    if (r.h > 0 && top + (size_t)r.h > total)
+        top = total > (size_t)r.h ? total - (size_t)r.h : 0;
+    const char *p = buf_str(&text);
+    for (int y = r.y; *p && y < r.y + r.h; line++) {
+        size_t n = strcspn(p, "\n");
+        if (line >= top) {
+            bool head = n > 0 && *p != ' ';
+            size_t key = head ? n : n < 17 ? n : 17;
+            int x = grid_put_textn(v->g, r.x + 1, y, r.x + r.w, p, key,
+                                   STYLE(head ? ROLE_HEADING : ROLE_KEY));
+            if (!head && n > key)
+                grid_put_textn(v->g, x, y, r.x + r.w, p + key, n - key, STYLE(ROLE_TEXT));
+            y++;
+        }
+        p += n + (p[n] == '\n');
+    }
+    v->info->rows[PANE_PROMPT] = total;
+    buf_release(&text);
+}
