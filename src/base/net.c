@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/clock.h"
 
 #define BODY_MAX (64 * INT64_C(1048576)) /* NET-4 */
@@ -153,15 +154,25 @@ static void hand_on(struct net_call *c)
         loop_wake_idle(c->net->loop, c->net->pump);
 }
 
+/* What libcurl takes for whole although it may not be. [NET-6] */
+static bool ends_in_doubt(struct net_call *c)
+{
+    if (net_body_is_cut(&c->body))
+        net_call_fail(c, NET_CUT, "the answer was cut short: its gzip has no end");
+    /* Over TLS only a closing notice would tell an end from a cut, and libcurl 7.88 takes a bare
+     * end of the connection for one. */
+    else if (c->origin->tls && !net_response_is_framed(&c->response, c->to_head))
+        net_call_fail(c, NET_CUT, "the answer does not say where it ends: it may be cut short");
+    return c->failed;
+}
+
 static void describe(struct net_call *c, struct net_result *r)
 {
     *r = (struct net_result){ .retry_after_ms = -1, .received = c->body.received };
     r->left = net_engine_has_left(c);
     r->end = c->failed ? c->fail_end : net_engine_end(c);
-    if (r->end == NET_ANSWERED && net_body_is_cut(&c->body)) {
-        net_call_fail(c, NET_CUT, "the answer was cut short: its gzip has no end");
-        r->end = NET_CUT;
-    }
+    if (r->end == NET_ANSWERED && ends_in_doubt(c))
+        r->end = c->fail_end;
     if (c->response.complete) {
         net_response_describe(&c->response, r);
         r->response = &c->response;
@@ -275,6 +286,7 @@ static struct net_call *call_new(struct net *n, const struct net_request *rq)
     c->on_read = rq->on_read;
     c->deadlines = rq->deadlines;
     c->gzip = rq->gzip;
+    c->to_head = strcmp(rq->method, "HEAD") == 0;
     net_body_init(&c->body, rq->body_max > 0 ? rq->body_max : BODY_MAX, rq->on_data, rq->arg);
     net_response_init(&c->response);
     c->on_head = rq->on_head;

@@ -66,12 +66,14 @@ enum net_end {
     NET_ANSWERED,    /* whole answer, whatever its status */
     NET_UNREACHABLE, /* no connection: name, refused, TLS */
     NET_TIMEOUT,     /* first_byte, idle, total, or too slow */
-    NET_CUT,         /* the connection ended early: what came is incomplete [NET-6] */
-    NET_PROTOCOL,    /* no HTTP we accept: malformed, an encoding not asked for */
-    NET_TOO_LARGE,   /* a ceiling of NET-4, or a compression bomb */
-    NET_REDIRECT,    /* 3xx: not followed */
-    NET_UPLOAD,      /* on_read gave up */
-    NET_CANCELLED,   /* net_cancel */
+    /* The connection ended early: what came is incomplete [NET-6]. So is, over TLS, a body without
+     * length or chunks: nothing proves its end, unless its own last event does. */
+    NET_CUT,
+    NET_PROTOCOL,  /* no HTTP we accept: malformed, an encoding not asked for */
+    NET_TOO_LARGE, /* a ceiling of NET-4, or a compression bomb */
+    NET_REDIRECT,  /* 3xx: not followed */
+    NET_UPLOAD,    /* on_read gave up */
+    NET_CANCELLED, /* net_cancel */
 };
 const char *net_end_name(enum net_end end);
 

@@ -100,6 +100,7 @@ static enum net_line begin_head(struct net_response *r, const char *line, size_t
 {
     r->status = status_of(line, len);
     r->in_head = true;
+    r->http1 = len > 6 && memcmp(line, "HTTP/1", 6) == 0;
     buf_reset(&r->lines);
     /* 101 answers an upgrade, and we never ask for one. */
     return r->status < 0 || r->status == 101 ? NET_LINE_BAD : NET_LINE_MORE;
@@ -160,6 +161,13 @@ enum net_encoding net_response_encoding(const struct net_response *r)
         coding = NET_ENCODING_GZIP;
     }
     return coding;
+}
+
+bool net_response_is_framed(const struct net_response *r, bool to_head)
+{
+    const char *transfer = net_header(r, "transfer-encoding");
+    return to_head || !r->http1 || r->status == 204 || net_header(r, "content-length") != NULL ||
+           (transfer != NULL && strcasecmp(transfer, "chunked") == 0);
 }
 
 void net_response_describe(const struct net_response *r, struct net_result *out)

@@ -34,6 +34,7 @@ struct net_response {
     int status;
     bool complete;
     bool in_head; /* a status line was read */
+    bool http1;
 };
 
 enum net_line { NET_LINE_MORE, NET_LINE_COMPLETE, NET_LINE_BAD, NET_LINE_TOO_LARGE };
@@ -45,6 +46,8 @@ enum net_line net_response_add_line(struct net_response *r, const char *line, si
 /* How the body is coded; OTHER: in a way we refuse (also as transfer coding, and gzip twice). */
 enum net_encoding { NET_ENCODING_IDENTITY, NET_ENCODING_GZIP, NET_ENCODING_OTHER };
 enum net_encoding net_response_encoding(const struct net_response *r);
+/* Does the head say where the body ends (a length, chunks, HTTP/2, no body at all)? */
+bool net_response_is_framed(const struct net_response *r, bool to_head);
 /* status, request_id and retry_after_ms of *out. */
 void net_response_describe(const struct net_response *r, struct net_result *out);
 
@@ -131,7 +134,7 @@ struct net_call {
 
     struct net_response response;
     struct net_body body;
-    bool gzip, answering, head_told;
+    bool gzip, to_head, answering, head_told;
 
     net_head_fn on_head;
     net_done_fn on_done;
