@@ -269,7 +269,7 @@ static void do_base(struct screen *s, const char *args, struct err *e)
         return;
     }
     s->vm.base = run;
-    s->vm.diff_code = s->vm.diff_output = true;
+    s->vm.diff_code = s->vm.diff_output = VIEW_DIFF_ON;
 }
 
 static void do_pane(struct screen *s, const char *args, struct err *e)

@@ -193,7 +193,8 @@ void screen_gate_open(struct screen *s, const char *why)
     s->vm.run = 0;
     s->vm.show_result = false;
     s->vm.scroll[PANE_CODE] = (struct view_scroll){ .selected = -1 };
-    s->vm.diff_code = state_previous_attempt(st, sr) != NULL;
+    s->vm.diff_code = s->vm.diff_output = VIEW_DIFF_AUTO;
+    s->vm.base = 0;
     s->pending = GATE_NOTHING;
     if (was_here || may_take_focus(s)) {
         /* What was typed before it could be read belongs to nobody. [APR-9] */

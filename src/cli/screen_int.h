@@ -138,6 +138,8 @@ void screen_command(struct screen *s, const char *line); /* without the colon */
 /* ---- screen_result.c ---- */
 void screen_save_result(struct screen *s, const char *path);
 void screen_copy(struct screen *s);
+
+/* ---- screen_pictures.c ---- */
 struct view_images screen_images(struct screen *s);
 void screen_pictures_release(struct screen *s);
 

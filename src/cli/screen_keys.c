@@ -341,10 +341,7 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         screen_save_result(s, args);
         break;
     case CMD_DIFF:
-        if (s->vm.focus == PANE_CODE)
-            s->vm.diff_code = !s->vm.diff_code;
-        else
-            s->vm.diff_output = !s->vm.diff_output;
+        view_toggle_diff(screen_state(s), &s->vm, s->vm.focus);
         break;
     case CMD_HELP:
         s->vm.screen = s->vm.screen == SCREEN_HELP

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "ui/image.h"
 
 /* ---- saving ---- */
 
