@@ -169,7 +169,8 @@ static int differ(const struct buf *ours, struct buf *theirs, struct err *e)
         a += strlen(a) + 1;
         b += strlen(b) + 1;
     }
-    const char *name = b < b_end ? b : a;
+    /* Sorted by name: the smaller one is missing on the other side. */
+    const char *name = b == b_end || (a < a_end && strcmp(a, b) < 0) ? a : b;
     return err_set(e, ERR_FORMAT, "the definition of \"%.*s\" is not the one we write",
                    (int)strcspn(name, " "), name);
 }

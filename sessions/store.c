@@ -201,7 +201,7 @@ static int load_tail(struct store *s, struct err *e)
 static int load_id(struct store *s, struct err *e)
 {
     char *id = NULL;
-    if (sql_get_text(s->db, "SELECT id FROM session", &id, e) < 0)
+    if (sql_get_text(s->db, "SELECT id FROM session UNION ALL SELECT '' LIMIT 1", &id, e) < 0)
         return -1;
     if (!store_id_is_valid(id, strlen(id))) {
         free(id);
