@@ -66,9 +66,11 @@ static const char *value_of(const char *line, const char *name)
 /* The value of the first such header behind `after` (NULL: of all). */
 static const char *next_header(const struct net_response *r, const char *after, const char *name)
 {
+    if (r->lines.len == 0)
+        return NULL;
     const char *end = r->lines.ptr + r->lines.len;
     const char *line = after != NULL ? after + strlen(after) + 1 : r->lines.ptr;
-    for (; line != NULL && line < end; line += strlen(line) + 1) {
+    for (; line < end; line += strlen(line) + 1) {
         const char *value = value_of(line, name);
         if (value != NULL)
             return value;
@@ -119,7 +121,8 @@ static bool is_header_line(const char *line, size_t len)
 {
     char name[65];
     const char *colon = memchr(line, ':', len);
-    if (colon == NULL || colon - line >= (ptrdiff_t)sizeof name || memchr(line, '\0', len) != NULL)
+    if (colon == NULL || colon - line >= (ptrdiff_t)sizeof name ||
+        memchr(line, '\0', len) != NULL || memchr(line, '\r', len) != NULL)
         return false;
     memcpy(name, line, (size_t)(colon - line));
     name[colon - line] = '\0';
