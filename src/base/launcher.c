@@ -107,6 +107,8 @@ ssize_t wire_recv(int sock, void *ptr, size_t size, int fds[WIRE_FDS_MAX], size_
     if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
         close_all(fds, *fd_count);
         *fd_count = 0;
+    }
+    if (msg.msg_flags & MSG_TRUNC) {
         errno = EMSGSIZE;
         return -1;
     }

@@ -318,8 +318,10 @@ int proc_spawn(struct launcher *l, const struct proc_spec *spec, struct proc **o
         return -1;
     if (a.error != 0)
         return start_failed(spec->path, spec->cwd != NULL ? spec->cwd : "/", &a, e);
-    if (pidfd < 0)
-        return err_set(e, ERR_IO, "cannot start %s: no descriptor left for it", spec->path);
+    if (pidfd < 0) {
+        kill(a.pid, SIGKILL); /* just made: the number is still its own */
+        return err_set(e, ERR_IO, "cannot start %s: too many open files", spec->path);
+    }
     *out = proc_new(l, &a, pidfd);
     return 0;
 }

@@ -65,8 +65,9 @@ struct wire_answer {
 /* One message of head + body, with descriptors (borrowed). -1: errno. Never raises SIGPIPE. */
 int wire_send(int sock, const void *head, size_t head_len, const void *body, size_t body_len,
               const int *fds, size_t fd_count, bool wait);
-/* One message, with its descriptors (close-on-exec, now ours). Returns its length, 0 at the end,
- * -1: errno (EAGAIN without `wait`; EMSGSIZE when it was cut: nothing is kept then). */
+/* One message, with its descriptors (close-on-exec, now ours); without any when we have no room for
+ * all of them. Returns its length, 0 at the end, -1: errno (EAGAIN without `wait`; EMSGSIZE when it
+ * was longer than `size`). */
 ssize_t wire_recv(int sock, void *ptr, size_t size, int fds[WIRE_FDS_MAX], size_t *fd_count,
                   bool wait);
 

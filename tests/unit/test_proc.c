@@ -567,6 +567,45 @@ static void test_launcher_holds_nothing(void **state)
         assert_int_equal('\0', env[i]);
 }
 
+/* Without room for its pidfd a child must not be left behind unknown. */
+static void test_no_descriptor_left(void **state)
+{
+    (void)state;
+    char path[64], children[64];
+    const char *argv[] = { "sleep", SLEEP_FOR, NULL };
+    struct proc_spec spec = { .path = "/bin/sleep", .argv = argv, .envp = no_env };
+    struct proc *p = NULL;
+    struct err e = ERR_INIT;
+    struct rlimit old, none = { 0, 0 };
+    getrlimit(RLIMIT_NOFILE, &old);
+    none.rlim_max = old.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &none);
+    int rc = proc_spawn(launcher, &spec, &p, &e);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(-1, rc);
+    assert_int_equal(ERR_IO, e.code);
+    assert_non_null(strstr(e.msg, "too many open files"));
+    snprintf(path, sizeof path, "task/%d/children", (int)launcher_pid(launcher));
+    for (int i = 0; i < PATIENCE / 10; i++) {
+        if (read_proc(launcher_pid(launcher), path, children, sizeof children) == 0)
+            return;
+        poll(NULL, 0, 10);
+    }
+    fail_msg("the child lives on");
+}
+
+static void test_large_requests(void **state)
+{
+    (void)state;
+    char out[OUT_MAX];
+    static char big[100000];
+    memset(big, 'x', sizeof big - 1);
+    const char *argv[] = { "sh", "-c", "echo ${#1} ${#2}", "sh", big, big, NULL };
+    struct proc_spec spec = { .path = "/bin/sh", .argv = argv, .envp = no_env };
+    assert_int_equal(0, run(&spec, out));
+    assert_string_equal("99999 99999\n", out);
+}
+
 /* A client of its own, which dies by SIGKILL with everything running. */
 struct scene {
     pid_t launcher, doomed, spared, guarded, nested;
@@ -846,6 +885,8 @@ int main(int argc, char **argv)
         WITH_LAUNCHER(test_no_new_privs_is_not_forced_on_helpers),
         WITH_LAUNCHER(test_mounts),
         WITH_LAUNCHER(test_launcher_holds_nothing),
+        WITH_LAUNCHER(test_no_descriptor_left),
+        WITH_LAUNCHER(test_large_requests),
         cmocka_unit_test(test_death_of_the_client),
         WITH_LAUNCHER(test_death_of_the_launcher),
         WITH_LAUNCHER(test_stop_with_children_left),
