@@ -293,13 +293,13 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
 
 void round_interrupt(struct round *r)
 {
-    if (r->cfg.state->running != 0 && r->sandbox != NULL) {
+    if (r->twin.sandbox != NULL) {
+        r->twin.sandbox->ops->kill(r->twin.sandbox, END_INTERRUPTED);
+    } else if (r->cfg.state->running != 0 && r->sandbox != NULL) {
         if (r->interrupts++ == 0)
             r->sandbox->ops->interrupt(r->sandbox);
         else
             r->sandbox->ops->kill(r->sandbox, END_KILLED);
-    } else if (r->twin.sandbox != NULL) {
-        r->twin.sandbox->ops->kill(r->twin.sandbox, END_INTERRUPTED);
     } else if (r->planner != NULL && r->planner_busy) {
         r->planner->ops->cancel(r->planner);
         r->planner_busy = false;

@@ -208,13 +208,13 @@ struct effects {
  *   run.verdict OBSERVE; task.given by the person PLAN_TASK the first time, then PLAN_MESSAGE; note
  *     by the person PLAN_MESSAGE. Nothing of the person's own code is OBSERVEd.
  *
- * A dry run executes the code that was decided on, once, in a throw-away twin:
+ * A dry run executes the very capsule that was decided on, once, in a throw-away twin:
  *   gate.decided {dry-run, capsule H} of run N   N is RUN_REVIEWED again, DRY_RUN(N)
- *   run.proposed {run M, twin_of N, same code}   M is RUN_APPROVED; one twin per such decision
- *   run.started {run M, a capsule of its own} … run.finished, run.verdict
- *   gate.opened {run N, same rev, capsule H'}    when the twin is gone; H is used up. N is decided
- * M has no effects but VERDICT, is never an attempt, and its state.changed leaves the session's
- * REPL alone, as do sandbox.* events with `"twin": true` the session's sandbox.
+ *   run.proposed {run M, twin_of N, same code}   M is RUN_APPROVED, START(M); one twin per decision
+ *   run.started {run M, capsule H} … run.finished, run.verdict of M   then GATE(N)
+ *   gate.opened {run N, same rev, capsule H'}    H is used up; now N is decided
+ * M is never an attempt; sandbox.* and state.* events that carry its number leave the session's
+ * sandbox and REPL alone.
  *
  * A run begins with rev 0 or 1 and each edit adds one. A gate may be opened again for the same run
  * and rev (the contract changed, the session was resumed): the capsule before it is dead.

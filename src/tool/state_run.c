@@ -177,6 +177,7 @@ int state_on_proposed(struct state *st, const struct event *ev, struct effects *
     string_set(&r->decision, of->decision);
     string_set(&r->by, of->by);
     r->decided_at_us = of->decided_at_us;
+    effects_add(out, EFFECT_START, r->number);
     return 0;
 }
 
@@ -199,9 +200,8 @@ static int check_started_capsule(const struct state *st, const struct event *ev,
     if (r->twin_of == 0 && strcmp(capsule, r->capsule) != 0)
         return contradiction(ev, e, "started capsule %.16s, but %.16s was approved", capsule,
                              r->capsule);
-    if (r->twin_of != 0 && (strlen(capsule) != SHA256_HEX_LEN ||
-                            strcmp(capsule, state_run_at(st, r->twin_of)->capsule) == 0))
-        return contradiction(ev, e, "a twin has a capsule of its own");
+    if (r->twin_of != 0 && strcmp(capsule, state_run_at(st, r->twin_of)->capsule) != 0)
+        return contradiction(ev, e, "a twin runs the very capsule that was decided on");
     return 0;
 }
 
@@ -370,8 +370,12 @@ int state_on_verdict(struct state *st, const struct event *ev, struct effects *o
     r->verdict = v;
     take_checks(r, json_get(ev->body, "checks"));
     st->phase = state_phase_after(st, r);
-    if (r->twin_of != 0)
+    if (r->twin_of != 0) {
+        /* The original is decided anew, with what the twin has shown. */
+        if (state_run_at(st, r->twin_of)->status == RUN_REVIEWED)
+            effects_add(out, EFFECT_GATE, r->twin_of);
         return 0;
+    }
     bool fine = r->end == END_EXIT && r->has_exit_code && r->exit_code == 0;
     r->spent = v == VERDICT_REFUTED || (v == VERDICT_UNVERIFIED && !fine);
     st->failed += r->spent;
