@@ -54,7 +54,7 @@ static void leave(struct walled *w)
 
 /* ---- ends ---- */
 
-static void end_with(struct walled *w, enum run_end as, const char *what, const char *message)
+void walled_end_with(struct walled *w, enum run_end as, const char *what, const char *message)
 {
     if (w->ending || w->gone)
         return;
@@ -70,29 +70,18 @@ static void on_backstop(void *arg)
 {
     struct walled *w = arg;
     if (w->run != 0)
-        end_with(w, END_TIMEOUT, "", "the time was up and the guest did not end the run by itself");
+        walled_end_with(w, END_TIMEOUT, "",
+                        "the time was up and the guest did not end the run by itself");
     else /* lifecycle=run, after its run */
-        end_with(w, END_KILLED, "", NULL);
+        walled_end_with(w, END_KILLED, "", NULL);
 }
 
 static void on_ttl(void *arg)
 {
-    end_with(arg, END_LIMIT, "ttl", "the sandbox reached its ttl_s and was destroyed");
+    walled_end_with(arg, END_LIMIT, "ttl", "the sandbox reached its ttl_s and was destroyed");
 }
 
-static bool uses_first_time(struct walled *w, const char *language)
-{
-    char word[32];
-    snprintf(word, sizeof word, ",%s,", language);
-    if (strstr(w->languages, word) != NULL)
-        return false;
-    size_t used = strlen(w->languages);
-    if (used + strlen(word) < sizeof w->languages)
-        memcpy(w->languages + used, word, strlen(word) + 1);
-    return true;
-}
-
-static void arm_backstop(struct walled *w)
+void walled_arm_backstop(struct walled *w)
 {
     int64_t delay = w->timeout_s * SECOND_US + BACKSTOP_US + (w->first_use ? FIRST_USE_US : 0);
     loop_arm_us(w->loop, w->backstop, delay);
@@ -229,7 +218,7 @@ static void on_ready(struct walled *w)
     if (w->pool == NULL)
         loop_arm_us(w->loop, w->ttl, w->ttl_s * SECOND_US);
     if (w->run != 0)
-        arm_backstop(w);
+        walled_arm_backstop(w);
 }
 
 static void on_finished(struct walled *w, const struct sandbox_event *ev)
@@ -427,100 +416,4 @@ void walled_close(struct sandbox *s)
     if (!w->gone)
         w->kind->wall->kill(w->wall);
     loop_wake_idle(w->loop, w->later);
-}
-
-/* ---- commands ---- */
-
-static int check_alive(const struct walled *w, struct err *e)
-{
-    if (w->gone || w->ending)
-        return err_set(e, ERR_CANCELLED, "sandbox %s is gone", w->id);
-    return 0;
-}
-
-int walled_exec(struct sandbox *s, const struct sandbox_run *rq, struct err *e)
-{
-    struct walled *w = (struct walled *)s;
-    struct err why = ERR_INIT;
-    if (check_alive(w, e) < 0)
-        return -1;
-    if (w->run != 0 || w->refused_run != 0)
-        return err_set(e, ERR_BUSY, "sandbox %s: run %u is still on", w->id,
-                       (unsigned)(w->run != 0 ? w->run : w->refused_run));
-    if (w->once && w->used)
-        return err_set(e, ERR_DENIED, "sandbox %s is for one run (lifecycle=run)", w->id);
-    if (kernel_exec(w->kernel, rq, &why) < 0) {
-        if (why.code == ERR_INTEGRITY) { /* nothing was sent; the run ends, as a run */
-            w->refused_run = rq->run;
-            w->refused = why;
-            loop_wake_idle(w->loop, w->later);
-            return 0;
-        }
-        if (e != NULL)
-            *e = why;
-        return -1;
-    }
-    w->used = true;
-    w->run = rq->run;
-    w->first_use = uses_first_time(w, rq->language);
-    if (w->ready)
-        arm_backstop(w);
-    return 0;
-}
-
-void walled_interrupt(struct sandbox *s)
-{
-    struct walled *w = (struct walled *)s;
-    if (!w->gone)
-        kernel_interrupt(w->kernel);
-}
-
-void walled_kill(struct sandbox *s, enum run_end as)
-{
-    end_with((struct walled *)s, as, NULL, NULL);
-}
-
-void walled_pause_output(struct sandbox *s, bool on)
-{
-    struct walled *w = (struct walled *)s;
-    if (!w->gone)
-        kernel_pause_output(w->kernel, on);
-}
-
-int walled_restore(struct sandbox *s, uint32_t run, struct err *e)
-{
-    struct walled *w = (struct walled *)s;
-    return check_alive(w, e) < 0 ? -1 : kernel_restore(w->kernel, run, e);
-}
-
-int walled_save(struct sandbox *s, struct err *e)
-{
-    struct walled *w = (struct walled *)s;
-    return check_alive(w, e) < 0 ? -1 : kernel_save(w->kernel, e);
-}
-
-int walled_load(struct sandbox *s, const char *ptr, size_t len, struct err *e)
-{
-    struct walled *w = (struct walled *)s;
-    return check_alive(w, e) < 0 ? -1 : kernel_load(w->kernel, ptr, len, e);
-}
-
-int walled_put(struct sandbox *s, const struct sandbox_file *f, struct err *e)
-{
-    struct walled *w = (struct walled *)s;
-    return check_alive(w, e) < 0 ? -1 : kernel_put(w->kernel, f, e);
-}
-
-int walled_get(struct sandbox *s, const char *path, size_t max, struct err *e)
-{
-    struct walled *w = (struct walled *)s;
-    return check_alive(w, e) < 0 ? -1 : kernel_get(w->kernel, path, max, e);
-}
-
-int walled_complete(struct sandbox *s, const char *language, const char *text, size_t cursor,
-                    uint64_t token, struct err *e)
-{
-    struct walled *w = (struct walled *)s;
-    return check_alive(w, e) < 0 ? -1
-                                 : kernel_complete(w->kernel, language, text, cursor, token, e);
 }

@@ -1,4 +1,5 @@
-/* walled_int.h - private to walled.c and walled_pool.c: one sandbox on a wall. */
+/* walled_int.h - private to walled.c, walled_commands.c and walled_pool.c: one sandbox on a wall.
+ */
 #ifndef AIRLOCK_PROVIDERS_WALLED_INT_H
 #define AIRLOCK_PROVIDERS_WALLED_INT_H
 
@@ -42,5 +43,10 @@ int walled_create(const struct walled_kind *kind, const struct sandbox_config *c
 void walled_take_over(struct walled *w, const struct sandbox_config *cfg);
 void walled_adopted(struct walled *w);
 void walled_free(struct walled *w);
+
+/* Kill it: what runs ends `as`. `what` NULL: the owner asked; else for END_LIMIT its word, and the
+ * death is a failure when `message` says so. The first call counts. */
+void walled_end_with(struct walled *w, enum run_end as, const char *what, const char *message);
+void walled_arm_backstop(struct walled *w); /* for the run that is on */
 
 #endif

@@ -130,20 +130,31 @@ static void set_nonblocking(int fd)
     (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-/* A pipe of which one end goes to bwrap; returns ours, or -1. */
-static int pipe_to(struct preparation *p, int child, bool child_reads, struct err *e)
+/* A pipe that bwrap writes to; returns our end, or -1. */
+static int pipe_from(struct preparation *p, int child, struct err *e)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_sys(e, ERR_IO, "local sandbox: pipe");
-    int ours = ends[child_reads ? 1 : 0], theirs = ends[child_reads ? 0 : 1];
-    if (!child_reads)
-        set_nonblocking(ours);
-    if (give_new(p, theirs, child, "pipe", e) < 0) {
-        close(ours);
+    set_nonblocking(ends[0]);
+    if (give_new(p, ends[1], child, "pipe", e) < 0) {
+        close(ends[0]);
         return -1;
     }
-    return ours;
+    return ends[0];
+}
+
+/* A socket that bwrap reads from (a pipe would raise SIGPIPE when it is dead already). */
+static int socket_to(struct preparation *p, int child, struct err *e)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_sys(e, ERR_IO, "local sandbox: socketpair");
+    if (give_new(p, ends[1], child, "socketpair", e) < 0) {
+        close(ends[0]);
+        return -1;
+    }
+    return ends[0];
 }
 
 static int stream_pair(struct preparation *p, int *ours, struct err *e)
@@ -313,9 +324,9 @@ static int prepare(struct preparation *p, struct local_start *s, struct err *e)
 {
     if (add_mounts(p, e) < 0 || add_files(p, e) < 0 || add_filter(p, e) < 0 || add_list(p, e) < 0)
         return -1;
-    if (stream_pair(p, &s->stream, e) < 0 || (s->log = pipe_to(p, 2, false, e)) < 0 ||
-        (s->status = pipe_to(p, CHILD_STATUS, false, e)) < 0 ||
-        (s->block = pipe_to(p, CHILD_BLOCK, true, e)) < 0)
+    if (stream_pair(p, &s->stream, e) < 0 || (s->log = pipe_from(p, 2, e)) < 0 ||
+        (s->status = pipe_from(p, CHILD_STATUS, e)) < 0 ||
+        (s->block = socket_to(p, CHILD_BLOCK, e)) < 0)
         return -1;
     return make_group(s, p->cfg->contract, e);
 }

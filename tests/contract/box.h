@@ -35,6 +35,7 @@ struct box_var {
 };
 
 struct box {
+    struct box *next; /* of all that are open */
     struct sandbox *s;
     struct contract c; /* strings borrowed */
     bool in_call;      /* an event now would be an event from inside a call */
@@ -77,9 +78,10 @@ struct box_world {
     const struct sandbox_ops *ops;
     struct loop *loop;
     struct launcher *launcher;
-    char missing[512]; /* not "": why nothing can be tested here */
+    char missing[1024]; /* not "": why nothing can be tested here */
 };
 static struct box_world box_world;
+static struct box *box_all;
 
 static inline struct contract box_contract(void)
 {
@@ -239,6 +241,8 @@ static inline struct box *box_new(void)
     struct buf *all[] = { &b->out, &b->err, &b->background, &b->result, &b->blob, &b->file };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         buf_init(all[i], BOX_BYTES_MAX);
+    b->next = box_all;
+    box_all = b;
     return b;
 }
 
@@ -246,6 +250,12 @@ static inline void box_free(struct box *b)
 {
     if (b == NULL)
         return;
+    for (struct box **at = &box_all; *at != NULL; at = &(*at)->next) {
+        if (*at == b) {
+            *at = b->next;
+            break;
+        }
+    }
     if (b->s != NULL) {
         b->in_call = true;
         box_world.ops->close(b->s);
@@ -255,6 +265,16 @@ static inline void box_free(struct box *b)
         buf_release(all[i]);
     free(b);
 }
+
+/* After a case that failed half-way: its sandboxes must not disturb the next. */
+static inline int box_sweep(void **state)
+{
+    (void)state;
+    while (box_all != NULL)
+        box_free(box_all);
+    return 0;
+}
+#define BOX_TEST(f) cmocka_unit_test_teardown(f, box_sweep)
 
 static inline int box_open_with(struct box *b, const struct contract *c, const char *const *env,
                                 bool allow_warm, struct err *e)
@@ -448,6 +468,15 @@ static inline bool box_has_file(const struct box *b, const char *change_and_path
         BOX_NEEDS();                                                                               \
         if ((box_world.ops->caps & (cap)) == 0) {                                                  \
             fprintf(stderr, "SKIP: %s has no " #cap "\n", box_world.ops->name);                    \
+            skip();                                                                                \
+        }                                                                                          \
+    } while (0)
+
+#define BOX_NEEDS_LOCAL()                                                                          \
+    do {                                                                                           \
+        BOX_NEEDS();                                                                               \
+        if ((box_world.ops->caps & SANDBOX_IS_REMOTE) != 0) {                                      \
+            fprintf(stderr, "SKIP: %s runs elsewhere\n", box_world.ops->name);                     \
             skip();                                                                                \
         }                                                                                          \
     } while (0)

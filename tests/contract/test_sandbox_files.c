@@ -379,19 +379,19 @@ static void private_places_are_not_mounted(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(file_goes_in),
-    cmocka_unit_test(file_comes_out),
-    cmocka_unit_test(big_file_goes_in_and_out),
-    cmocka_unit_test(sparse_file_is_measured_before_it_comes),
-    cmocka_unit_test(names_stay_inside),
-    cmocka_unit_test(links_are_not_followed_out),
-    cmocka_unit_test(traps_do_not_hang),
-    cmocka_unit_test(full_disk_is_told),
-    cmocka_unit_test(read_only_mount),
-    cmocka_unit_test(writable_mount),
-    cmocka_unit_test(mounted_directory_leaks_no_descriptor),
-    cmocka_unit_test(one_file_can_be_mounted),
-    cmocka_unit_test(private_places_are_not_mounted),
+    BOX_TEST(file_goes_in),
+    BOX_TEST(file_comes_out),
+    BOX_TEST(big_file_goes_in_and_out),
+    BOX_TEST(sparse_file_is_measured_before_it_comes),
+    BOX_TEST(names_stay_inside),
+    BOX_TEST(links_are_not_followed_out),
+    BOX_TEST(traps_do_not_hang),
+    BOX_TEST(full_disk_is_told),
+    BOX_TEST(read_only_mount),
+    BOX_TEST(writable_mount),
+    BOX_TEST(mounted_directory_leaks_no_descriptor),
+    BOX_TEST(one_file_can_be_mounted),
+    BOX_TEST(private_places_are_not_mounted),
 };
 
 BOX_GROUP(tests)

@@ -62,14 +62,16 @@ static void files_count_as_memory(void **state)
 {
     BOX_NEEDS();
     struct contract c = box_contract();
+    struct contract_enforcement how;
     c.memory_mib = 128;
     c.disk_mib = 1024;
     struct box *b = box_open(&c);
     (void)state;
+    box_world.ops->enforcement(&c, &how); /* approximated: a watch may be too late */
     box_run(b, "f = open('/workspace/big', 'wb')\n"
                "for i in range(400): f.write(b'x' * (1 << 20))");
     assert_true(b->f.end == END_OOM || b->f.end == END_SIGNAL || b->f.end == END_LOST ||
-                b->f.end == END_LIMIT);
+                b->f.end == END_LIMIT || how.field[FIELD_MEMORY].how != ENFORCED);
     box_free(b);
 }
 
@@ -241,18 +243,18 @@ static void cpu_hogs_share_what_is_allowed(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(memory_hog_is_oom),
-    cmocka_unit_test(state_comes_back_after_oom),
-    cmocka_unit_test(hog_in_a_child_does_not_end_the_run),
-    cmocka_unit_test(files_count_as_memory),
-    cmocka_unit_test(fork_bomb_is_held),
-    cmocka_unit_test(shell_fork_bomb_ends),
-    cmocka_unit_test(full_disk_is_an_error_of_the_code),
-    cmocka_unit_test(full_tmp_is_an_error_of_the_code),
-    cmocka_unit_test(sparse_file_costs_nothing),
-    cmocka_unit_test(open_files_are_bounded),
-    cmocka_unit_test(limits_cannot_be_raised),
-    cmocka_unit_test(cpu_hogs_share_what_is_allowed),
+    BOX_TEST(memory_hog_is_oom),
+    BOX_TEST(state_comes_back_after_oom),
+    BOX_TEST(hog_in_a_child_does_not_end_the_run),
+    BOX_TEST(files_count_as_memory),
+    BOX_TEST(fork_bomb_is_held),
+    BOX_TEST(shell_fork_bomb_ends),
+    BOX_TEST(full_disk_is_an_error_of_the_code),
+    BOX_TEST(full_tmp_is_an_error_of_the_code),
+    BOX_TEST(sparse_file_costs_nothing),
+    BOX_TEST(open_files_are_bounded),
+    BOX_TEST(limits_cannot_be_raised),
+    BOX_TEST(cpu_hogs_share_what_is_allowed),
 };
 
 BOX_GROUP(tests)

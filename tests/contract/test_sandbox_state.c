@@ -220,17 +220,17 @@ static void many_runs_keep_few_checkpoints(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(state_survives),
-    cmocka_unit_test(variables_are_reported),
-    cmocka_unit_test(previews_call_no_code_of_the_user),
-    cmocka_unit_test(changed_files_are_reported),
-    cmocka_unit_test(goes_back_to_an_earlier_run),
-    cmocka_unit_test(going_back_runs_nothing_again),
-    cmocka_unit_test(going_back_to_nowhere_is_told),
-    cmocka_unit_test(saved_state_lives_on_elsewhere),
-    cmocka_unit_test(garbage_is_not_loaded),
-    cmocka_unit_test(names_are_completed),
-    cmocka_unit_test(many_runs_keep_few_checkpoints),
+    BOX_TEST(state_survives),
+    BOX_TEST(variables_are_reported),
+    BOX_TEST(previews_call_no_code_of_the_user),
+    BOX_TEST(changed_files_are_reported),
+    BOX_TEST(goes_back_to_an_earlier_run),
+    BOX_TEST(going_back_runs_nothing_again),
+    BOX_TEST(going_back_to_nowhere_is_told),
+    BOX_TEST(saved_state_lives_on_elsewhere),
+    BOX_TEST(garbage_is_not_loaded),
+    BOX_TEST(names_are_completed),
+    BOX_TEST(many_runs_keep_few_checkpoints),
 };
 
 BOX_GROUP(tests)
