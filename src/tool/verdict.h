@@ -3,8 +3,11 @@
  *
  * One check per line: `exit 0` · `stderr empty` · `stdout contains TEXT` · `stdout matches REGEX` ·
  * `stdout equals TEXT` · `stdout is json|integer|number` · `file PATH exists` · `within SECONDS` ·
- * `code: PYTHON` (runs in the same sandbox, is part of the capsule; a fenced or multi-line check
- * code is carried with its newlines escaped as \n in the line).
+ * `code: PYTHON` (runs in the same sandbox after the code, and is part of the capsule). TEXT and
+ * REGEX are taken as they are written, without blanks at their ends; REGEX is an extended regular
+ * expression (line_regex.h) and looks at each line by itself. `equals` does not count one newline
+ * at the end of stdout, and `stdout equals` alone wants none at all. A line that begins with a TAB
+ * continues the check above it: that is how code of several lines travels.
  */
 #ifndef AIRLOCK_TOOL_VERDICT_H
 #define AIRLOCK_TOOL_VERDICT_H
@@ -34,19 +37,29 @@ struct expectation {
     size_t count;
 };
 
-/* ERR_FORMAT names the line, what is wrong and the forms there are. Empty text = no checks. */
+#define EXPECT_MAX        ((size_t)1 << 20) /* bytes of all checks together */
+#define EXPECT_CHECKS_MAX 100
+
+/* ERR_FORMAT names the line, what is wrong and the forms there are; ERR_LIMIT. Empty text = no
+ * checks. */
 int expectation_parse(struct expectation *out, const char *text, size_t len,
                       struct err *e) MUST_CHECK;
 void expectation_release(struct expectation *x);
+/* Append one check to a text of checks, its newlines carried as LF TAB. -1: `out` is full. */
+int expectation_add(struct buf *out, const char *check, size_t len);
 /* Python of all `code:` checks, one after the other; "" when none. Caller frees. */
 char *expectation_check_code(const struct expectation *x);
 /* Paths of `file PATH exists`, lent; count in *n. Caller frees the array only. */
 const char **expectation_paths(const struct expectation *x, size_t *n);
 
-/* Judge. stdout is read through `src` (bounded: `contains`/`equals` stream over all of it; regex
- * and json over the first 8 MiB, a longer one is "not decided" = not ok, and says so). No checks →
- * UNVERIFIED when the run ended with exit 0, else REFUTED. A run that did not end in exit is never
- * VERIFIED unless an `exit`-check asked for just that. */
+/* Judge. stdout is read from the tail in `run` where that reaches, else through `src` (may be NULL;
+ * then it can't be decided). `contains` and `equals` stream over all of it; regex and json look at
+ * the first JUDGE_MAX bytes, a regex for at most JUDGE_REGEX_US. What can't be decided is not ok
+ * and says so. No checks: UNVERIFIED when the run ended with exit 0, else REFUTED. Without an
+ * `exit` check `exit 0` is meant, and shown when it does not hold; a signal N counts as exit 128+N
+ * and a timeout as 124, when asked for. */
+#define JUDGE_MAX      ((size_t)8 << 20)
+#define JUDGE_REGEX_US 300000
 struct judged {
     enum run_verdict verdict;
     struct state_check *checks;
