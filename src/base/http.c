@@ -2,7 +2,6 @@
  */
 #include "base/http.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -121,44 +120,77 @@ bool http_is_target(const char *s)
 
 /* ---- dates */
 
-static int month_number(const char *name)
+/* What a date is made of: each takes its text from *s or fails. */
+static bool take_text(const char **s, const char *text)
 {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    for (int i = 0; i < 12; i++)
-        if (strncmp(months + (size_t)i * 3, name, 3) == 0 && name[3] == '\0')
-            return i;
-    return -1;
+    size_t len = strlen(text);
+    if (strncmp(*s, text, len) != 0)
+        return false;
+    *s += len;
+    return true;
 }
 
-static bool scan_date(const char *s, struct tm *tm, char month[4])
+static bool take_digits(const char **s, int count, int *value)
 {
-    int n = 0;
-    if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &tm->tm_mday, month,
-               &tm->tm_year, &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &n) == 6 &&
-        n > 0 && s[n] == '\0')
-        return true;
-    n = 0;
-    if (sscanf(s, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &tm->tm_mday, month,
-               &tm->tm_year, &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &n) == 6 &&
-        n > 0 && s[n] == '\0') {
-        tm->tm_year += tm->tm_year < 70 ? 2000 : 1900;
-        return true;
+    *value = 0;
+    for (int i = 0; i < count; i++, ++*s) {
+        if (!is_digit(**s))
+            return false;
+        *value = *value * 10 + (**s - '0');
     }
-    n = 0;
-    return sscanf(s, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &tm->tm_mday,
-                  &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &tm->tm_year, &n) == 6 &&
-           n > 0 && s[n] == '\0';
+    return true;
+}
+
+static bool take_month(const char **s, int *month)
+{
+    static const char *const names[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+    for (*month = 0; *month < 12; ++*month)
+        if (take_text(s, names[*month]))
+            return true;
+    return false;
+}
+
+static bool take_time(const char **s, struct tm *tm)
+{
+    return take_digits(s, 2, &tm->tm_hour) && take_text(s, ":") && take_digits(s, 2, &tm->tm_min) &&
+           take_text(s, ":") && take_digits(s, 2, &tm->tm_sec);
+}
+
+/* "06 Nov 1994 08:49:37 GMT", or with '-' and two digits of the year */
+static bool take_day_first(const char *s, struct tm *tm)
+{
+    bool dashes = s[0] != '\0' && s[1] != '\0' && s[2] == '-';
+    const char *gap = dashes ? "-" : " ";
+    if (!take_digits(&s, 2, &tm->tm_mday) || !take_text(&s, gap) || !take_month(&s, &tm->tm_mon) ||
+        !take_text(&s, gap) || !take_digits(&s, dashes ? 2 : 4, &tm->tm_year))
+        return false;
+    if (dashes)
+        tm->tm_year += tm->tm_year < 70 ? 2000 : 1900;
+    return take_text(&s, " ") && take_time(&s, tm) && take_text(&s, " GMT") && *s == '\0';
+}
+
+/* "Nov  6 08:49:37 1994" */
+static bool take_month_first(const char *s, struct tm *tm)
+{
+    if (!take_month(&s, &tm->tm_mon) || !take_text(&s, " "))
+        return false;
+    bool padded = take_text(&s, " ");
+    return take_digits(&s, padded ? 1 : 2, &tm->tm_mday) && take_text(&s, " ") &&
+           take_time(&s, tm) && take_text(&s, " ") && take_digits(&s, 4, &tm->tm_year) &&
+           *s == '\0';
 }
 
 int64_t http_date_us(const char *s)
 {
     struct tm tm = { 0 };
-    char month[4] = "";
-    if (!scan_date(s, &tm, month))
+    while (is_alpha(*s)) /* the day of the week says nothing new */
+        s++;
+    if (!(take_text(&s, ", ") ? take_day_first(s, &tm)
+                              : take_text(&s, " ") && take_month_first(s, &tm)))
         return -1;
-    tm.tm_mon = month_number(month);
-    if (tm.tm_mon < 0 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_year < 1970 || tm.tm_hour < 0 ||
-        tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
+    if (tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_year < 1970 || tm.tm_hour > 23 ||
+        tm.tm_min > 59 || tm.tm_sec > 60)
         return -1;
     tm.tm_year -= 1900;
     return (int64_t)timegm(&tm) * 1000000;

@@ -139,7 +139,7 @@ static void heap_insert(struct loop *lp, struct loop_source *s)
 {
     if (lp->heap_len == lp->heap_cap) {
         lp->heap_cap = lp->heap_cap != 0 ? lp->heap_cap * 2 : 16;
-        lp->heap = xreallocarray(lp->heap, lp->heap_cap, sizeof *lp->heap);
+        lp->heap = xreallocarray(lp->heap, lp->heap_cap, sizeof(void *));
     }
     heap_rise(lp, s, lp->heap_len++);
 }
@@ -346,7 +346,7 @@ int loop_new(struct loop **out, struct err *e)
     lp->signal_fd = -1;
     lp->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     lp->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &lp->timer_fd };
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL }; /* its only use is to wake */
     if (lp->epoll_fd < 0 || lp->timer_fd < 0 ||
         epoll_ctl(lp->epoll_fd, EPOLL_CTL_ADD, lp->timer_fd, &ev) < 0) {
         err_sys(e, ERR_IO, "cannot set up the event loop");
@@ -408,7 +408,7 @@ void loop_remove(struct loop *lp, struct loop_source *s)
 
 static bool is_source(const struct loop *lp, const struct epoll_event *ev)
 {
-    return ev->data.ptr != &lp->timer_fd && ev->data.ptr != &lp->signal_fd;
+    return ev->data.ptr != NULL && ev->data.ptr != &lp->signal_fd;
 }
 
 static void dispatch(struct loop *lp, const struct epoll_event *evs, int n, enum loop_priority pri)
@@ -447,7 +447,7 @@ static int wait_events(struct loop *lp, struct epoll_event *evs, int timeout_ms,
 
 int loop_turn(struct loop *lp, int timeout_ms, struct err *e)
 {
-    struct epoll_event evs[EVENTS_PER_TURN];
+    struct epoll_event evs[EVENTS_PER_TURN] = { 0 };
     if (timers_program(lp, e) < 0)
         return -1;
     int n = wait_events(lp, evs, lp->idle_first != NULL ? 0 : timeout_ms, e);

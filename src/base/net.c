@@ -258,8 +258,10 @@ void net_free(struct net *n)
     if (n == NULL)
         return;
     INVARIANT(!n->pumping);
-    while (n->calls != NULL)
-        call_free(n->calls);
+    for (struct net_call *c = n->calls, *next; c != NULL; c = next) {
+        next = c->next;
+        call_free(c);
+    }
     net_engine_close(n);
     loop_remove(n->loop, n->pump);
     free(n->proxy);

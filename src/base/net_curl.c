@@ -45,7 +45,7 @@
 
 static struct {
     bool loaded;
-#define DECLARE(name) __typeof__(curl_##name) *name;
+#define DECLARE(name) __typeof__(curl_##name) *(name);
     LIBRARY_FUNCTIONS(DECLARE)
 #undef DECLARE
 } lib;

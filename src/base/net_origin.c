@@ -116,6 +116,7 @@ static int split_authority(const char *s, const char *end, struct parts *p)
 static int parse_url(const char *url, struct parts *p, struct err *e)
 {
     const char *at = skip_scheme(url, &p->tls);
+    p->prefix = "";
     if (at == NULL)
         return err_set(e, ERR_USAGE, "the address must begin with https://");
     if (strpbrk(at, "@?#\\") != NULL)

@@ -158,7 +158,7 @@ char **proc_helper_env(void)
     }
     char *to;
     char **words = words_new(count, bytes, &to);
-    for (char **v = environ; n < count; v++) {
+    for (char **v = environ; v != NULL && *v != NULL && n < count; v++) {
         if (!is_helper_name(*v))
             continue;
         size_t len = strlen(*v) + 1;

@@ -202,7 +202,7 @@ static void server_stop(struct server *s, char **log)
 
 struct seen {
     struct net_call *call;
-    unsigned heads, datas, dones;
+    unsigned heads, pieces, dones;
     struct buf data;
     struct net_result result; /* body and response are gone */
     char retry_header[64];
@@ -218,7 +218,7 @@ static void seen_init(struct seen *s)
 static void on_head(void *arg, const struct net_response *r)
 {
     struct seen *s = arg;
-    assert_int_equal(0, s->heads + s->datas + s->dones);
+    assert_int_equal(0, s->heads + s->pieces + s->dones);
     s->heads++;
     assert_true(net_status(r) >= 200);
     if (s->cancel_on_head)
@@ -231,7 +231,7 @@ static void on_data(void *arg, const char *p, size_t len)
     assert_int_equal(1, s->heads);
     assert_int_equal(0, s->dones);
     assert_true(len > 0);
-    s->datas++;
+    s->pieces++;
     assert_int_equal(0, buf_add(&s->data, p, len));
     if (s->pause_on_data)
         net_pause(s->call);
@@ -1033,7 +1033,7 @@ static void test_pause_and_resume(void **state)
     struct net_request rq = request(&sv, &s);
     rq.deadlines.idle_ms = 50; /* does not run while paused */
     send_ok(&rq, &s);
-    while (s.datas == 0)
+    while (s.pieces == 0)
         turn();
     size_t before = s.data.len;
     int64_t until = clock_mono_us() + 120000;
@@ -1041,7 +1041,7 @@ static void test_pause_and_resume(void **state)
         struct err e;
         assert_int_equal(0, loop_turn(lp, 10, &e));
     }
-    assert_int_equal(1, s.datas);
+    assert_int_equal(1, s.pieces);
     assert_int_equal(before, s.data.len);
     assert_int_equal(0, s.dones);
     assert_true(before < BIG); /* held back, not swallowed */
@@ -1065,7 +1065,7 @@ static void test_done_waits_for_resume(void **state)
     s.pause_on_data = true;
     struct net_request rq = request(&sv, &s);
     send_ok(&rq, &s);
-    while (s.datas == 0)
+    while (s.pieces == 0)
         turn();
     for (int i = 0; i < 3; i++) {
         struct err e;
@@ -1094,7 +1094,7 @@ static void test_cancel(void **state)
         struct net_request rq = request(&sv, &s);
         send_ok(&rq, &s);
         if (when == 3)
-            while (s.datas == 0)
+            while (s.pieces == 0)
                 turn();
         if (when == 0 || when == 3) {
             net_cancel(s.call);
@@ -1105,7 +1105,7 @@ static void test_cancel(void **state)
         await_done(&s);
         assert_int_equal(NET_CANCELLED, s.result.end);
         assert_int_equal(ERR_CANCELLED, s.result.err.code);
-        assert_int_equal(when >= 2, s.datas);
+        assert_int_equal(when >= 2, s.pieces);
         assert_int_equal(when != 0, s.result.truncated);
         turn();
         buf_release(&s.data);
@@ -1131,7 +1131,7 @@ static void test_cancel_of_an_untold_answer(void **state)
     net_cancel(s.call);
     await_done(&s);
     assert_int_equal(NET_CANCELLED, s.result.end);
-    assert_int_equal(0, s.datas);
+    assert_int_equal(0, s.pieces);
     buf_release(&s.data);
     server_stop(&sv, NULL);
 }
@@ -1150,14 +1150,14 @@ static void test_drop(void **state)
         if (when == 0)
             net_drop(s.call);
         else
-            while (s.datas == 0)
+            while (s.pieces == 0)
                 turn();
         for (int i = 0; i < 3; i++) {
             struct err e;
             assert_int_equal(0, loop_turn(lp, 5, &e));
         }
         assert_int_equal(0, s.dones);
-        assert_int_equal(when, s.datas);
+        assert_int_equal(when, s.pieces);
         buf_release(&s.data);
         server_stop(&sv, NULL);
     }

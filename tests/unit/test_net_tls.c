@@ -42,7 +42,7 @@
     X(SSL_shutdown)
 
 static struct {
-#define DECLARE(name) __typeof__(name) *name;
+#define DECLARE(name) __typeof__(name) *(name);
     SSL_FUNCTIONS(DECLARE)
 #undef DECLARE
 } ssl;
