@@ -10,6 +10,8 @@
 #include <stdbool.h>
 
 struct policy;
+/* ERR_DENIED (SEC-2, others can write to a directory above it, or it lies below the current
+ * directory; the root is no project), ERR_MISSING, ERR_FORMAT "FILE:LINE: …", ERR_LIMIT, ERR_IO. */
 int policy_load(struct policy **out, const char *path, struct err *e) MUST_CHECK;
 void policy_free(struct policy *p);
 bool policy_allows(const struct policy *p, const uint8_t contract[SHA256_LEN],
