@@ -33,18 +33,17 @@ static void say(struct field_enforcement *f, enum enforcement how, const char *w
 
 static void local_enforcement(const struct contract *c, struct contract_enforcement *out)
 {
-    const struct cgroup_place *place = local_cgroup_place();
     memset(out, 0, sizeof *out); /* ENFORCED, no word */
     if (c->network == NETWORK_ALLOW)
         say(&out->field[FIELD_NETWORK], NOT_ENFORCEABLE,
             "no list of hosts here: deny or open only");
     if (c->network == NETWORK_OPEN)
         say(&out->field[FIELD_NETWORK], ENFORCED, "this machine's network, loopback included");
-    if (place->dir[CGROUP_MEMORY] == NULL)
+    if (!local_limits_by_group(CGROUP_MEMORY))
         say(&out->field[FIELD_MEMORY], APPROXIMATED, "watched by the guest: no control group here");
-    if (place->dir[CGROUP_PIDS] == NULL)
+    if (!local_limits_by_group(CGROUP_PIDS))
         say(&out->field[FIELD_PIDS], APPROXIMATED, "RLIMIT_NPROC: no control group here");
-    if (place->dir[CGROUP_CPU] == NULL)
+    if (!local_limits_by_group(CGROUP_CPU))
         say(&out->field[FIELD_CPU], APPROXIMATED,
             "thread counts of libraries only: no control group here");
 }

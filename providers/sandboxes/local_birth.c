@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "providers/sandboxes/local_proof.h"
+#include "providers/sandboxes/local_scope.h"
 #include "providers/sandboxes/local_wall_int.h"
 
 static int read_document(struct local_wall *w, struct err *e)
@@ -54,7 +55,8 @@ static int grasp_child(struct local_wall *w, struct err *e)
 
 static int let_go(struct local_wall *w, struct err *e)
 {
-    if (w->group != NULL && cgroup_add(w->group, w->child, e) < 0)
+    if (w->scoped ? local_scope_adopt(&w->group, w->child, e) < 0
+                  : w->group != NULL && cgroup_add(w->group, w->child, e) < 0)
         return -1;
     ssize_t n = send(w->block, "g", 1, MSG_NOSIGNAL);
     if (n != 1)

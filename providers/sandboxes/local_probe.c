@@ -9,12 +9,12 @@
 
 #include "base/proc.h"
 #include "providers/sandboxes/local_probe.h"
+#include "providers/sandboxes/local_scope.h"
 #include "providers/sandboxes/local_start.h"
 #include "providers/sandboxes/local_wall.h"
 
-#define PROBE_MS     5000
-#define SAID_MAX     2048
-#define OLDEST_MINOR 5 /* 0.5.0: --ro-bind-data with --perms, --size, --disable-userns by 0.8.0 */
+#define PROBE_MS 5000
+#define SAID_MAX 2048
 
 /* ---- words ---- */
 
@@ -185,6 +185,8 @@ int local_available(struct launcher *l, struct err *e)
         return 0;
     if (check_version(l, e) < 0 || try_namespaces(l, e) < 0)
         return -1;
+    if (local_cgroup_place()->version == 0)
+        (void)local_scope_limits(l); /* so that enforcement() can tell */
     works = true;
     return 0;
 }

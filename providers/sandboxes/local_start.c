@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "providers/sandboxes/local_args.h"
 #include "providers/sandboxes/local_mount.h"
+#include "providers/sandboxes/local_scope.h"
 #include "providers/sandboxes/local_seccomp.h"
 #include "providers/sandboxes/local_start.h"
 
@@ -74,6 +75,11 @@ const struct cgroup_place *local_cgroup_place(void)
     known = true;
     buf_release(&self);
     return &place;
+}
+
+bool local_limits_by_group(enum cgroup_part part)
+{
+    return local_cgroup_place()->dir[part] != NULL || (local_scope_limits(NULL) & 1u << part) != 0;
 }
 
 static const struct local_machine *machine(void)
@@ -305,11 +311,12 @@ static int make_group(struct local_start *s, const struct contract *c, struct er
 static int start_bwrap(struct preparation *p, struct local_start *s, struct err *e)
 {
     char args_fd[16];
+    struct local_scope scope;
     const char *bwrap = local_bwrap_path(e);
     if (bwrap == NULL)
         return -1;
     snprintf(args_fd, sizeof args_fd, "%d", CHILD_ARGS);
-    const char *const argv[] = { "bwrap", "--args", args_fd, "--", p->cfg->guest, NULL };
+    const char *const argv[] = { bwrap, "--args", args_fd, "--", p->cfg->guest, NULL };
     const char *const envp[] = { NULL };
     p->spec.path = bwrap;
     p->spec.argv = argv;
@@ -317,7 +324,16 @@ static int start_bwrap(struct preparation *p, struct local_start *s, struct err 
     p->spec.drop_root = true;
     p->spec.kill_on_death = true;
     p->spec.new_session = true;
-    return proc_spawn(p->cfg->launcher, &p->spec, &s->outer, e);
+    s->scoped = s->group == NULL && local_scope_limits(p->cfg->launcher) != 0;
+    if (!s->scoped)
+        return proc_spawn(p->cfg->launcher, &p->spec, &s->outer, e);
+    local_scope_init(&scope, p->cfg->contract, argv);
+    p->spec.path = scope.path;
+    p->spec.argv = scope.argv;
+    p->spec.envp = (const char *const *)scope.env;
+    int rc = proc_spawn(p->cfg->launcher, &p->spec, &s->outer, e);
+    local_scope_release(&scope);
+    return rc;
 }
 
 static int prepare(struct preparation *p, struct local_start *s, struct err *e)

@@ -16,7 +16,8 @@ struct local_start {
     int log;              /* what bwrap and the guest write to stderr, non-blocking */
     int status;           /* bwrap's JSON documents, non-blocking */
     int block;            /* one byte lets the guest go */
-    struct cgroup *group; /* NULL: none to be had here */
+    struct cgroup *group; /* NULL: none to be had here, or `scoped` */
+    bool scoped;          /* the user's systemd limits it: local_scope_adopt() once bwrap runs */
 };
 
 /* The mounts are opened, the group is made, bwrap is started (never as uid 0) and will block before
@@ -26,5 +27,7 @@ int local_start(struct local_start *out, const struct wall_config *cfg, struct e
 /* Facts about this machine, looked up once per process. */
 const char *local_bwrap_path(struct err *e); /* absolute, checked; NULL with the remedy */
 const struct cgroup_place *local_cgroup_place(void);
+/* Is this limit kept by a control group here? As far as is known without starting anything. */
+bool local_limits_by_group(enum cgroup_part part);
 
 #endif

@@ -171,6 +171,7 @@ static int local_create(struct wall **out, const struct wall_config *cfg, struct
     w->status = s.status;
     w->block = s.block;
     w->group = s.group;
+    w->scoped = s.scoped;
     w->child_pidfd = w->pidns_fd = -1;
     buf_init(&w->document, 4096);
     snprintf(w->id, sizeof w->id, "local");
@@ -186,6 +187,8 @@ static unsigned local_limits(const struct wall *base)
 {
     const struct local_wall *w = (const struct local_wall *)base;
     unsigned has = cgroup_has(w->group);
+    if (w->scoped) /* adopted later, or it is not let go */
+        return WALL_LIMITS_MEMORY | WALL_LIMITS_PIDS;
     return ((has & (1u << CGROUP_MEMORY)) != 0 ? WALL_LIMITS_MEMORY : 0u) |
            ((has & (1u << CGROUP_PIDS)) != 0 ? WALL_LIMITS_PIDS : 0u);
 }

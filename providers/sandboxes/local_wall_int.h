@@ -33,6 +33,7 @@ struct local_wall {
     uint64_t pidns;
     int stream, log, status, block;
     struct cgroup *group;
+    bool scoped;               /* systemd makes the group; adopted when bwrap runs */
     struct wall_counters last; /* read just before the group goes */
     struct loop_source *on_stream, *on_log, *on_status, *on_outer, *on_child, *timer;
     bool write_blocked;
