@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/utf8.h"
-#include "tool/line_regex.h"
+#include "base/line_regex.h"
 
 #define WINDOW    ((size_t)256 << 10)
 #define GOT_BYTES 100

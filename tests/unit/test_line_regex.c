@@ -9,7 +9,7 @@
 #include <string.h>
 #include <regex.h>
 #include <cmocka.h>
-#include "tool/line_regex.h"
+#include "base/line_regex.h"
 
 #define NO_LIMIT INT64_C(3600000000)
 

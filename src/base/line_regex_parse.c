@@ -1,6 +1,6 @@
 /* line_regex_parse.c - from a pattern to a program. One pass: each construct emits its instructions
  * behind those of its operands; a repetition copies what it repeats. */
-#include "tool/line_regex_int.h"
+#include "base/line_regex_int.h"
 
 #include <stdlib.h>
 #include <string.h>

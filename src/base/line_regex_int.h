@@ -1,9 +1,9 @@
 /* line_regex_int.h - the program a pattern becomes: written by line_regex_parse.c, run by
  * line_regex.c. */
-#ifndef AIRLOCK_TOOL_LINE_REGEX_INT_H
-#define AIRLOCK_TOOL_LINE_REGEX_INT_H
+#ifndef AIRLOCK_BASE_LINE_REGEX_INT_H
+#define AIRLOCK_BASE_LINE_REGEX_INT_H
 
-#include "tool/line_regex.h"
+#include "base/line_regex.h"
 
 enum op {
     OP_CHAR, /* arg: the code point */

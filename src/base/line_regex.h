@@ -8,8 +8,8 @@
  * `?` after a repetition, which means nothing here. Characters are code points; a byte that is no
  * UTF-8 is one character that only . and [^…] match. No back-references, no flags.
  */
-#ifndef AIRLOCK_TOOL_LINE_REGEX_H
-#define AIRLOCK_TOOL_LINE_REGEX_H
+#ifndef AIRLOCK_BASE_LINE_REGEX_H
+#define AIRLOCK_BASE_LINE_REGEX_H
 
 #include "base/buf.h"
 

@@ -1,9 +1,9 @@
 /* expectation.c - reading expectations: one check per line. */
-#include "tool/verdict.h"
+#include "providers/expectation.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include "tool/line_regex.h"
+#include "base/line_regex.h"
 
 static const char forms[] =
     "exit N, stderr empty, stdout contains TEXT, stdout matches REGEX, stdout equals TEXT, stdout "

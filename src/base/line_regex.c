@@ -1,6 +1,6 @@
 /* line_regex.c - running the program over all ways at once (Thompson): one list of places in the
  * program per character, each place at most once. */
-#include "tool/line_regex_int.h"
+#include "base/line_regex_int.h"
 
 #include <stdlib.h>
 #include <string.h>
