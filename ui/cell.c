@@ -323,6 +323,8 @@ static unsigned arms_of(const struct cell *c)
         return ARM_LEFT | ARM_RIGHT;
     if (c->cp == '|')
         return ARM_UP | ARM_DOWN;
+    if (c->cp == '+')
+        return 15; /* in ASCII all joints look alike */
     for (unsigned i = 1; i < 16; i++)
         if (arm_lines[i] == c->cp && (i & (i - 1)))
             return i;
@@ -347,20 +349,17 @@ static void draw_arms(struct grid *g, int x, int y, unsigned arms, struct style 
 
 void grid_box(struct grid *g, struct rect r, struct style st)
 {
-    if (r.w < 1 || r.h < 1)
-        return;
     int x2 = r.x + r.w - 1, y2 = r.y + r.h - 1;
-    for (int x = r.x; x <= x2; x++) {
-        unsigned arms = (x > r.x ? ARM_LEFT : 0u) | (x < x2 ? ARM_RIGHT : 0u);
-        draw_arms(g, x, r.y, arms, st);
-        if (y2 > r.y)
-            draw_arms(g, x, y2, arms, st);
-    }
     for (int y = r.y; y <= y2; y++) {
-        unsigned arms = (y > r.y ? ARM_UP : 0u) | (y < y2 ? ARM_DOWN : 0u);
-        draw_arms(g, r.x, y, arms, st);
-        if (x2 > r.x)
-            draw_arms(g, x2, y, arms, st);
+        bool edge = y == r.y || y == y2;
+        for (int x = r.x; x <= x2; x += edge || x2 == r.x ? 1 : x2 - r.x) {
+            unsigned arms = 0;
+            if (edge)
+                arms |= (x > r.x ? ARM_LEFT : 0u) | (x < x2 ? ARM_RIGHT : 0u);
+            if (x == r.x || x == x2)
+                arms |= (y > r.y ? ARM_UP : 0u) | (y < y2 ? ARM_DOWN : 0u);
+            draw_arms(g, x, y, arms, st);
+        }
     }
 }
 
@@ -399,7 +398,7 @@ static void dump_style(struct style st, struct buf *out)
 static void dump_styles(const struct grid *g, int y, struct buf *out)
 {
     const struct cell *row = g->cells + (size_t)y * (size_t)g->w;
-    bool any = false;
+    const char *before = "";
     for (int x = 0; x < g->w;) {
         int from = x;
         struct style st = row[x].style;
@@ -407,12 +406,13 @@ static void dump_styles(const struct grid *g, int y, struct buf *out)
             x++;
         if (style_equal(st, STYLE(ROLE_TEXT)))
             continue;
-        (void)buf_addf(out, any ? ", %d-%d " : "%3d: %d-%d ", any ? from : y, any ? x - 1 : from,
-                       x - 1);
+        if (!before[0])
+            (void)buf_addf(out, "%d:", y);
+        (void)buf_addf(out, "%s %d-%d ", before, from, x - 1);
         dump_style(st, out);
-        any = true;
+        before = ",";
     }
-    if (any)
+    if (before[0])
         (void)buf_add_char(out, '\n');
 }
 

@@ -12,7 +12,7 @@ const struct keymap_entry *keymap_find_key(unsigned context, uint32_t key)
     if (key == KEYMAP_NONE)
         return NULL;
     for (size_t i = 0; i < n; i++) {
-        if (!(t[i].where & (context | KEYMAP_EVERYWHERE)))
+        if (!(t[i].where & (context | KEYMAP_EVERYWHERE)) || (t[i].where & KEYMAP_ONLY_SHOWN))
             continue;
         if (t[i].id == CMD_PANE && key >= '1' && key <= '8')
             return &t[i];
@@ -163,6 +163,7 @@ size_t keymap_hints(unsigned context, struct keymap_hint *out, size_t max)
         if (t[i].id == CMD_HELP && found && strcmp(out[found - 1].word, "keys") == 0)
             continue; /* one way to the help is enough */
         snprintf(out[found].key, sizeof out[found].key, "%s", keymap_key_name(t[i].keys[0]));
+        out[found].id = t[i].id;
         out[found++].word = t[i].hint;
     }
     return found;

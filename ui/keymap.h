@@ -42,6 +42,7 @@ enum keymap_context {
     KEYMAP_IN_START = 1u << 6,   /* the list of recent sessions */
     KEYMAP_AS_COMMAND = 1u << 7, /* can be typed behind `:` */
     KEYMAP_EVERYWHERE = 1u << 8, /* also while typing */
+    KEYMAP_ONLY_SHOWN = 1u << 9, /* somebody else does it (readline, gate.c): for help and hints */
 };
 
 enum keymap_command {
@@ -150,6 +151,7 @@ const char *keymap_suggest(const char *word);
 struct keymap_hint {
     char key[12];
     const char *word;
+    enum keymap_command id;
 };
 size_t keymap_hints(unsigned context, struct keymap_hint *out, size_t max);
 

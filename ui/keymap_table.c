@@ -6,6 +6,7 @@
 #define MOVING  (KEYMAP_IN_PANE | KEYMAP_IN_LIST | KEYMAP_IN_START | KEYMAP_IN_HELP)
 #define LOOKING (KEYMAP_IN_PANE | KEYMAP_IN_LIST | KEYMAP_IN_START | KEYMAP_IN_HELP)
 #define GATE    KEYMAP_IN_GATE
+#define TYPING  (KEYMAP_IN_PROMPT | KEYMAP_ONLY_SHOWN)
 #define TYPED   KEYMAP_AS_COMMAND
 #define ALWAYS  KEYMAP_EVERYWHERE
 #define CTRL(c) KEYMAP_CTRL(c)
@@ -80,6 +81,19 @@ static const struct keymap_entry table[] = {
       "",
       "why",
       "what stands behind the findings and the rules",
+      "" },
+    /* ---- the prompt: readline's, or what its first character means ---- */
+    { CMD_NONE, TYPING, { KEYMAP_ENTER }, "send", "", "send",
+      "send: a task, a message to the planner, a note", "" },
+    { CMD_NONE, TYPING, { '!' }, "code", "", "code",
+      "your own code: !CODE, !py CODE, !js CODE, !sh CODE; ! alone opens $EDITOR",
+      "An unfinished block continues on the next line; an empty line ends it." },
+    { CMD_NONE, TYPING, { ':' }, "a-command", "", "command", "a command; Tab completes", "" },
+    { CMD_NONE, TYPING, { KEYMAP_TAB }, "complete", "", "complete",
+      "complete a command, or a name of the interpreter", "" },
+    { CMD_NONE, TYPING, { KEYMAP_UP, KEYMAP_DOWN }, "history", "", "", "what was typed before",
+      "" },
+    { CMD_NONE, TYPING, { CTRL('R') }, "search-history", "", "", "search what was typed before",
       "" },
     /* ---- focus ---- */
     { CMD_FOCUS_GATE, ALWAYS, { CTRL('G') }, "gate", "", "", "move into the open gate", "" },

@@ -15,7 +15,7 @@ struct render {
         bool ordered;
         unsigned number;
     } lists[LISTS_MAX];
-    size_t list_depth;
+    size_t list_depth, first_line;
     bool in_code, in_cell, first_in_item, head;
     unsigned quote;
 };
@@ -31,7 +31,8 @@ static enum style_role role_now(const struct render *r)
 static void gap(struct render *r)
 {
     struct prose *p = r->w.prose;
-    if (p->line_count > 0 && p->lines[p->line_count - 1].count > 0 && r->list_depth == 0)
+    if (p->line_count > r->first_line && p->lines[p->line_count - 1].count > 0 &&
+        r->list_depth == 0)
         prose_add_empty(p);
 }
 
@@ -49,7 +50,7 @@ static void begin_item(struct render *r, const MD_BLOCK_LI_DETAIL *d)
     else if (r->lists[depth].ordered)
         snprintf(mark, sizeof mark, "%u.", r->lists[depth].number++ % 1000);
     else
-        snprintf(mark, sizeof mark, "-");
+        snprintf(mark, sizeof mark, " -");
     r->w.indent = r->quote * 2 + (r->list_depth - 1) * 3;
     wrap_line(&r->w);
     wrap_raw(&r->w, mark, strlen(mark), ROLE_STRONG);
@@ -273,6 +274,7 @@ void prose_add_markdown(struct prose *p, const char *md, size_t len, size_t widt
                          .text = put_text };
     bool cut = len > PROSE_BYTES_MAX;
     wrap_begin(&r.w, p, width);
+    r.first_line = p->line_count;
     if (md_parse(md, (MD_SIZE)(cut ? PROSE_BYTES_MAX : len), &parser, &r) != 0)
         prose_add_plain(p, md, len, width, ROLE_TEXT);
     else if (cut)

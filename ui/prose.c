@@ -1,6 +1,7 @@
 /* prose.c - styled lines: storage, wrapping at blanks, drawing. */
 #include "ui/markdown_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,28 +159,51 @@ void wrap_raw(struct wrap *w, const char *s, size_t len, enum style_role role)
     }
 }
 
-void prose_add_plain(struct prose *p, const char *s, size_t len, size_t width, enum style_role role)
+/* Lines of a text; those that are too long are wrapped at blanks and keep their indentation. */
+static void wrap_lines(struct wrap *w, const char *s, size_t len, enum style_role role)
 {
-    struct wrap w;
-    bool cut = len > PROSE_BYTES_MAX;
-    wrap_begin(&w, p, width);
-    if (cut)
-        len = PROSE_BYTES_MAX;
     while (len) {
         const char *lf = memchr(s, '\n', len);
         size_t n = lf ? (size_t)(lf - s) : len, lead = 0;
         while (lead < n && s[lead] == ' ')
             lead++;
-        wrap_line(&w);
-        wrap_raw(&w, s, lead < w.width / 2 ? lead : 0, role); /* keep indentation */
-        wrap_text(&w, s + lead, n - lead, role);
-        wrap_end(&w);
+        if (!w->open)
+            wrap_line(w);
+        if (text_width(s, n, TEXT_PROSE) <= w->width - w->column) {
+            wrap_raw(w, s, n, role); /* as it is: a table keeps its columns */
+        } else {
+            wrap_raw(w, s, lead < w->width / 2 ? lead : 0, role);
+            wrap_text(w, s + lead, n - lead, role);
+        }
+        wrap_end(w);
         n += lf != NULL;
         s += n;
         len -= n;
     }
+}
+
+void prose_add_plain(struct prose *p, const char *s, size_t len, size_t width, enum style_role role)
+{
+    struct wrap w;
+    bool cut = len > PROSE_BYTES_MAX;
+    wrap_begin(&w, p, width);
+    wrap_lines(&w, s, cut ? PROSE_BYTES_MAX : len, role);
     if (cut)
         prose_add_span(p, "(cut here)", 10, ROLE_DIM, false);
+}
+
+void prose_add_field(struct prose *p, const char *name, size_t columns, const char *s, size_t len,
+                     size_t width, enum style_role role)
+{
+    struct wrap w;
+    char label[32];
+    snprintf(label, sizeof label, "%-*s", (int)(columns < 30 ? columns : 30), name);
+    wrap_begin(&w, p, width);
+    wrap_line(&w);
+    wrap_raw(&w, label, strlen(label), ROLE_DIM);
+    w.start = w.column;
+    w.indent = columns;
+    wrap_lines(&w, s, len < PROSE_BYTES_MAX ? len : PROSE_BYTES_MAX, role);
 }
 
 int grid_put_prose(struct grid *g, int x, int y, int max_x, const struct prose *p, size_t line)

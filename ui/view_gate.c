@@ -6,14 +6,17 @@
 #include <string.h>
 
 #define LABEL 10 /* columns of the labels at the left */
+#define RANKS 9  /* of contract fields */
 
 /* Items one after the other, whole, over as many rows as are given. */
 struct flow {
     const struct view *v;
     int left, right, x, y, bottom;
     bool started, full;
+    bool dry; /* only measure */
 };
 
+/* rows < 0: measure only, with as many as it takes. */
 static void flow_begin(struct flow *f, const struct view *v, struct rect r, int y, int rows,
                        const char *label)
 {
@@ -22,20 +25,23 @@ static void flow_begin(struct flow *f, const struct view *v, struct rect r, int 
         .v = v, .left = r.x + 1 + label_w, .right = r.x + r.w, .y = y, .bottom = y + rows
     };
     f->x = f->left;
-    if (label_w)
+    f->dry = rows < 0;
+    if (f->dry)
+        f->bottom = y + 1000;
+    if (label_w && !f->dry)
         grid_put_text(v->g, r.x + 1, y, f->left, label, STYLE(ROLE_DIM));
 }
 
 static void flow_item(struct flow *f, enum style_role role, const char *text)
 {
-    const char *gap = "   ";
+    
     int w = (int)text_width(text, strlen(text), TEXT_PROSE);
     if (f->full)
         return;
     if (f->started && f->x + 3 + w > f->right) {
         if (f->y + 1 >= f->bottom) {
             f->full = true; /* no half items behind whole ones: say that there is more */
-            if (f->x + 2 <= f->right)
+            if (f->x + 2 <= f->right && !f->dry)
                 grid_put_format(f->v->g, f->x, f->y, f->right, STYLE(ROLE_WAIT), " %s",
                                 SYM(f->v, SYM_MORE));
             return;
@@ -45,14 +51,18 @@ static void flow_item(struct flow *f, enum style_role role, const char *text)
         f->started = false;
     }
     if (f->started)
-        f->x = grid_put_text(f->v->g, f->x, f->y, f->right, gap, STYLE(ROLE_TEXT));
-    f->x = grid_put_fit(f->v->g, f->x, f->y, f->right, text, STYLE(role));
+        f->x += 3;
+    if (f->dry)
+        f->x += w;
+    else
+        f->x = grid_put_fit(f->v->g, f->x, f->y, f->right, text, STYLE(role));
     f->started = true;
 }
 
 /* ---- the rows ---- */
 
-static void draw_findings(const struct view *v, struct rect r, int y, int rows,
+/* Returns the rows used. */
+static int draw_findings(const struct view *v, struct rect r, int y, int rows,
                           const struct state_run *run)
 {
     struct flow f;
@@ -72,6 +82,7 @@ static void draw_findings(const struct view *v, struct rect r, int y, int rows,
                 snprintf(text, sizeof text, "%s %s", severity_name(k->severity), k->text);
             flow_item(&f, view_severity_role(k->severity), text);
         }
+    return f.y - y + 1;
 }
 
 /* "timeout_s", "30" -> "timeout 30 s". */
@@ -94,13 +105,14 @@ static void contract_words(const struct view_contract_line *c, char *out, size_t
 static void contract_item(struct flow *f, const struct view_contract_line *c)
 {
     char words[128], text[256];
+    const char *why = c->why && f->right - f->left >= 90 ? c->why : "";
     contract_words(c, words, sizeof words);
     if (c->how == ENFORCED)
         snprintf(text, sizeof text, "%s", words);
     else
-        snprintf(text, sizeof text, "%s, %s%s%s", words,
-                 c->how == APPROXIMATED ? "approximated" : "NOT ENFORCED",
-                 c->why && c->why[0] ? ": " : "", c->why ? c->why : "");
+        snprintf(text, sizeof text, "%s %s%s%s%s", words,
+                 c->how == APPROXIMATED ? "approximated" : "NOT ENFORCED", why[0] ? " (" : "", why,
+                 why[0] ? ")" : "");
     flow_item(f,
               c->how == NOT_ENFORCEABLE ? ROLE_BAD
               : c->how == APPROXIMATED  ? ROLE_WAIT
@@ -108,20 +120,26 @@ static void contract_item(struct flow *f, const struct view_contract_line *c)
               text);
 }
 
-/* What matters most first, since the row may end: what is not enforced, then the walls, then sizes.
- */
+/* What matters most first, since the row may end: what is not enforced, the network and the files,
+ * what is only approximated, then the sizes. */
 static int contract_rank(const struct view_contract_line *c)
 {
-    static const char *const order[] = { "network",   "files",      "env",
-                                         "timeout_s", "memory_mib", "output_mib" };
-    int how = (int)NOT_ENFORCEABLE - (int)c->how;
+    static const char *const order[] = { "env", "timeout_s", "memory_mib", "output_mib" };
+    if (c->how == NOT_ENFORCEABLE)
+        return 0;
+    if (strcmp(c->field, "network") == 0)
+        return 1;
+    if (strcmp(c->field, "files") == 0)
+        return 2;
+    if (c->how == APPROXIMATED)
+        return 3;
     for (int i = 0; i < (int)ARRAY_LEN(order); i++)
         if (strcmp(c->field, order[i]) == 0)
-            return how * 10 + i;
-    return how * 10 + 9;
+            return 4 + i;
+    return RANKS - 1;
 }
 
-static void draw_walls(const struct view *v, struct rect r, int y, int rows)
+static int draw_walls(const struct view *v, struct rect r, int y, int rows)
 {
     const struct view_gate *g = &v->vm->gate;
     struct flow f;
@@ -136,10 +154,11 @@ static void draw_walls(const struct view *v, struct rect r, int y, int rows)
         snprintf(text, sizeof text, "+ %zu more below the code", g->attachment_count);
         flow_item(&f, ROLE_WAIT, text);
     }
-    for (int rank = 0; rank < 30; rank++)
+    for (int rank = 0; rank < RANKS; rank++)
         for (size_t i = 0; i < g->contract_count; i++)
             if (contract_rank(&g->contract[i]) == rank)
                 contract_item(&f, &g->contract[i]);
+    return f.y - y + 1;
 }
 
 static void draw_expectation(const struct view *v, struct rect r, int y, int rows,
@@ -241,39 +260,36 @@ static bool gate_ready(const struct view *v)
     return g->gate && gate_is_armed(g->gate, g->boot_us);
 }
 
-static int put_key(const struct view *v, int x, int y, int end, const char *key, const char *word,
-                   bool ready)
-{
-    int need = (int)strlen(key) + (int)strlen(word) + 3;
-    if (x + need > end)
-        return -1;
-    x = grid_put_format(v->g, x, y, end, STYLE(ready ? ROLE_KEY : ROLE_DIM), "[%s]", key);
-    x = grid_put_format(v->g, x, y, end, STYLE(ready ? ROLE_TEXT : ROLE_DIM), " %s", word);
-    return x + 2;
-}
-
 static void draw_keys(const struct view *v, struct rect r, int y)
 {
     static const struct {
         const char *key, *wide, *narrow;
     } keys[] = {
-        { "a", "approve once", "approve" }, { "d", "deny and say why", "deny" },
-        { "e", "edit code", "edit" },       { "r", "dry run in a twin", "dry run" },
-        { "l", "lease", "lease" },          { "x", "stop", "stop" },
-        { "E", "expectation", "expect" },   { "w", "why", "why" },
+        { "a", " approve once", "pprove once" },
+        { "d", " deny and say why", "eny" },
+        { "e", " edit code", "dit" },
+        { "r", " dry run in a twin", " dry run" },
+        { "l", " lease", "ease" },
+        { "x", " stop", " stop" },
+        { "E", " expectation", "xpect" },
+        { "w", " why", "hy" },
     };
-    bool ready = gate_ready(v), focus = v->vm->focus == PANE_GATE;
     const struct gate *g = v->vm->gate.gate;
-    bool wide = r.w >= 112;
+    bool ready = gate_ready(v), wide = r.w >= 112;
     int x = r.x + 1, end = r.x + r.w;
-    if (!focus) {
+    if (v->vm->focus != PANE_GATE) {
         grid_put_fit(v->g, x, y, end, "^G to decide; what you type goes to the prompt",
                      STYLE(ROLE_WAIT));
         return;
     }
-    for (size_t i = 0; i < ARRAY_LEN(keys) && x >= 0; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const char *word = wide ? keys[i].wide : keys[i].narrow;
         bool on = ready && (i > 0 || (g && gate_all_seen(g)));
-        x = put_key(v, x, y, end, keys[i].key, wide ? keys[i].wide : keys[i].narrow, on);
+        if (x + 3 + (int)strlen(word) > end)
+            break;
+        x = grid_put_format(v->g, x, y, end, STYLE(on ? ROLE_KEY : ROLE_DIM), "[%s]", keys[i].key);
+        x = grid_put_text(v->g, x, y, end, word, STYLE(on ? ROLE_TEXT : ROLE_DIM));
+        x += wide ? 2 : 1;
     }
 }
 
@@ -301,16 +317,19 @@ static void draw_bottom(const struct view *v, struct rect r, int y, const struct
     size_t seen, total;
     if (g->deny_text) {
         size_t len = strlen(g->deny_text);
-        draw_field(v, r, y, "deny, say why (Enter sends, Esc goes back):", g->deny_text,
+        draw_field(v, r, y, "deny because:", g->deny_text,
                    g->deny_cursor < len ? g->deny_cursor : len);
     } else if (g->gate && g->gate->prompt == GATE_PROMPT_HEX) {
-        draw_field(v, r, y, "HIGH: type the first two hex digits of the capsule:", g->gate->typed,
+        draw_field(v, r, y, v->g->w < 60 ? "HIGH: two hex digits:" : "HIGH: type the first two hex digits of the capsule:", g->gate->typed,
                    g->gate->typed_len);
     } else if (g->gate && g->gate->prompt == GATE_PROMPT_UNREAD) {
         view_gate_lines(g->gate, run, g->attachment_count, &seen, &total);
-        snprintf(label, sizeof label,
-                 "%zu of %zu lines were never on screen: type unread to go on anyway:",
-                 total - seen, total);
+        if (v->g->w < 80)
+            snprintf(label, sizeof label, "%zu of %zu unseen, type unread:", total - seen, total);
+        else
+            snprintf(label, sizeof label,
+                     "%zu of %zu lines were never on screen: type unread to go on anyway:",
+                     total - seen, total);
         draw_field(v, r, y, label, g->gate->typed, g->gate->typed_len);
     } else {
         draw_keys(v, r, y);
@@ -325,14 +344,15 @@ static void gate_title(const struct view *v, const struct state_run *run)
     if (run && run->finding_count)
         title_add(&t, view_severity_role(run->worst), "%s", severity_name(run->worst));
     const char *hex = v->st->gate.capsule;
-    if (hex && strlen(hex) >= 8)
-        title_add(&t, ROLE_TITLE, "capsule %.4s-%.4s", hex, hex + 4);
+    bool narrow = v->g->w < 60;
     if (v->vm->focus != PANE_GATE)
         title_add(&t, ROLE_WAIT, "^G to decide");
+    if (hex && strlen(hex) >= 8)
+        title_add(&t, ROLE_TITLE, "%s%.4s-%.4s", narrow ? "" : "capsule ", hex, hex + 4);
     if (g->gate && run) {
         size_t seen, total;
         view_gate_lines(g->gate, run, g->attachment_count, &seen, &total);
-        title_add(&t, seen == total ? ROLE_TEXT : ROLE_WAIT, "seen %zu/%zu lines", seen, total);
+        title_add(&t, seen == total ? ROLE_TEXT : ROLE_WAIT, "seen %zu/%zu%s", seen, total, narrow ? "" : " lines");
         view_clock(g->boot_us - g->gate->opened_boot_us, text, sizeof text);
         title_add(&t, ROLE_DIM, "%s", text);
         if (v->vm->focus == PANE_GATE && !gate_ready(v))
@@ -352,11 +372,15 @@ void view_draw_gate(const struct view *v)
     if (v->vm->gate.why) {
         draw_why(v, r, rows);
     } else {
-        /* always: findings, walls; then what there is room for, most telling first */
+        /* always: findings, walls; then what there is room for, most telling first; rows that are
+         * left go to those two, as they need them */
         int spare = rows - 2;
         bool expects = spare > 0, origin = spare > 1, changes = spare > 2;
         spare -= expects + origin + changes;
-        int walls = spare > 0 ? 2 : 1, findings = 1 + (spare > 1 ? spare - 1 : 0);
+        int findings = draw_findings(v, r, y, -1, run), walls = draw_walls(v, r, y, -1);
+        walls = 1 + (spare > 0 ? (walls - 1 < spare ? walls - 1 : spare) : 0);
+        spare -= walls - 1;
+        findings = 1 + (spare > 0 ? (findings - 1 < spare ? findings - 1 : spare) : 0);
         draw_findings(v, r, y, findings, run);
         y += findings;
         draw_walls(v, r, y, walls);

@@ -156,7 +156,7 @@ static void draw_timeline_row(const struct view *v, struct rect r, int y,
     if (run->twin_of)
         x = grid_put_format(v->g, x, y, right_x, STYLE(ROLE_DIM), "dry %u ", run->twin_of);
     x = grid_put_fit(v->g, x, y, right_x - 1, w.text, STYLE(w.role));
-    if (run->purpose && run->purpose[0] && x + 8 < right_x)
+    if (run->purpose && run->purpose[0] && x + 16 < right_x)
         grid_put_fit(v->g, x + 2, y, right_x - 1, run->purpose, STYLE(ROLE_DIM));
     x = grid_put_text(v->g, right_x, y, end, high, STYLE(ROLE_BAD));
     grid_put_text(v->g, x + (high[0] ? 1 : 0), y, end, span, STYLE(ROLE_DIM));
@@ -228,9 +228,10 @@ static void draw_var(const struct view *v, struct rect r, int y, const struct st
     x += name_w + 1;
     snprintf(type, sizeof type, "%s%s%s", k->type, k->shape && k->shape[0] ? " " : "",
              k->shape ? k->shape : "");
-    if (x < right)
-        grid_put_fit(v->g, x, y, x + type_w < right ? x + type_w : right - 1, type,
-                     STYLE(ROLE_DIM));
+    if (x + type_w + 8 > right)
+        type_w = right - x - 1; /* no room for the value: all of it for the type */
+    if (type_w > 0)
+        grid_put_fit(v->g, x, y, x + type_w, type, STYLE(ROLE_DIM));
     x += type_w + 1;
     if (k->preview && x + 4 < right)
         grid_put_fit(v->g, x, y, right - 1, k->preview, STYLE(role));
@@ -251,14 +252,31 @@ static void draw_file(const struct view *v, struct rect r, int y, const struct s
     grid_put_text(v->g, right, y, end, change, STYLE(change_role(f->change)));
 }
 
+/* The names there are now, and behind them those the last run lost. */
+static size_t gone_count(const struct state_run *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; r && i < r->var_count; i++)
+        n += r->vars[i].change == CHANGE_GONE;
+    return n;
+}
+
+static const struct state_var *nth_gone(const struct state_run *r, size_t n)
+{
+    for (size_t i = 0; i < r->var_count; i++)
+        if (r->vars[i].change == CHANGE_GONE && n-- == 0)
+            return &r->vars[i];
+    return NULL;
+}
+
 void view_draw_state(const struct view *v)
 {
     const struct state *st = v->st;
     struct rect r = layout_inner(v->l, PANE_STATE);
     const struct state_run *run = v->vm->run ? state_run_at(st, v->vm->run) : NULL;
     const struct state_run *last = run ? run : st->vars_run ? state_run_at(st, st->vars_run) : NULL;
-    const struct state_var *vars = run ? run->vars : st->vars;
-    size_t count = run ? run->var_count : st->var_count, files = last ? last->file_count : 0;
+    size_t now = run ? run->var_count : st->var_count, gone = run ? 0 : gone_count(last),
+           files = last ? last->file_count : 0, count = now + gone;
     struct title t = { 0 };
     if (last && last->state_lost)
         title_add(&t, ROLE_BAD, "interpreter lost, variables are gone");
@@ -273,8 +291,10 @@ void view_draw_state(const struct view *v)
     size_t first = view_list_first(count + files, (size_t)r.h, v->vm->scroll[PANE_STATE].top, -1);
     for (int i = 0; i < r.h && first + (size_t)i < count + files; i++) {
         size_t k = first + (size_t)i;
-        if (k < count)
-            draw_var(v, r, r.y + i, &vars[k]);
+        if (k < now)
+            draw_var(v, r, r.y + i, run ? &run->vars[k] : &st->vars[k]);
+        else if (k < count)
+            draw_var(v, r, r.y + i, nth_gone(last, k - now));
         else
             draw_file(v, r, r.y + i, &last->files[k - count]);
     }

@@ -74,9 +74,16 @@ struct doc_view *view_get_output_diff(const struct state *st, const struct view_
 static void add_end(const struct view *v, struct title *t, const struct state_run *r)
 {
     struct run_words w;
-    char span[32];
     view_run_words(r, &w);
-    title_add(t, w.role, "%s %s", SYM(v, w.glyph), w.text);
+    if (r->status == RUN_FINISHED && r->end == END_EXIT && r->has_exit_code && r->exit_code != 0)
+        title_add(t, w.role, "%s exit %d", SYM(v, w.glyph), r->exit_code);
+    else
+        title_add(t, w.role, "%s %s", SYM(v, w.glyph), w.text);
+}
+
+static void add_time(struct title *t, const struct state_run *r)
+{
+    char span[32];
     if (r->wall_ms > 0) {
         view_span(r->wall_ms, span, sizeof span);
         title_add(t, ROLE_DIM, "%s", span);
@@ -105,6 +112,8 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
     }
     for (size_t i = 0; i < extra->count; i++)
         title_add(&t, extra->piece[i].role, "%s", extra->piece[i].text);
+    if (r && pane == PANE_OUT)
+        add_time(&t, r);
     snprintf(t.right, sizeof t.right, "%s", extra->right);
     view_title(v, pane, &t);
 }
@@ -185,7 +194,7 @@ static bool draw_compared(const struct view *v, enum view_pane pane, struct rect
     box.r = r;
     view_draw_doc(v, d, &box, pane, NULL, &seen);
     if (d->doc.added + d->doc.deleted)
-        title_add(t, ROLE_TEXT, "%s run %u: +%zu %s%zu", SYM(v, SYM_DELTA), b->number, d->doc.added,
+        title_add(t, ROLE_TEXT, "%s%u: +%zu %s%zu", SYM(v, SYM_DELTA), b->number, d->doc.added,
                   SYM(v, SYM_MINUS), d->doc.deleted);
     else
         title_add(t, ROLE_TEXT, "the same as run %u", b->number);

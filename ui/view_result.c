@@ -39,6 +39,8 @@ static const struct image *picture(const struct view_model *vm, const struct sta
 
 /* ---- JSON, two blanks a level ---- */
 
+#define JSON_FLAT 48
+
 static void put_json(struct buf *out, const struct json *v, unsigned depth)
 {
     enum json_kind kind = json_kind(v);
@@ -48,6 +50,13 @@ static void put_json(struct buf *out, const struct json *v, unsigned depth)
         return;
     }
     const char *open = object ? "{" : "[", *close = object ? "}" : "]";
+    struct buf flat = BUF_INIT(JSON_FLAT);
+    bool is_short = json_print(v, &flat) == 0; /* those stay in one line */
+    if (is_short)
+        (void)buf_add(out, flat.ptr, flat.len);
+    buf_release(&flat);
+    if (is_short)
+        return;
     (void)buf_add_str(out, open);
     for (const struct json *m = json_first(v); m; m = json_next(m)) {
         (void)buf_addf(out, "%s\n%*s", m == json_first(v) ? "" : ",", (int)depth * 2 + 2, "");
@@ -110,12 +119,11 @@ int view_result_rows(const struct state *st, const struct view_model *vm, struct
         return 0;
     if (vm->show_result)
         return inner.h;
-    int rows = 1 + wanted(vm, run, k, inner),
-        lines = (int)(run->out[STREAM_STDOUT].newlines & 0xffff);
-    bool output = run->out[STREAM_STDOUT].bytes > 0;
-    int room = output ? inner.h / 2 : inner.h;
-    if (output && lines + 1 < inner.h - room) /* what stdout does not need */
-        room = inner.h - lines - 1;
+    const struct state_output *o = &run->out[STREAM_STDOUT];
+    uint64_t lines = o->newlines + (o->bytes > 0 && !o->ends_in_newline);
+    int rows = 1 + wanted(vm, run, k, inner), room = lines ? inner.h / 2 : inner.h;
+    if (lines < (uint64_t)(inner.h - room)) /* what stdout does not need */
+        room = inner.h - (int)lines;
     return rows < room ? rows : room;
 }
 
@@ -167,7 +175,6 @@ void view_draw_results(const struct view *v, struct rect r, bool all)
     for (size_t i = 0; i < rows && top + i < p.line_count; i++)
         grid_put_prose(v->g, r.x, r.y + (int)i, r.x + r.w, &p, top + i);
     if (!all && p.line_count > rows && rows > 0)
-        grid_put_format(v->g, r.x + r.w - 12, r.y + r.h - 1, r.x + r.w, STYLE(ROLE_DIM), " +%zu, r",
-                        p.line_count - rows);
+        grid_put_format(v->g, r.x + r.w - 12, r.y + r.h - 1, r.x + r.w, STYLE(ROLE_DIM), " +%zu lines", p.line_count - rows);
     prose_release(&p);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "ui/keymap.h"
+#include "ui/markdown.h"
 
 /* ---- recent sessions ---- */
 
@@ -22,49 +23,66 @@ static struct rect frame(const struct view *v, const char *title, const char *ri
     return rect_inner(r);
 }
 
-static const char *first_words[] = {
-    "Airlock shows you what an agent wants to run, and runs nothing you have not approved.",
-    "",
-    "Type a task, or code behind an exclamation mark:   !print(6*7)",
-    "A guided first session, no key and no network:     :tour",
-    "Keys and commands:                                 F1",
-};
+static const char first_words[] =
+    "Airlock shows what an agent wants to run, and runs only what you approve.\n"
+    "\n"
+    "Type a task, or one of these:\n"
+    "\n"
+    "  !print(6*7)  your own code\n"
+    "  :tour        a guided first session; no key, no network\n"
+    "  F1           keys and commands\n";
 
 static void draw_welcome(const struct view *v, struct rect r)
 {
-    int y = r.y + (r.h > 8 ? (r.h - (int)ARRAY_LEN(first_words)) / 3 : 0), x = r.x + 2;
-    for (size_t i = 0; i < ARRAY_LEN(first_words) && y < r.y + r.h; i++, y++)
-        grid_put_fit(v->g, x, y, r.x + r.w, first_words[i], STYLE(i ? ROLE_TEXT : ROLE_TITLE));
+    struct prose p;
+    prose_init(&p);
+    prose_add_plain(&p, first_words, sizeof first_words - 1, r.w > 4 ? (size_t)r.w - 4 : 1,
+                    ROLE_TEXT);
+    int spare = r.h - (int)p.line_count, y = r.y + (spare > 0 ? spare / 3 : 0);
+    for (size_t i = 0; i < p.line_count && y < r.y + r.h; i++, y++)
+        grid_put_prose(v->g, r.x + 2, y, r.x + r.w, &p, i);
+    prose_release(&p);
+}
+
+static void ago(int64_t us, char *out, size_t size)
+{
+    int64_t s = us > 0 ? us / 1000000 : 0;
+    if (s < 60)
+        snprintf(out, size, "now");
+    else if (s < 3600)
+        snprintf(out, size, "%lld min", (long long)s / 60);
+    else if (s < 86400)
+        snprintf(out, size, "%lld h", (long long)s / 3600);
+    else
+        snprintf(out, size, "%lld d", (long long)s / 86400);
 }
 
 static void draw_session(const struct view *v, struct rect r, int y, const struct view_session *s,
                          bool selected)
 {
-    char ago[32], money[32] = "", runs[48];
-    int end = r.x + r.w, x = r.x + 1;
-    int64_t age = v->vm->now_us > s->last_us ? (v->vm->now_us - s->last_us) / 1000 : 0;
-    view_span(age < 1000 ? 1000 : age, ago, sizeof ago);
-    if (s->cost_nanousd)
+    char age[32], money[32] = "", runs[48];
+    bool wide = r.w >= 100;
+    int end = r.x + r.w, x = r.x + 1, name_end = x + 8 + (wide ? 24 : 18),
+        right = end - (wide ? 34 : 20);
+    bool broken = s->problem && s->problem[0];
+    ago(v->vm->now_us - s->last_us, age, sizeof age);
+    if (s->cost_nanousd && wide)
         view_money(s->cost_nanousd, money, sizeof money);
-    snprintf(runs, sizeof runs, "%lld run%s", (long long)s->runs, s->runs == 1 ? "" : "s");
-    grid_put_format(v->g, x, y, end, STYLE(ROLE_DIM), "%8.16s", ago);
-    x += 10;
-    enum style_role role = s->live ? ROLE_INFO : ROLE_TEXT;
+    grid_put_format(v->g, x, y, end, STYLE(ROLE_DIM), "%6.12s", age);
     const char *name = s->name && s->name[0] ? s->name : s->id;
-    int name_end = x + (r.w >= 100 ? 24 : r.w / 4);
-    grid_put_fit(v->g, x, y, name_end, name, STYLE(role));
-    x = name_end + 2;
-    int right = end - (r.w >= 70 ? 30 : 10);
-    const char *words = s->problem && s->problem[0] ? s->problem : s->task;
-    grid_put_fit(v->g, x, y, right, words ? words : "",
-                 STYLE(s->problem && s->problem[0] ? ROLE_BAD : ROLE_TEXT));
-    x = grid_put_format(v->g, right + 1, y, end, STYLE(ROLE_DIM), "%-9s", runs);
+    grid_put_fit(v->g, x + 8, y, name_end, name, STYLE(s->live ? ROLE_INFO : ROLE_TEXT));
+    const char *words = broken ? s->problem : s->task;
+    grid_put_fit(v->g, name_end + 1, y, right, words ? words : "",
+                 STYLE(broken ? ROLE_BAD : ROLE_TEXT));
+    snprintf(runs, sizeof runs, "%3lld run%s", (long long)s->runs, s->runs == 1 ? " " : "s");
+    x = grid_put_text(v->g, right + 1, y, end, runs, STYLE(ROLE_DIM)) + 1;
     if (s->failed || s->denied)
-        x = grid_put_format(v->g, x + 1, y, end, STYLE(ROLE_BAD), "%s%lld",
+        x = grid_put_format(v->g, x, y, end, STYLE(ROLE_BAD), "%s%lld",
                             SYM(v, s->failed ? SYM_FAIL : SYM_DENIED),
-                            (long long)(s->failed ? s->failed : s->denied));
+                            (long long)(s->failed ? s->failed : s->denied)) +
+            1;
     const char *state = s->live ? "live" : s->foreign ? "foreign" : s->outcome ? s->outcome : "";
-    x = grid_put_fit(v->g, x + 1, y, end - 1, state, STYLE(s->live ? ROLE_INFO : ROLE_DIM));
+    x = grid_put_fit(v->g, x, y, end - 1, state, STYLE(s->live ? ROLE_INFO : ROLE_DIM));
     grid_put_text(v->g, x + 1, y, end, money, STYLE(ROLE_DIM));
     if (selected)
         grid_paint(v->g, (struct rect){ r.x, y, r.w, 1 }, STYLE(ROLE_SELECT));
@@ -75,7 +93,7 @@ void view_draw_sessions(const struct view *v)
     const struct view_model *vm = v->vm;
     size_t n = vm->session_count;
     const struct view_scroll *s = &vm->scroll[PANE_PLAN];
-    struct rect r = frame(v, "Recent sessions", n ? "Enter opens" : "");
+    struct rect r = frame(v, n ? "Recent sessions" : "Airlock", n ? "Enter opens" : "");
     if (r.h < 1)
         return;
     if (n == 0) {
@@ -96,7 +114,7 @@ void view_draw_sessions(const struct view *v)
 void view_draw_help(const struct view *v)
 {
     struct buf text = BUF_INIT((size_t)64 << 10);
-    struct rect r = frame(v, "Keys and commands", "q back, / search");
+    struct rect r = frame(v, "Keys and commands", "q back");
     if (v->st->gate.open && v->l->pane[PANE_GATE].w) {
         grid_box(v->g, v->l->pane[PANE_GATE], STYLE(ROLE_FRAME));
         view_draw_gate(v);

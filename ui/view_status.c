@@ -42,7 +42,7 @@ static void add_phase(struct bar *b)
         const struct state_run *r = state_run_at(st, st->running);
         char span[32] = "";
         if (r && r->started_at_us && vm->now_us > r->started_at_us)
-            view_span((vm->now_us - r->started_at_us) / 1000000 * 1000, span, sizeof span);
+            view_clock(vm->now_us - r->started_at_us, span, sizeof span);
         snprintf(text, sizeof text, "%s running %u  %s", SYM(b->v, SYM_NOW), st->running, span);
         bar_add(b, ROLE_STATUS, STYLE_BOLD, text);
         break;
@@ -152,7 +152,9 @@ void view_draw_status(const struct view *v)
     if (r.h == 0)
         return;
     grid_fill(v->g, r, ' ', STYLE(ROLE_STATUS));
-    bar_add(&b, ROLE_STATUS, STYLE_BOLD, "airlock");
+    bool narrow = r.w < 60;
+    if (!narrow || v->vm->screen == SCREEN_START)
+        bar_add(&b, ROLE_STATUS, STYLE_BOLD, "airlock");
     if (v->vm->screen == SCREEN_START) {
         snprintf(text, sizeof text, "%zu session%s", v->vm->session_count,
                  v->vm->session_count == 1 ? "" : "s");
@@ -165,8 +167,11 @@ void view_draw_status(const struct view *v)
         snprintf(text + strlen(text), sizeof text - strlen(text), " #%zu", st->run_count);
     if (v->vm->replaying)
         bar_add(&b, ROLE_INFO, STYLE_REVERSE, " REPLAY ");
+    if (narrow)
+        add_phase(&b);
     bar_add(&b, ROLE_STATUS, 0, text);
-    add_phase(&b);
+    if (!narrow)
+        add_phase(&b);
     add_lease(&b);
     add_step(&b);
     add_sandbox(&b);
@@ -282,6 +287,44 @@ static unsigned context_of(const struct view_model *vm)
     return KEYMAP_IN_LIST;
 }
 
+static const char *gate_hint(const struct view *v)
+{
+    const struct view_gate *g = &v->vm->gate;
+    if (g->deny_text)
+        return "Enter sends the denial  Esc goes back";
+    if (g->gate && g->gate->prompt != GATE_PROMPT_NONE)
+        return "any other key goes back, nothing is decided  ^C denies";
+    if (g->why)
+        return "w or Esc closes this page";
+    return "arrows PgUp PgDn Space scroll the code  Esc or Tab leaves, undecided  ^C denies";
+}
+
+/* Only keys that would do something are offered. */
+static bool is_possible(const struct view *v, enum keymap_command id)
+{
+    const struct state_run *out = view_output_run(v->st, v->vm), *run = view_run(v->st, v->vm);
+    bool output = v->vm->focus == PANE_OUT || v->vm->focus == PANE_ERR;
+    switch (id) {
+    case CMD_DIFF:
+        return output ? view_output_base(v->st, v->vm) != NULL : view_base(v->st, v->vm) != NULL;
+    case CMD_MASKS:
+        return view_output_is_compared(v->st, v->vm);
+    case CMD_RAW:
+        return output;
+    case CMD_RESULT:
+        return out && out->result_count > 0;
+    case CMD_RESTORE:
+        return run && run->has_checkpoint;
+    case CMD_SEARCH:
+        return v->vm->screen == SCREEN_SESSION &&
+               (output || v->vm->focus == PANE_CODE || v->vm->focus == PANE_TIMELINE);
+    case CMD_OPEN:
+        return v->vm->session_count > 0;
+    default:
+        return true;
+    }
+}
+
 void view_draw_hints(const struct view *v)
 {
     struct keymap_hint hints[24];
@@ -297,15 +340,12 @@ void view_draw_hints(const struct view *v)
     }
     size_t n = keymap_hints(context_of(v->vm), hints, ARRAY_LEN(hints));
     if (v->vm->focus == PANE_GATE) { /* its keys stand in the gate itself */
-        grid_put_fit(
-            v->g, x, r.y, r.w,
-            "arrows PgUp PgDn Space scroll the code  Esc or Tab leaves, undecided  ^C denies",
-            STYLE(ROLE_DIM));
+        grid_put_fit(v->g, x, r.y, r.w, gate_hint(v), STYLE(ROLE_DIM));
         return;
     }
     for (size_t i = 0; i < n; i++) {
         int w = (int)(strlen(hints[i].key) + strlen(hints[i].word)) + 1;
-        if (x + w > r.w)
+        if (x + w > r.w || !is_possible(v, hints[i].id))
             continue; /* a shorter one may still fit */
         x = grid_put_text(v->g, x, r.y, r.w, hints[i].key, STYLE(ROLE_KEY));
         x = grid_put_text(v->g, x, r.y, r.w, " ", STYLE(ROLE_TEXT));

@@ -80,20 +80,13 @@ void view_draw_notes(const struct view *v)
 
 /* ---- the record ---- */
 
+#define FIELD 10 /* columns of the names */
+
 static void field(struct prose *p, const char *name, const char *text, enum style_role role,
                   size_t width)
 {
-    char label[24];
-    if (!text || !text[0])
-        return;
-    snprintf(label, sizeof label, "%-10s", name);
-    prose_add_span(p, label, strlen(label), ROLE_DIM, false);
-    size_t used, len = strlen(text), first = strcspn(text, "\n");
-    size_t fit = text_fit(text, first, width > 10 ? width - 10 : 1, TEXT_PROSE, &used);
-    prose_add_span(p, text, fit, role, true);
-    if (fit < len)
-        prose_add_plain(p, text + fit + (text[fit] == '\n'), len - fit - (text[fit] == '\n'), width,
-                        role);
+    if (text && text[0])
+        prose_add_field(p, name, FIELD, text, strlen(text), width, role);
 }
 
 static void decision_field(const struct view *v, struct prose *p, const struct state_run *r,
