@@ -40,6 +40,24 @@ static void forward(struct walled *w, const struct sandbox_event *ev)
         w->sink(w->arg, &w->base, ev);
 }
 
+/* check_body said no: the run ends all the same, as a run of its own end. */
+static void flush_refused(struct walled *w)
+{
+    if (w->refused_run == 0)
+        return;
+    struct sandbox_finished f = { .end = END_INTEGRITY,
+                                  .what = "",
+                                  .limits_hit = "",
+                                  .error_name = "",
+                                  .error_value = "",
+                                  .error_traceback = "",
+                                  .check_text = "",
+                                  .message = w->refused.msg };
+    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = w->refused_run, .finished = &f };
+    w->refused_run = 0;
+    forward(w, &ev);
+}
+
 /* The wall and the kernel are on the stack below us while depth > 0, so freeing waits. */
 static void enter(struct walled *w)
 {
@@ -97,6 +115,7 @@ static void on_gone(struct walled *w, const struct wall_event *ev)
     loop_arm_us(w->loop, w->tick, -1);
     if (w->why.code == ERR_NONE)
         w->why = *ev->err;
+    flush_refused(w);
     enum run_end as = w->ending ? w->end_as : w->ready ? END_LOST : END_SANDBOX;
     kernel_lost(w->kernel, as, w->why.msg);
     if (!by_owner && w->why.code != ERR_NONE && (!was_running || !w->ready)) {
@@ -177,7 +196,7 @@ static void kernel_broken(void *arg, const struct err *e)
     log_msg(LOG_ERROR, w->kind->wall->name, "%s: %s", w->id, e->msg);
     if (!w->ending)
         w->why = *e;
-    w->kind->wall->kill(w->wall);
+    walled_end_with(w, END_LOST, "", NULL);
 }
 
 static int kernel_check(void *arg, const struct sandbox_run *decoded, struct err *e)
@@ -266,9 +285,10 @@ static int create_wall(struct walled *w, const struct sandbox_config *cfg, struc
                                          .ptr = guest_image,
                                          .len = (size_t)(guest_image_end - guest_image) };
     const struct share_file *share = share_list(&share_count);
-    for (size_t i = 0; i < share_count && count <= KERNEL_FILES_MAX; i++) {
+    for (size_t i = 0; i < share_count; i++) {
         if (strncmp(share[i].name, "kernels/", 8) != 0)
             continue;
+        INVARIANT(count <= KERNEL_FILES_MAX);
         paths[count - 1] = xasprintf("%s/%s", GUEST_DIR, share[i].name);
         files[count] = (struct wall_file){
             .path = paths[count - 1], .mode = 0444, .ptr = share[i].ptr, .len = share[i].len
@@ -324,21 +344,7 @@ static void on_later(void *arg)
     }
     enter(w);
     flush_ready(w);
-    if (w->refused_run != 0) {
-        struct sandbox_finished f = { .end = END_INTEGRITY,
-                                      .what = "",
-                                      .limits_hit = "",
-                                      .error_name = "",
-                                      .error_value = "",
-                                      .error_traceback = "",
-                                      .check_text = "",
-                                      .message = w->refused.msg };
-        struct sandbox_event ev = { .kind = SANDBOX_FINISHED,
-                                    .run = w->refused_run,
-                                    .finished = &f };
-        w->refused_run = 0;
-        forward(w, &ev);
-    }
+    flush_refused(w);
     leave(w);
 }
 

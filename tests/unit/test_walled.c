@@ -422,6 +422,41 @@ static void refused_body_never_leaves(void **state)
     walled_close(s);
 }
 
+static void refused_run_ends_before_closed(void **state)
+{
+    struct owner o;
+    struct sandbox *s = open_one(&o);
+    struct err e = ERR_INIT;
+    (void)state;
+    hello();
+    o.refuse = true;
+    assert_int_equal(exec_one(s, 5, &e), 0);
+    gone(true, "just then");
+    assert_log(&o, "READY play-1; FINISHED 5 integrity; FAILED just then; CLOSED yes; ");
+    turns(2);
+    assert_log(&o, "READY play-1; FINISHED 5 integrity; FAILED just then; CLOSED yes; ");
+    walled_close(s);
+}
+
+static void nothing_is_taken_after_a_lie(void **state)
+{
+    struct owner o;
+    struct sandbox *s = open_one(&o);
+    struct err e = ERR_INIT;
+    (void)state;
+    hello();
+    say("{\"t\":\"done\",\"run\":9}"); /* of no run */
+    assert_int_equal(play->kills, 1);
+    assert_int_equal(exec_one(s, 1, &e), -1);
+    assert_int_equal(e.code, ERR_CANCELLED);
+    say("{\"t\":\"more lies\"}");
+    gone(true, NULL);
+    assert_non_null(strstr(o.log, "READY play-1; FAILED "));
+    assert_non_null(strstr(o.log, "; CLOSED yes; "));
+    assert_null(strstr(o.log, "FINISHED"));
+    walled_close(s);
+}
+
 static void short_writes_lose_nothing(void **state)
 {
     struct owner o;
@@ -659,6 +694,8 @@ int main(void)
         cmocka_unit_test(death_while_idle_is_a_failure),
         cmocka_unit_test(unconfirmed_death_is_said),
         cmocka_unit_test(refused_body_never_leaves),
+        cmocka_unit_test(refused_run_ends_before_closed),
+        cmocka_unit_test(nothing_is_taken_after_a_lie),
         cmocka_unit_test(short_writes_lose_nothing),
         cmocka_unit_test(lost_stream_waits_for_the_wall),
         cmocka_unit_test(silent_guest_is_ended_from_outside),
