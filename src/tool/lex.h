@@ -44,14 +44,15 @@ enum lex_kind {
 const char *lex_kind_name(enum lex_kind kind); /* "keyword" ...; for dumps and themes */
 
 /* Flags of a token. */
-#define LEX_OPEN   0x01u /* string, comment: begins here (prefix and quote are in it) */
-#define LEX_CLOSE  0x02u /* string, comment: ends here (the quote is in it) */
-#define LEX_INSIDE 0x04u /* newline: no end of a statement (string, bracket, backslash) */
-#define LEX_UNSURE 0x08u /* could be read in two ways */
-#define LEX_RAW    0x10u /* string: backslashes stand for themselves */
-#define LEX_FORMAT 0x20u /* string: expressions may stand in it (f"", ``, "$x", <<EOF) */
-#define LEX_TRIPLE 0x40u /* string: the quote is three characters */
-#define LEX_DEF    0x80u /* name: being defined (def f, class C, function f, f() {) */
+#define LEX_OPEN    0x01u /* string, comment: begins here (prefix and quote are in it) */
+#define LEX_CLOSE   0x02u /* string, comment: ends here (the quote is in it) */
+#define LEX_INSIDE  0x04u /* newline: no end of a statement (string, bracket, backslash) */
+#define LEX_UNSURE  0x08u /* could be read in two ways */
+#define LEX_RAW     0x10u /* string: backslashes stand for themselves */
+#define LEX_FORMAT  0x20u /* string: expressions may stand in it (f"", ``, "$x", <<EOF) */
+#define LEX_TRIPLE  0x40u /* string: the quote is three characters */
+#define LEX_COMMAND 0x40u /* shell: a command word begins here */
+#define LEX_DEF     0x80u /* name: being defined (def f, class C, function f, f() {) */
 
 struct lex_token {
     uint32_t start, len; /* bytes; len > 0 */

@@ -268,14 +268,18 @@ static void step_text(struct lex *lx, struct lex_token *t)
         lx->state.prev = P_OTHER;
     } else if ((f & S_SPEC) != 0 &&
                (c == '}' || ((f & S_TRIPLE) == 0 && closing_quote(lx, f) > 0))) {
-        lex_pop(lx); /* the field behind it closes */
         if (c == '}') {
             lx->at++;
             t->kind = LEX_OPERATOR;
             lex_pop(lx);
+            lex_pop(lx); /* its field too */
             return;
         }
-        lex_pop(lx); /* cut short by its quote: the field too, then the string */
+        while (is_text(lex_top(lx)) &&
+               (lex_top(lx) & S_SPEC) != 0) { /* cut short by the quote, and all around it */
+            lex_pop(lx);
+            lex_pop(lx);
+        }
         take_text(lx, t);
     } else {
         take_text(lx, t);

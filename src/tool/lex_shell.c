@@ -848,38 +848,69 @@ static bool take_common(struct lex *lx, struct lex_token *t, int c)
     return true;
 }
 
-static void step_code(struct lex *lx, struct lex_token *t, uint8_t kind, int c)
+static void take_comment(struct lex *lx, struct lex_token *t)
+{
+    bool ticks = in_backticks(lx);
+    t->kind = LEX_COMMENT;
+    t->flags = LEX_OPEN | LEX_CLOSE;
+    while (lex_peek(lx, 0) >= 0 && lex_peek(lx, 0) != '\n' && !(ticks && lex_peek(lx, 0) == '`'))
+        lx->at++;
+}
+
+/* Does a word begin at lx->at (or go on)? Ends what ended before it. */
+static bool begins_word(struct lex *lx)
 {
     bool glued =
         (lx->state.mode & M_GLUED) != 0 && lx->spaced && lx->at > 0 && lx->code[lx->at - 1] == '\n';
     lx->state.mode &= (uint8_t)~M_GLUED;
-    /* does a word begin here, or does one go on? */
     int before = lx->at > 0 && !lx->spaced ? (unsigned char)lx->code[lx->at - 1] : ' ';
     bool edge = before == ')' || before == '`' ? lx->state.prev == P_CMD : is_break(before);
     bool first = !glued && (lx->spaced || edge);
     if (first && lx->state.prev == P_INWORD)
         lx->state.prev = P_CMD;
-    if ((lx->state.mode & M_DELIM) != 0) {
+    return first;
+}
+
+/* Is this the first token of a command word? */
+static bool begins_command(const struct lex *lx, const struct lex_token *t)
+{
+    switch (t->kind) {
+    case LEX_NAME:
+    case LEX_BUILTIN:
+    case LEX_STRING:
+    case LEX_TEXT:
+    case LEX_NUMBER:
+        return true;
+    case LEX_VARIABLE:
+        return (t->flags & LEX_OPEN) != 0;
+    case LEX_OPERATOR:
+        return lx->code[t->start] == '$' || lx->code[t->start] == '`';
+    default:
+        return false;
+    }
+}
+
+static void step_code(struct lex *lx, struct lex_token *t, uint8_t kind, int c)
+{
+    bool first = begins_word(lx), delimiter = (lx->state.mode & M_DELIM) != 0;
+    bool command = lx->state.prev == P_CMD && !delimiter && kind != F_CASE_HEAD &&
+                   kind != F_CASE_PAT && kind != F_COND && kind != F_ARRAY;
+    if (delimiter) {
         take_delimiter(lx, t);
     } else if (c == '#' && first) {
-        t->kind = LEX_COMMENT;
-        t->flags = LEX_OPEN | LEX_CLOSE;
-        bool ticks = in_backticks(lx);
-        while (lex_peek(lx, 0) >= 0 && lex_peek(lx, 0) != '\n' &&
-               !(ticks && lex_peek(lx, 0) == '`'))
-            lx->at++;
-    } else if (take_common(lx, t, c)) {
-        return;
-    } else if (kind == F_COND && c != '\n' && is_break(c)) {
-        step_cond(lx, t, c);
-    } else if (take_assign(lx, t)) {
-        return;
-    } else if (!take_redirection(lx, t, first)) {
-        if (is_break(c))
+        take_comment(lx, t);
+    } else if (!take_common(lx, t, c)) {
+        if (kind == F_COND && is_break(c))
+            step_cond(lx, t, c);
+        else if (take_assign(lx, t) || take_redirection(lx, t, first))
+            return;
+        else if (is_break(c))
             take_operator(lx, t, c);
         else
-            take_word(lx, t, first || lx->state.prev == P_CMD);
+            take_word(lx, t, first || command);
     }
+    if (command && begins_command(lx, t))
+        t->flags |= LEX_COMMAND;
 }
 
 void lex_shell_step(struct lex *lx, struct lex_token *t)

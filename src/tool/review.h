@@ -7,7 +7,7 @@
  * aliases and functions. Code given as a literal to another interpreter (`os.system("…")`,
  * `bash -c '…'`, `python3 <<EOF`) is reviewed too. Same code, same context → same findings.
  *
- * The rules are data (share/review/*.rules, compiled in); their format is described in
+ * The rules are data (share/review/NAME.rules, compiled in); their format is described in
  * share/review/any.rules, and each carries examples that must match and examples that must not.
  */
 #ifndef AIRLOCK_TOOL_REVIEW_H

@@ -1,0 +1,174 @@
+/* review_names.h - inside the review of Python and JavaScript: tokens that matter, what names stand
+ * for, literals put together. Nobody else includes it. */
+#ifndef AIRLOCK_TOOL_REVIEW_NAMES_H
+#define AIRLOCK_TOOL_REVIEW_NAMES_H
+
+#include "tool/review_impl.h"
+
+/* ---- tokens (review_tokens.c) ---- */
+
+/* tok.op: the character itself for one-character operators, else one of these. */
+enum {
+    OP_OTHER = 1,
+    OP_ARROW,  /* => */
+    OP_WALRUS, /* := */
+    OP_SPREAD, /* ... */
+    OP_POWER,  /* ** */
+    OP_SHIFT   /* << */
+};
+
+#define TOK_DONE    0x01u /* part of a chain or import that was dealt with */
+#define TOK_DECODED 0x02u
+#define TOK_FETCHED 0x04u
+#define TOK_TAINT   (TOK_DECODED | TOK_FETCHED)
+#define TOK_IMPORT  0x08u /* part of an import statement */
+
+struct tok {
+    uint32_t start, len; /* a string that is one literal spans all its lines */
+    uint32_t aux;        /* names: ident; brackets: index of the partner, their own without one */
+    uint8_t kind;        /* enum lex_kind; LEX_NEWLINE only where a statement may end */
+    uint8_t op;
+    uint8_t flags; /* of the lexer; for strings OPEN and CLOSE of the whole */
+    uint8_t mark;  /* TOK_… */
+};
+
+#define ALIASES_MAX   4
+#define NAME_TEXT_MAX 256
+#define VALUE_MAX     ((size_t)16 << 10)
+#define VALUES_MAX    4
+
+struct ident {
+    const char *p;
+    uint32_t len, hash;
+    bool is_root, has_method, has_attr; /* the rules know it as … */
+    bool dynamic;                       /* … but also set to something computed */
+    uint8_t values;                     /* how many literals are in `value` */
+    uint8_t taint;                      /* TOK_TAINT */
+    uint8_t alias_count;
+    const char *alias[ALIASES_MAX]; /* what it stands for, "os.system" */
+    const char *value;              /* the literal it was set to; several joined by LF */
+    size_t value_len;
+};
+
+#define STARS_MAX 8
+
+struct names {
+    struct review_job *j;
+    struct tok *toks;
+    size_t count, cap;
+    struct ident *ids;
+    size_t id_count, id_cap;
+    uint32_t *id_table; /* index + 1, open addressing */
+    size_t id_slots;
+    char **arena; /* blocks of copied text */
+    size_t arena_count, arena_cap, arena_used;
+    const char *stars[STARS_MAX]; /* from … import * */
+    size_t star_count;
+    size_t dotted;             /* aliases of `a.b` */
+    uint32_t *taint_before[2]; /* decoded, fetched: tokens before i that carry it; count + 1 */
+    bool reporting;            /* the last pass */
+    unsigned depth;            /* chains within chains being resolved */
+};
+
+void names_tokenize(struct names *n);
+void names_release(struct names *n);
+uint32_t names_intern(struct names *n, const char *p, size_t len);
+/* -1 when it was never seen. */
+int64_t names_find(const struct names *n, const char *p, size_t len);
+char *names_copy(struct names *n, const char *p, size_t len); /* NUL-terminated, lives with n */
+
+static inline bool tok_is_op(const struct names *n, size_t i, uint8_t op)
+{
+    return i < n->count && n->toks[i].kind == LEX_OPERATOR && n->toks[i].op == op;
+}
+
+bool tok_is_word(const struct names *n, size_t i, const char *word);
+/* A name, in the widest sense: also builtins, this, and keywords that can be called. */
+bool tok_is_name(const struct names *n, size_t i);
+static inline const char *tok_text(const struct names *n, size_t i)
+{
+    return n->j->code + n->toks[i].start;
+}
+
+/* ---- literals (review_literal.c) ---- */
+
+struct literal {
+    struct buf text; /* holes where something is computed */
+    bool known;      /* text without holes, not empty by ignorance */
+    bool built;      /* from pieces, escapes or character codes */
+    bool many;       /* from a name with several values */
+    bool exact;      /* text == code[at, at + len) */
+    size_t at, len;
+    unsigned pieces;
+};
+
+/* The value of the expression in tokens [i, end). Release with literal_release. */
+void literal_fold(struct names *n, size_t i, size_t end, struct literal *out);
+void literal_release(struct literal *l);
+/* The number at token i, with ** and << behind it; -1 when there is none. */
+double literal_number(const struct names *n, size_t i, size_t end);
+
+/* ---- arguments ---- */
+
+#define ARGS_MAX 8
+struct args {
+    size_t count; /* positional, at most ARGS_MAX are kept */
+    size_t from[ARGS_MAX], to[ARGS_MAX];
+    size_t kw_count;
+    uint32_t kw_name[ARGS_MAX]; /* token of the keyword */
+    size_t kw_from[ARGS_MAX], kw_to[ARGS_MAX];
+    size_t open, close;
+};
+
+/* Of the call whose `(` is token i. */
+void args_split(const struct names *n, size_t i, struct args *out);
+/* Argument by position or keyword: false when it is absent. */
+bool args_find(const struct names *n, const struct args *a, int pos, const char *kw, size_t *from,
+               size_t *to);
+
+/* ---- chains: a.b("c")["d"] (review_chain.c) ---- */
+
+struct chain {
+    char name[NAME_TEXT_MAX]; /* resolved: "os.path.join", "socket.socket().connect" */
+    size_t len;
+    bool known;       /* it starts at something the rules or an import know */
+    size_t first, at; /* first token; the next one to read */
+    size_t last;      /* last name token that was read */
+    uint8_t taint;
+    char key[64]; /* of the last ["key"] or first literal argument, for environment look-ups */
+    size_t key_len;
+    uint32_t receiver;         /* ident of the first name + 1, 0 if none */
+    size_t path_from, path_to; /* arguments of a Path(…) on the way */
+    enum { STEP_NAME, STEP_CALL, STEP_INDEX } step;
+    bool dynamic_key; /* an index that is no literal on something like globals() */
+    bool built_key;   /* a literal put together from pieces */
+};
+
+/* Begin at a name (candidate `k` of its aliases) or at a `.` behind something unnamed. False when
+ * there is no candidate k. */
+bool chain_begin(struct names *n, size_t i, unsigned k, struct chain *c);
+/* Read one more `.name`, `[…]` or `(…)`. False at the end. */
+bool chain_step(struct names *n, struct chain *c);
+/* Is the next step a call? */
+bool chain_calls(const struct names *n, const struct chain *c);
+/* The whole chain at i; returns the token behind it. */
+size_t chain_resolve(struct names *n, size_t i, unsigned k, struct chain *c);
+
+void names_add_alias(struct names *n, uint32_t id, const char *target, size_t len);
+
+/* ---- what statements teach (review_learn.c, review_python.c, review_javascript.c) ---- */
+
+/* Imports of the whole code: aliases, `import *`; marks their tokens. */
+void python_imports(struct names *n);
+void javascript_imports(struct names *n);
+/* `}` before the `=` at token i: `const {a: b} = X`. */
+void javascript_destructure(struct names *n, size_t i, size_t right);
+/* Assignments and taint; run again, it follows what was used before it was set. */
+void names_learn(struct names *n);
+/* The rules of a module that is imported at token `tok`; only in the last pass. */
+void names_import(struct names *n, const char *module, size_t len, size_t tok);
+
+void review_loops(struct names *n);    /* review_loops.c */
+void review_oddities(struct names *n); /* review_odd.c */
+
+#endif

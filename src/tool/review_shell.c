@@ -1,0 +1,409 @@
+/* review_shell.c - the walk over shell code: tokens become words, words become commands. */
+#include "tool/review_shell.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX ((size_t)16 << 20)
+
+static struct level *level(struct shell *s)
+{
+    return &s->levels[s->depth];
+}
+
+static bool is_text(const struct shell *s, const struct lex_token *t, const char *text)
+{
+    return t->len == strlen(text) && memcmp(s->j->code + t->start, text, t->len) == 0;
+}
+
+/* ---- loops without an end ---- */
+
+static void loops_keyword(struct shell *s, const struct lex_token *t)
+{
+    bool until = is_text(s, t, "until"), is_for = is_text(s, t, "for") || is_text(s, t, "select");
+    if (until || is_for || is_text(s, t, "while")) {
+        if (s->loop_count < LOOPS_MAX)
+            s->loops[s->loop_count++] = (struct loop_frame){
+                .start = t->start, .len = t->len, .until = until, .is_for = is_for
+            };
+        return;
+    }
+    if (s->loop_count == 0)
+        return;
+    struct loop_frame *f = &s->loops[s->loop_count - 1];
+    if (is_text(s, t, "do")) {
+        f->at = LOOP_BODY;
+    } else if (is_text(s, t, "done")) {
+        if (f->endless && !f->left)
+            job_check(s->j, "endless-loop", f->start, f->len);
+        s->loop_count--;
+    }
+}
+
+/* for ((;;)) */
+static void loops_arith(struct shell *s, const struct lex_token *t)
+{
+    struct loop_frame *f = s->loop_count > 0 ? &s->loops[s->loop_count - 1] : NULL;
+    if (f == NULL || !f->is_for || f->at != LOOP_CONDITION || !is_text(s, t, "(("))
+        return;
+    unsigned parts = 0;
+    bool empty = true;
+    for (size_t i = t->start + 2; i < s->j->len && i < t->start + 80; i++) {
+        char c = s->j->code[i];
+        if (c == ';' && ++parts == 2) {
+            f->endless = empty;
+            return;
+        }
+        if (c == ';')
+            empty = true;
+        else if (c != ' ')
+            empty = parts == 0;
+    }
+}
+
+/* ---- words and commands ---- */
+
+static void finish_word(struct shell *s)
+{
+    struct level *l = level(s);
+    if (!l->in_word || l->count == 0)
+        return;
+    words_end(s, s->last_end);
+    struct word *w = &l->words[l->count - 1];
+    job_literal(s->j, word_text(s, w), w->text_len, w->start, w->end - w->start);
+    if ((w->flags & WORD_TARGET) == 0)
+        return;
+    /* `2>&1` and `>&-` name a descriptor */
+    bool descriptor = l->redir == REDIR_DUP && w->text_len > 0 &&
+                      strspn(word_text(s, w), "0123456789-") == w->text_len;
+    if ((l->redir == REDIR_WRITE || l->redir == REDIR_DUP) && !descriptor)
+        command_check_write(s, w);
+    l->redir = REDIR_NONE;
+    l->count--;
+}
+
+static void begin_word(struct shell *s, const struct lex_token *t)
+{
+    struct level *l = level(s);
+    if (l->in_word)
+        return;
+    unsigned flags = (t->flags & LEX_COMMAND) != 0 ? WORD_COMMAND : 0;
+    words_begin(s, t->start, l->redir != REDIR_NONE ? WORD_TARGET : flags);
+}
+
+/* `|` `&` `;` a line end `\n`, or `(` for what opens or closes a group. */
+static void end_command(struct shell *s, char separator)
+{
+    struct level *l = level(s);
+    finish_word(s);
+    bool had = l->count > 0;
+    if (had)
+        command_review(s, separator);
+    buf_truncate(&s->text, l->text_base);
+    l->count = 0;
+    l->redir = REDIR_NONE;
+    l->has_input = false;
+    l->quotes = l->params = 0;
+    if (separator == '|') {
+        l->piped = true;
+    } else if (had || separator == ';') {
+        l->piped = l->pipe_fetch = l->pipe_decode = false;
+        l->slot_count = 0;
+        l->last[0] = '\0';
+    }
+}
+
+static void push_level(struct shell *s, const struct lex_token *t, bool tick)
+{
+    if (s->depth + 1 >= LEVELS_MAX)
+        return;
+    struct level *l = &s->levels[++s->depth];
+    struct word *words = l->words;
+    size_t cap = l->cap;
+    *l = (struct level){
+        .words = words, .cap = cap, .depth = t->depth, .is_tick = tick, .text_base = s->text.len
+    };
+}
+
+/* What the substitution did is true of the word it stands in. */
+static void pop_level(struct shell *s)
+{
+    end_command(s, ';');
+    bool fetch = level(s)->fetch, decode = level(s)->decode;
+    s->depth--;
+    struct level *l = level(s);
+    l->fetch |= fetch;
+    l->decode |= decode;
+    if (l->in_word && l->count > 0)
+        l->words[l->count - 1].flags |= (fetch ? WORD_FETCHED : 0u) | (decode ? WORD_DECODED : 0u);
+}
+
+/* ---- here-documents ---- */
+
+static void note_heredoc(struct shell *s)
+{
+    size_t slot = s->slot_next++ % SLOTS_MAX;
+    struct level *l = level(s);
+    s->slot_lang[slot] = LEX_LANG_NONE;
+    if (l->slot_count < SLOTS_MAX)
+        l->slots[l->slot_count++] = (uint8_t)slot;
+    l->redir = REDIR_HEREDOC;
+    l->has_input = true;
+}
+
+static void begin_body(struct shell *s, size_t at)
+{
+    if (s->bodies == LEX_HEREDOCS || s->slot_first == s->slot_next)
+        return;
+    s->body_lang[s->bodies] = s->slot_lang[s->slot_first++ % SLOTS_MAX];
+    s->body_level[s->bodies] = s->depth;
+    s->body_start[s->bodies++] = at;
+}
+
+static void end_body(struct shell *s, size_t at)
+{
+    if (s->bodies == 0)
+        return;
+    size_t start = s->body_start[--s->bodies];
+    enum lex_lang lang = s->body_lang[s->bodies];
+    if (lang != LEX_LANG_NONE && at > start)
+        job_nested(s->j, lang, s->j->code + start, at - start, start, at - start, true);
+}
+
+/* ---- tokens ---- */
+
+static void take_assignment(struct shell *s, const struct lex_token *t)
+{
+    finish_word(s);
+    words_begin(s, t->start, WORD_ASSIGN);
+    struct word *w = &level(s)->words[level(s)->count - 1];
+    if (buf_add(&s->text, s->j->code + t->start, t->len) == 0)
+        w->text_len = w->name_len = t->len;
+}
+
+static bool in_ticks(const struct shell *s)
+{
+    for (size_t i = s->depth; i > 0; i--) {
+        if (s->levels[i].is_tick)
+            return true;
+    }
+    return false;
+}
+
+/* `$(`, `<(`, backtick; in a word, in arithmetic or in a here-document. */
+static void open_substitution(struct shell *s, const struct lex_token *t, bool tick)
+{
+    struct level *l = level(s);
+    bool in_body = s->bodies > 0 && s->body_level[s->bodies - 1] == s->depth;
+    if (l->arith == 0 && !in_body) {
+        begin_word(s, t);
+        if (l->params == 0)
+            words_hole(s);
+        if (s->j->code[t->start] == '<' || s->j->code[t->start] == '>')
+            l->words[l->count - 1].flags |= WORD_SUBST;
+    }
+    push_level(s, t, tick);
+}
+
+static void take_redirection(struct shell *s, const struct lex_token *t)
+{
+    const char *p = s->j->code + t->start;
+    struct level *l = level(s);
+    finish_word(s);
+    if (memmem(p, t->len, "<<<", 3) != NULL) {
+        l->redir = REDIR_HERESTRING;
+        l->has_input = true;
+    } else if (memmem(p, t->len, "<<", 2) != NULL) {
+        note_heredoc(s);
+    } else if (memmem(p, t->len, ">&", 2) != NULL || memmem(p, t->len, "<&", 2) != NULL) {
+        l->redir = REDIR_DUP;
+    } else if (memchr(p, '>', t->len) != NULL) {
+        l->redir = REDIR_WRITE;
+    } else {
+        l->redir = REDIR_READ;
+        l->has_input = true;
+    }
+}
+
+static void open_arith(struct shell *s, const struct lex_token *t)
+{
+    struct level *l = level(s);
+    if (l->arith > 0)
+        return;
+    if (s->j->code[t->start] == '$') {
+        begin_word(s, t);
+        if (l->params == 0)
+            words_hole(s);
+    } else {
+        finish_word(s);
+        loops_arith(s, t);
+    }
+    l->arith = t->depth + 1u;
+}
+
+static void take_separator(struct shell *s, const struct lex_token *t)
+{
+    char c = s->j->code[t->start];
+    if (is_text(s, t, "|") || is_text(s, t, "|&"))
+        end_command(s, '|');
+    else if (is_text(s, t, "&"))
+        end_command(s, '&');
+    else
+        end_command(s, c == '(' || c == ')' || c == '\\' ? '(' : ';');
+}
+
+static void take_operator(struct shell *s, const struct lex_token *t)
+{
+    const char *p = s->j->code + t->start;
+    struct level *l = level(s);
+    bool tick = is_text(s, t, "`");
+    if (is_text(s, t, "\\")) {
+        s->joined = true;
+    } else if (tick && in_ticks(s)) {
+        end_command(s, '\n');
+    } else if (tick || is_text(s, t, "$(") || is_text(s, t, "<(") || is_text(s, t, ">(")) {
+        open_substitution(s, t, tick);
+    } else if (is_text(s, t, "$((") || is_text(s, t, "$[") || is_text(s, t, "((")) {
+        open_arith(s, t);
+    } else if (l->arith > 0) {
+        return;
+    } else if (l->in_word && (p[0] == '=' || p[0] == '+')) {
+        if (t->len > 1)
+            words_hole(s); /* += or an array: not one value */
+    } else if (memchr(p, '<', t->len) != NULL || memchr(p, '>', t->len) != NULL) {
+        take_redirection(s, t);
+    } else {
+        take_separator(s, t);
+    }
+}
+
+static void take_newline(struct shell *s, const struct lex_token *t)
+{
+    struct level *l = level(s);
+    bool joined = s->joined;
+    s->joined = false;
+    if (joined)
+        return;
+    if ((t->flags & LEX_INSIDE) == 0)
+        end_command(s, '\n');
+    else if (l->quotes > 0 || l->params > 0 || l->raw_open)
+        words_newline(s);
+    else
+        finish_word(s);
+}
+
+static void take_definition(struct shell *s, const struct lex_token *t)
+{
+    size_t n = t->len < SH_NAME_MAX - 1 ? t->len : SH_NAME_MAX - 1;
+    end_command(s, '(');
+    memcpy(s->defining, s->j->code + t->start, n);
+    s->defining[n] = '\0';
+    struct var *v = vars_find(s, s->defining, n, true);
+    if (v != NULL)
+        v->function = true;
+}
+
+/* In a here-document only substitutions and variables mean something. */
+static void take_body_token(struct shell *s, const struct lex_token *t)
+{
+    const char *p = s->j->code + t->start;
+    if (t->kind == LEX_STRING)
+        job_literal(s->j, p, t->len, t->start, t->len);
+    else if (t->kind == LEX_OPERATOR && !is_text(s, t, "$((") && !is_text(s, t, "$[") &&
+             (p[0] == '$' || (p[0] == '`' && !in_ticks(s))))
+        open_substitution(s, t, p[0] == '`');
+}
+
+static void take_token(struct shell *s, const struct lex_token *t)
+{
+    struct level *l = level(s);
+    bool quoted = l->quotes > 0 || l->params > 0 || l->raw_open;
+    if (t->kind == LEX_COMMENT || t->kind == LEX_ERROR)
+        return;
+    if (s->bodies > 0 && s->body_level[s->bodies - 1] == s->depth) {
+        take_body_token(s, t);
+        return;
+    }
+    if (t->start != s->last_end && !quoted)
+        finish_word(s);
+    if (t->kind == LEX_NEWLINE) {
+        take_newline(s, t);
+    } else if (t->kind == LEX_OPERATOR) {
+        take_operator(s, t);
+    } else if (l->arith > 0) {
+        return;
+    } else if (t->kind == LEX_KEYWORD) {
+        end_command(s, '(');
+        loops_keyword(s, t);
+    } else if ((t->flags & LEX_DEF) != 0) {
+        take_definition(s, t);
+    } else if (t->kind == LEX_VARIABLE && (t->flags & (LEX_OPEN | LEX_CLOSE)) == 0 &&
+               l->redir == REDIR_NONE) {
+        take_assignment(s, t);
+    } else {
+        begin_word(s, t);
+        words_add(s, t);
+    }
+}
+
+static void follow_depth(struct shell *s, const struct lex_token *t)
+{
+    while (s->depth > 0 && t->depth <= level(s)->depth)
+        pop_level(s);
+    if (level(s)->arith > 0 && t->depth < level(s)->arith)
+        level(s)->arith = 0;
+}
+
+static void walk(struct shell *s)
+{
+    struct lex lx;
+    struct lex_token t;
+    uint8_t active = 0;
+    lex_init(&lx, LEX_LANG_SHELL, s->j->code, s->j->len);
+    while (lex_next(&lx, &t)) {
+        if ((t.flags & LEX_UNSURE) != 0)
+            job_check(s->j, "unsure", t.start, t.len);
+        bool ends = lx.state.active < active;
+        if (!ends || t.kind == LEX_NEWLINE) {
+            follow_depth(s, &t);
+            take_token(s, &t);
+        }
+        if (ends) {
+            while (s->bodies > 0 && s->depth > s->body_level[s->bodies - 1])
+                pop_level(s);
+            end_body(s, t.start);
+        } else if (lx.state.active > active) {
+            begin_body(s, lx.at);
+        }
+        active = lx.state.active;
+        s->last_end = lx.at;
+    }
+    while (s->depth > 0)
+        pop_level(s);
+    end_command(s, '\n');
+    while (s->bodies > 0)
+        end_body(s, s->j->len);
+    if (lx.state.lost != 0)
+        job_check(s->j, "nesting", 0, 1);
+}
+
+void review_shell(struct review_job *j)
+{
+    struct shell *s = xcalloc(1, sizeof(*s));
+    s->j = j;
+    buf_init(&s->text, TEXT_MAX);
+    buf_str(&s->text); /* never NULL from here on */
+    s->vars = xcalloc(VARS_SLOTS, sizeof(*s->vars));
+    walk(s);
+    for (size_t i = 0; i < LEVELS_MAX; i++)
+        free(s->levels[i].words);
+    for (size_t i = 0; i < VARS_SLOTS; i++) {
+        free(s->vars[i].name);
+        free(s->vars[i].value);
+    }
+    for (size_t i = 0; i < s->loaded_count; i++)
+        free(s->loaded[i]);
+    buf_release(&s->text);
+    free(s->vars);
+    free(s);
+}
