@@ -8,15 +8,13 @@
 
 #include "base/clock.h"
 
-#define OUT_MAX         ((size_t)512 << 20)
-#define CREDIT_STEP     (512u << 10)
-#define START_US        21000000 /* the guest gives an interpreter 20 s */
-#define OVERDUE_US      8000000  /* over the run's time: grace, kill and resume are done by then */
-#define OP_US           70000000
-#define GET_MAX         ((size_t)1 << 30)
-#define BACKGROUND_MAX  k->output_max
-#define COMPLETE_MAX    (64u << 10)
-#define INTERRUPT_LIMIT 1000
+#define OUT_MAX      ((size_t)512 << 20)
+#define CREDIT_STEP  (512u << 10)
+#define START_US     21000000 /* the guest gives an interpreter 20 s */
+#define OVERDUE_US   8000000  /* over the run's time: grace, kill and resume are done by then */
+#define OP_US        70000000
+#define GET_MAX      ((size_t)1 << 30)
+#define COMPLETE_MAX (64u << 10)
 
 static const char *const languages[KERNEL_LANGUAGES] = { "python", "javascript", "bash" };
 
@@ -119,7 +117,7 @@ static void add_environment(struct json_w *w, const struct kernel_config *cfg)
         { "XDG_CACHE_HOME", "/tmp/.cache" },
         { "MPLCONFIGDIR", "/tmp/.matplotlib" },
         { "MPLBACKEND", "module://_airlock_plots" },
-        { "NODE_REPL_HISTORY", "" },
+        { "FONTCONFIG_FILE", GUEST_DIR "/kernels/python/fonts.conf" },
     };
     static const char *const threads[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
                                            "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS" };
@@ -650,8 +648,7 @@ void kernel_run_over(struct kernel *k)
 
 void kernel_interrupt(struct kernel *k)
 {
-    if (k->op == KERNEL_EXEC && k->phase != KERNEL_DEAD && !k->run.waiting &&
-        k->out.len - k->out_at < OUT_MAX / 2)
+    if (k->op == KERNEL_EXEC && k->phase != KERNEL_DEAD && !k->run.waiting)
         send_about(k, "interrupt", k->run.id);
 }
 

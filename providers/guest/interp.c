@@ -25,7 +25,10 @@ struct interp interps[LANG_COUNT];
 static const char *const kernel_argv[LANG_COUNT][KERNEL_ARGS] = {
     { "-I", GUEST_DIR "/kernels/python/kernel.py" },
     { GUEST_DIR "/kernels/node/kernel.js" },
-    { "--norc", "--noprofile", GUEST_DIR "/kernels/bash/kernel.sh" },
+    { "--norc", "--noprofile", "-c",
+      ". \"$0\"; while __airlock_next; do eval \"$__airlock_code\"; "
+      "{ __airlock_end \"$?\"; } 2>/dev/null; done",
+      GUEST_DIR "/kernels/bash/kernel.sh" },
 };
 
 int language_find(const char *p, size_t n)
@@ -335,6 +338,8 @@ static void interp_line(struct interp *in, struct str line)
         forward("result", in, run.id, line);
     else if (json_is(line, "t", "done"))
         run_interp_done(in, line);
+    else if (json_is(line, "t", "stop") && in_run)
+        kill(in->pid, SIGINT); /* its code asked for the end of the run */
     else if (json_is(line, "t", "forked"))
         frozen_forked(line);
     else if (json_is(line, "t", "vars"))

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,8 +89,9 @@ static void begin(void)
     stream_control(&m);
     m.n = 0;
     bytes_addf(&m,
-               "{\"t\":\"exec\",\"run\":%u,\"code\":%zu,\"check\":%zu,\"chdir\":%d,\"argc\":%zu}\n",
-               run.id, code.n, python ? check.n : 0, chdir, run.argc);
+               "{\"t\":\"exec\",\"run\":%u,\"code\":%zu,\"check\":%zu,\"chdir\":%d,\"argc\":%zu,"
+               "\"args\":%zu,\"input\":%zu}\n",
+               run.id, code.n, python ? check.n : 0, chdir, run.argc, in->args_len, input.n);
     in->cwd.n = 0;
     bytes_add(&in->cwd, cwd.p, cwd.n);
     in->busy = true;
@@ -241,7 +243,8 @@ static void run_check(void)
     size_t have = SIZE_MAX;
     interp_fill(py->args, &py->args_len, cwd.p, cwd.n + 1);
     interp_fill(py->code, &have, check.p, check.n);
-    bytes_addf(&m, "{\"t\":\"check\",\"run\":%u,\"code\":0,\"check\":%zu}\n", run.id, check.n);
+    bytes_addf(&m, "{\"t\":\"check\",\"run\":%u,\"check\":%zu,\"chdir\":1,\"args\":%zu}\n", run.id,
+               check.n, py->args_len);
     interp_send(py, &m, -1);
     bytes_free(&m);
 }
@@ -307,6 +310,17 @@ static void add_exists(struct bytes *m)
     bytes_addf(m, "]");
 }
 
+static bool disk_is_full(void)
+{
+    static const char *const dirs[] = { GUEST_WORKSPACE, "/tmp", "/dev/shm" };
+    struct statfs s;
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+        if (statfs(dirs[i], &s) == 0 && s.f_blocks > 0 && s.f_bavail == 0)
+            return true;
+    }
+    return false;
+}
+
 static void send_done(const char *end)
 {
     struct str said = { run.said.p, run.said.n };
@@ -330,6 +344,8 @@ static void send_done(const char *end)
     }
     if (!run.failed)
         add_exists(&m);
+    if (disk_is_full())
+        bytes_addf(&m, ",\"disk_full\":true");
     if (run.said.n > 0) {
         bytes_addf(&m, ",\"of\":");
         bytes_add(&m, run.said.p, run.said.n);

@@ -25,6 +25,7 @@ ONLY_AST, TOP_AWAIT, COROUTINE, FUTURES = 0x400, 0x2000, 0x80, 0x1FE0000
 LINE_MAX = 1 << 19
 TEXT_MAX = 1 << 20
 RESULT_MAX = 32 << 20
+IDLE_S = 0.02  # then something is loaded ahead
 
 main = types.ModuleType('__main__')
 main.__builtins__ = builtins
@@ -41,7 +42,9 @@ class Kernel:
     buffer = b''
     fds = []
     loop = None          # of asyncio, once something was awaited
-    stdin = None
+    stdin = None         # ours; the code may have put another in its place
+    input_used = False
+    pipes = ()           # what fstat says of 1 and 2
     thawed = False
 
 
@@ -96,7 +99,7 @@ def send(message, sock=None):
 
 
 def next_message(sock, idle=None):
-    """One message and the descriptors that came with it; None at the end."""
+    """One message and the descriptors that came with it; None at the end. Loads `idle` meanwhile."""
     while True:
         end = K.buffer.find(b'\n')
         if end >= 0:
@@ -104,9 +107,9 @@ def next_message(sock, idle=None):
             fds, K.fds = K.fds, []
             return parse(line.decode(), 0)[0], fds
         try:
-            flags = _socket.MSG_CMSG_CLOEXEC | (_socket.MSG_DONTWAIT if idle else 0)
-            data, extra, _, _ = sock.recvmsg(1 << 16, _socket.CMSG_SPACE(8 * 4), flags)
-        except BlockingIOError:
+            sock.settimeout(IDLE_S if idle else None)
+            data, extra, _, _ = sock.recvmsg(1 << 16, _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
+        except TimeoutError:
             idle.pop(0)()
             continue
         for level, kind, raw in extra:
@@ -191,21 +194,21 @@ def run_code(tree, name, mode, where):
     return value
 
 
-def execute(source, name):
+def execute(source, name, where):
     K.names = ()
     tree = compile(source, name, 'exec', ONLY_AST | K.flags | TOP_AWAIT, dont_inherit=True)
     last = None
     if tree.body and type(tree.body[-1]) is _ast.Expr:
         last = _ast.Expression(tree.body.pop().value)
     if tree.body:
-        run_code(tree, name, 'exec', ns)
+        run_code(tree, name, 'exec', where)
     if last is not None:
-        show_value(run_code(last, name, 'eval', ns))
+        show_value(run_code(last, name, 'eval', where))
 
 
 def remember(name, text):
     """Source lines for tracebacks, the code's own use of linecache included."""
-    K.sources[name] = text
+    K.sources[name] = text if text.endswith('\n') else text + '\n'
     if len(K.sources) > 1000:
         K.sources.pop(next(iter(K.sources)))
     if 'linecache' in sys.modules:
@@ -339,12 +342,12 @@ def write_error(text):
 
 # ---- around a run
 
-def same_file(a, b):
+def identity(fd):
     try:
-        x, y = os.fstat(a), os.fstat(b)
-        return x.st_ino == y.st_ino and x.st_dev == y.st_dev
+        st = os.fstat(fd)
+        return st.st_dev, st.st_ino
     except OSError:
-        return False
+        return None
 
 
 def new_writer(fd, errors):
@@ -362,21 +365,29 @@ def is_closed(stream):
 
 
 def mend_streams():
-    """Whatever an earlier run did to 0, 1, 2 and sys.std*."""
-    if not same_file(1, K.out):
+    """Whatever a run did to 0, 1, 2 and sys.std*. Called when the run is over, in nobody's time."""
+    if (identity(1), identity(2)) != K.pipes:
         os.dup2(K.out, 1)
-    if not same_file(2, K.err):
         os.dup2(K.err, 2)
     if is_closed(sys.stdout):
         sys.stdout = sys.__stdout__ = new_writer(1, 'surrogateescape')
     if is_closed(sys.stderr):
         sys.stderr = sys.__stderr__ = new_writer(2, 'backslashreplace')
-    fd = os.open('/proc/self/fd/%d' % K.input, os.O_RDONLY)
-    os.dup2(fd, 0)
-    os.close(fd)
+    if K.input_used or is_closed(K.stdin) or identity(0) != K.null:
+        set_input('/dev/null')
+        K.null = identity(0)
+        K.input_used = False
+
+
+def set_input(path):
+    fd = os.open(path, os.O_RDONLY)
+    if fd != 0:
+        os.dup2(fd, 0)
+        os.close(fd)
+    ours = _io.open(0, 'r', encoding='utf-8', errors='surrogateescape', closefd=False)
     if sys.stdin is K.stdin or is_closed(sys.stdin):
-        K.stdin = sys.stdin = sys.__stdin__ = _io.open(0, 'r', encoding='utf-8',
-                                                       errors='surrogateescape', closefd=False)
+        sys.stdin = sys.__stdin__ = ours
+    K.stdin = ours
 
 
 def mend_interpreter():
@@ -388,11 +399,14 @@ def mend_interpreter():
 
 
 def flush():
+    seen = ()
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        try:
-            stream.flush()
-        except BaseException:
-            pass
+        if not any(stream is s for s in seen):
+            try:
+                stream.flush()
+            except BaseException:
+                pass
+            seen += (stream,)
 
 
 def on_idle_interrupt(signo, frame):
@@ -407,26 +421,32 @@ def set_interrupt(handler):
 
 
 def arguments(request):
-    fields = os.pread(K.args, 1 << 24, 0).split(b'\0')
+    fields = os.pread(K.args, request['args'], 0).split(b'\0')
     if request.get('chdir'):
         os.chdir(fields[0])
     return [os.fsdecode(f) for f in fields[1:1 + request.get('argc', 0)]] or ['']
 
 
 def on_exec(request):
+    source = os.pread(K.code, request['code'], 0)
+    check = os.pread(K.code, request['check'], request['code']) if request['check'] else b''
+    run_it(request, source, check, ns, send)
+
+
+def run_it(request, source, check, where, say):
     K.run = request['run']
     done = {'t': 'done', 'run': K.run, 'code': 0}
     name = '<run %d>' % K.run
-    source = os.pread(K.code, request['code'], 0)
-    check = os.pread(K.code, request['check'], request['code']) if request['check'] else b''
     try:
-        mend_streams()
+        if request['input']:
+            K.input_used = True
+            set_input('/proc/self/fd/%d' % K.input)
         sys.modules['__main__'] = main
         remember(name, source.decode('utf-8', 'replace'))
         sys.argv = arguments(request)
         try:
             set_interrupt(_signal.default_int_handler)
-            execute(source, name)
+            execute(source, name, where)
         finally:
             set_interrupt(on_idle_interrupt)
     except BaseException as e:
@@ -443,11 +463,7 @@ def on_exec(request):
     if check and not done.get('interrupted'):
         run_check(check, done)
     flush()
-    try:
-        done['cwd'] = os.getcwd()
-    except OSError:
-        pass
-    send(done)
+    say(done)
 
 
 def leave_child(error):
@@ -509,7 +525,7 @@ def on_check(request):
     """The check of a run in another language."""
     K.run = request['run']
     done = {'t': 'done', 'run': K.run}
-    arguments({'chdir': 1})
+    arguments(request)
     run_check(os.pread(K.code, request['check'], 0), done)
     send(done)
 
@@ -585,7 +601,20 @@ def on_checkpoint(request, fds):
     if not thawed:
         gc.unfreeze()
         os.close(fds[0])
+        rehearse()
     K.names = names
+
+
+def rehearse():
+    """Touch what the next run will touch: pages shared with the copy are parted now, not then."""
+    saved = K.run, K.flags, sys.argv
+    try:
+        request = parse('{"t":"exec","run":0,"code":0,"check":0,"chdir":0,"argc":1,"args":17,"input":0}', 0)[0]
+        run_it(request, b'x = 1\nNone', b'', {'__builtins__': builtins}, lambda m: dump(m).encode())
+        K.sources.pop('<run 0>')
+    except Exception:
+        pass
+    K.run, K.flags, sys.argv = saved
 
 
 def freeze(request, channel, lost):
@@ -631,6 +660,8 @@ def thaw(fds, gc_on):
         os.close(fd)
     K.sock = _socket.socket(fileno=ctl)
     K.thawed = True
+    K.null = None
+    mend_streams()
     set_oom_score(300)
     set_interrupt(on_idle_interrupt)
     gc.unfreeze()
@@ -680,6 +711,7 @@ def serve():
         kind = request['t']
         if kind == 'exec':
             on_exec(request)
+            mend_streams()
         elif kind == 'checkpoint':
             on_checkpoint(request, fds)
         elif kind == 'check':
@@ -702,6 +734,8 @@ def start():
     K.sock = _socket.socket(fileno=high(3))
     for fd in range(3, 9):
         os.close(fd)
+    K.null = identity(0)
+    K.pipes = identity(1), identity(2)
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', line_buffering=True)
     sys.stderr.reconfigure(encoding='utf-8', errors='backslashreplace', line_buffering=True)
     K.stdin = sys.stdin
