@@ -235,7 +235,7 @@ static int man_item(struct buf *out, const char *tag, const struct keymap_entry 
     int rc = buf_addf(out, ".It %s\n", tag);
     rc |= man_text(out, e->help);
     if (e->man[0]) {
-        rc |= buf_add_str(out, ".br\n");
+        rc |= buf_add_str(out, ".Pp\n");
         rc |= man_text(out, e->man);
     }
     return rc;
