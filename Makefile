@@ -13,7 +13,9 @@ PKGS     := ncursesw readline inih libcjson sqlite3 libutf8proc md4c libpng libs
 WARN     := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wno-sign-conversion -Wvla -Wshadow \
             -Wcast-qual -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
             -Werror=implicit-function-declaration -Werror
-HARDEN   := -fstack-protector-strong -fPIE -ftrivial-auto-var-init=zero -fno-strict-aliasing -fwrapv \
+# A flag that this compiler takes (clang 14 lacks one that gcc 12 has).
+takes     = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+HARDEN   := -fstack-protector-strong -fPIE $(call takes,-ftrivial-auto-var-init=zero) -fno-strict-aliasing -fwrapv \
             -fno-delete-null-pointer-checks -fcf-protection=full
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 

@@ -31,6 +31,12 @@ static void on_applied(void *arg, const struct event *ev)
     case EVENT_PLANNER_MESSAGE:
         forget_stream(s);
         break;
+    case EVENT_GATE_DECIDED:
+        if (strcmp(json_get_str(ev->body, "decision", ""), "deny") == 0)
+            screen_toast(s, TONE_INFO, "run %u denied%s%s", ev->run,
+                         json_get_str(ev->body, "reason", "")[0] != '\0' ? ": " : "",
+                         json_get_str(ev->body, "reason", ""));
+        break;
     case EVENT_RUN_STARTED:
         s->interrupts = 0;
         s->vm.scroll[PANE_OUT].follow = s->vm.scroll[PANE_ERR].follow = true;

@@ -17,12 +17,42 @@ import pytest
 BINARY = os.environ.get("AIRLOCK", os.path.join(os.getcwd(), "build/airlock"))
 
 
+class Model(pyte.Screen):
+    """pyte's screen, and what it lacks of what ncurses uses: scrolling by n lines, repeating a character."""
+
+    def scroll_up(self, count=1):
+        self._scroll(count or 1, down=False)
+
+    def scroll_down(self, count=1):
+        self._scroll(count or 1, down=True)
+
+    def _scroll(self, count, down):
+        top, bottom = self.margins or (0, self.lines - 1)
+        x, y = self.cursor.x, self.cursor.y
+        for _ in range(count):
+            self.cursor.y = top if down else bottom
+            self.reverse_index() if down else self.index()
+        self.cursor.x, self.cursor.y = x, y
+
+    def repeat(self, count=1):
+        self.draw(self.last * (count or 1))
+
+    def draw(self, data):
+        self.last = data[-1:]
+        super().draw(data)
+
+
+class Stream(pyte.ByteStream):
+    csi = {**pyte.ByteStream.csi, "S": "scroll_up", "T": "scroll_down", "b": "repeat"}
+    events = pyte.ByteStream.events | {"scroll_up", "scroll_down", "repeat"}
+
+
 class Screen:
     """The program on a pty; what it draws is kept by a VT emulator. Waits are for states, never for durations."""
 
     def __init__(self, argv, env, rows=24, cols=80):
-        self.screen = pyte.Screen(cols, rows)
-        self.stream = pyte.ByteStream(self.screen)
+        self.screen = Model(cols, rows)
+        self.stream = Stream(self.screen)
         self.raw = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
