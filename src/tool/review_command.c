@@ -14,7 +14,7 @@ struct command {
     size_t count;
     const char *name; /* without directories; not terminated */
     size_t name_len;
-    bool piped, has_input;
+    bool piped;
     unsigned prefixes;
 };
 
@@ -63,6 +63,8 @@ static const struct word *find_arg(const struct command *c, int pos, const char 
     int at = 0;
     bool options = true;
     *skip = 0;
+    if (pos == ARG_END)
+        return c->count > 1 ? &c->w[c->count - 1] : NULL;
     for (size_t i = 1; i < c->count; i++) {
         const struct word *w = &c->w[i];
         const char *p = word_text(c->s, w);
@@ -638,7 +640,7 @@ static void check_assignment(struct shell *s, const struct word *w)
 void command_review(struct shell *s, char separator)
 {
     struct level *l = level(s);
-    struct command c = { .s = s, .piped = l->piped, .has_input = l->has_input };
+    struct command c = { .s = s, .piped = l->piped || l->groups > 0 };
     size_t first = 0;
     while (first < l->count && (l->words[first].flags & WORD_COMMAND) == 0)
         first++;

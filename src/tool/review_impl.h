@@ -79,6 +79,7 @@ struct rule_arg {
 #define ARG_LAST (-2)
 #define ARG_REST (-3)
 #define ARG_NONE (-4)
+#define ARG_END  (-5)
 
 struct rule_words {
     char **words;
@@ -90,7 +91,7 @@ struct rule_words {
 
 struct review_rule {
     const char *id, *category, *text;
-    const char *example_lang; /* NULL: its own */
+    const char *example_lang;      /* NULL: its own */
     enum lex_lang lang;            /* LEX_LANG_NONE: any text */
     int8_t severity[PATH_CLASSES]; /* -1: no finding */
     bool has_class;                /* the four differ: a path is judged */

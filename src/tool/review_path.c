@@ -76,14 +76,16 @@ static size_t known_part(const char *path, size_t len, bool *partly)
 
 static enum path_class classify_whole(const struct review_context *ctx, const char *path)
 {
+    bool above_mount = false, is_inside = false;
     for (size_t i = 0; ctx != NULL && i < ctx->rw_count; i++) {
-        if (is_below(path, ctx->rw_mounts[i]) || is_below(ctx->rw_mounts[i], path))
+        if (is_below(path, ctx->rw_mounts[i]))
             return PATH_MOUNT;
+        above_mount |= is_below(ctx->rw_mounts[i], path);
     }
-    for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
-        if (is_below(path, inside[i]))
-            return PATH_INSIDE;
-    }
+    for (size_t i = 0; i < ARRAY_LEN(inside); i++)
+        is_inside |= is_below(path, inside[i]);
+    if (is_inside)
+        return above_mount ? PATH_MOUNT : PATH_INSIDE;
     return PATH_OUTSIDE;
 }
 

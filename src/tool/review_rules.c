@@ -72,7 +72,7 @@ bool glob_match(const char *glob, const char *p, size_t len)
         if (*glob == '*') {
             star = ++glob;
             star_at = i;
-        } else if (*glob == p[i] && *glob != '\0') {
+        } else if (*glob != '\0' && (*glob == p[i] || *glob == '?')) {
             glob++;
             i++;
         } else if (star != NULL) {
@@ -248,6 +248,8 @@ static void parse_arg(char *word, int *arg, const char **kw)
         *arg = ARG_LAST;
     else if (strcmp(word, "rest") == 0)
         *arg = ARG_REST;
+    else if (strcmp(word, "end") == 0)
+        *arg = ARG_END;
     else {
         *arg = ARG_NONE;
         *kw = word;

@@ -102,7 +102,6 @@ static void end_command(struct shell *s, char separator)
     buf_truncate(&s->text, l->text_base);
     l->count = 0;
     l->redir = REDIR_NONE;
-    l->has_input = false;
     l->quotes = l->params = 0;
     if (separator == '|') {
         l->piped = true;
@@ -111,6 +110,31 @@ static void end_command(struct shell *s, char separator)
         l->slot_count = 0;
         l->last[0] = '\0';
     }
+}
+
+/* What is piped into `while … done`, `{ … }`, `( … )` is piped into the commands in it. */
+static void follow_group(struct shell *s, bool opens, bool closes, bool paren)
+{
+    struct level *l = level(s);
+    if (opens && (l->groups > 0 || l->piped) && l->groups < 64) {
+        l->group_parens = l->group_parens << 1 | paren;
+        l->groups++;
+    } else if (closes && l->groups > 0 && (l->group_parens & 1) == paren) {
+        l->group_parens >>= 1;
+        l->groups--;
+    }
+}
+
+static void follow_keyword_group(struct shell *s, const struct lex_token *t)
+{
+    static const char *const opening[] = { "while", "until", "for", "select", "if", "case", "{" };
+    static const char *const closing[] = { "done", "fi", "esac", "}" };
+    bool opens = false, closes = false;
+    for (size_t i = 0; i < ARRAY_LEN(opening); i++)
+        opens |= is_text(s, t, opening[i]);
+    for (size_t i = 0; i < ARRAY_LEN(closing); i++)
+        closes |= is_text(s, t, closing[i]);
+    follow_group(s, opens, closes, false);
 }
 
 static void push_level(struct shell *s, const struct lex_token *t, bool tick)
@@ -148,7 +172,6 @@ static void note_heredoc(struct shell *s)
     if (l->slot_count < SLOTS_MAX)
         l->slots[l->slot_count++] = (uint8_t)slot;
     l->redir = REDIR_HEREDOC;
-    l->has_input = true;
 }
 
 static void begin_body(struct shell *s, size_t at)
@@ -212,7 +235,6 @@ static void take_redirection(struct shell *s, const struct lex_token *t)
     finish_word(s);
     if (memmem(p, t->len, "<<<", 3) != NULL) {
         l->redir = REDIR_HERESTRING;
-        l->has_input = true;
     } else if (memmem(p, t->len, "<<", 2) != NULL) {
         note_heredoc(s);
     } else if (memmem(p, t->len, ">&", 2) != NULL || memmem(p, t->len, "<&", 2) != NULL) {
@@ -221,7 +243,6 @@ static void take_redirection(struct shell *s, const struct lex_token *t)
         l->redir = REDIR_WRITE;
     } else {
         l->redir = REDIR_READ;
-        l->has_input = true;
     }
 }
 
@@ -250,6 +271,8 @@ static void take_separator(struct shell *s, const struct lex_token *t)
         end_command(s, '&');
     else
         end_command(s, c == '(' || c == ')' || c == '\\' ? '(' : ';');
+    if (is_text(s, t, "(") || is_text(s, t, ")"))
+        follow_group(s, c == '(', c == ')', true);
 }
 
 static void take_operator(struct shell *s, const struct lex_token *t)
@@ -334,6 +357,7 @@ static void take_token(struct shell *s, const struct lex_token *t)
         return;
     } else if (t->kind == LEX_KEYWORD) {
         end_command(s, '(');
+        follow_keyword_group(s, t);
         loops_keyword(s, t);
     } else if ((t->flags & LEX_DEF) != 0) {
         take_definition(s, t);

@@ -48,7 +48,8 @@ struct level {
     size_t text_base;             /* the words' text begins here */
     enum redir redir;             /* the next word is its target */
     bool piped;                   /* something is piped into the command being read */
-    bool has_input;               /* … or redirected */
+    unsigned groups;              /* compound commands open that something is piped into */
+    uint64_t group_parens;        /* … a bit each: opened with ( */
     bool fetch, decode;           /* a command in here did */
     bool pipe_fetch, pipe_decode; /* … in the pipeline so far */
     int quotes, params;           /* open "…" and ${… */
