@@ -120,10 +120,12 @@ void local_scope_init(struct local_scope *s, const struct contract *c, const cha
     /* bwrap itself stands in the scope, too. */
     snprintf(s->words[1], sizeof s->words[1], "TasksMax=%lld", (long long)c->pids + 1);
     snprintf(s->words[2], sizeof s->words[2], "CPUQuota=%lld%%", (long long)c->cpu * 100);
-    const char *const front[] = { "systemd-run",     "--user", "--scope",   "--quiet",
-                                  "--collect",       "-p",     s->words[0], "-p",
-                                  "MemorySwapMax=0", "-p",     s->words[1], "-p",
-                                  s->words[2],       "--" };
+    /* OOMPolicy: the kernel kills one process; systemd must not end the sandbox for that. */
+    const char *const front[] = {
+        "systemd-run", "--user", "--scope",         "--quiet", "--collect",          "-p",
+        s->words[0],   "-p",     "MemorySwapMax=0", "-p",      "OOMPolicy=continue", "-p",
+        s->words[1],   "-p",     s->words[2],       "--"
+    };
     for (size_t i = 0; i < ARRAY_LEN(front); i++)
         s->argv[n++] = front[i];
     for (size_t i = 0; command[i] != NULL; i++) {

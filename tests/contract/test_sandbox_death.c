@@ -26,6 +26,18 @@ static int count_with_argument(const char *nonce)
     return count;
 }
 
+/* Until `wanted` of them are there, or it is hopeless. */
+static int wait_for_arguments(const char *nonce, int wanted)
+{
+    int64_t until = clock_mono_us() + BOX_WAIT_US;
+    int count = count_with_argument(nonce);
+    while ((wanted > 0 ? count < wanted : count > 0) && clock_mono_us() < until) {
+        usleep(10000);
+        count = count_with_argument(nonce);
+    }
+    return count;
+}
+
 static char *swarm_code(const char *nonce)
 {
     return xasprintf(
@@ -50,7 +62,7 @@ static void kill_leaves_no_survivor(void **state)
     struct sandbox_run rq = box_request(b, "python", code);
     box_start(b, &rq);
     box_wait(b, out.len, 3);
-    assert_true(count_with_argument(nonce) >= 6); /* the probe sees them while they live */
+    assert_true(wait_for_arguments(nonce, 6) >= 6); /* the probe sees them while they live */
     box_kill(b, END_KILLED);
     box_wait(b, closed, 1);
     assert_true(b->confirmed);
@@ -109,13 +121,11 @@ static void sandbox_dies_with_the_program(void **state)
     close(ends[1]);
     assert_int_equal(read(ends[0], &byte, 1), 1);
     close(ends[0]);
-    assert_true(count_with_argument(nonce) >= 6);
+    int seen = wait_for_arguments(nonce, 6);
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
-    int64_t until = clock_mono_us() + BOX_WAIT_US;
-    while (count_with_argument(nonce) > 0 && clock_mono_us() < until)
-        usleep(10000);
-    assert_int_equal(count_with_argument(nonce), 0);
+    assert_true(seen >= 6);
+    assert_int_equal(wait_for_arguments(nonce, 0), 0);
 }
 
 static void no_descriptor_is_lost_here(void **state)
@@ -201,6 +211,7 @@ static void host_uid_is_not_ours_when_root(void **state)
     struct sandbox_run rq = box_request(b, "python", code);
     box_start(b, &rq);
     box_wait(b, out.len, 3);
+    assert_true(wait_for_arguments(nonce, 6) >= 6);
     DIR *proc = opendir("/proc");
     const struct dirent *entry;
     int seen = 0;
