@@ -90,6 +90,28 @@ void wrap_end(struct wrap *w)
     w->open = w->blank = false;
 }
 
+/* As much as the line still takes; the rest on further lines. Something wider than a whole line is
+ * put anyway and cut when it is drawn. */
+static void put_cut(struct wrap *w, const char *s, size_t len, enum style_role role)
+{
+    while (len) {
+        size_t used, room = w->column < w->width ? w->width - w->column : 0,
+                     fit = text_fit(s, len, room, TEXT_PROSE, &used);
+        if (fit == 0 && w->column > w->start) {
+            wrap_line(w);
+            continue;
+        }
+        if (fit == 0)
+            fit = text_grapheme(s, len);
+        add_span(w->prose, s, fit, role);
+        w->column += used;
+        s += fit;
+        len -= fit;
+        if (len)
+            wrap_line(w);
+    }
+}
+
 /* One word, cut only when it is longer than a line. */
 static void put_word(struct wrap *w, const char *s, size_t len, enum style_role role)
 {
@@ -103,21 +125,7 @@ static void put_word(struct wrap *w, const char *s, size_t len, enum style_role 
         w->column++;
     }
     w->blank = false;
-    while (len) {
-        size_t used, fit = text_fit(s, len, w->width - w->column, TEXT_PROSE, &used);
-        if (fit == 0 && w->column > w->start) {
-            wrap_line(w);
-            continue;
-        }
-        if (fit == 0)
-            fit = text_grapheme(s, len); /* wider than any line: it is cut when drawn */
-        add_span(w->prose, s, fit, role);
-        w->column += used;
-        s += fit;
-        len -= fit;
-        if (len)
-            wrap_line(w);
-    }
+    put_cut(w, s, len, role);
 }
 
 void wrap_text(struct wrap *w, const char *s, size_t len, enum style_role role)
@@ -138,7 +146,6 @@ void wrap_text(struct wrap *w, const char *s, size_t len, enum style_role role)
 
 void wrap_raw(struct wrap *w, const char *s, size_t len, enum style_role role)
 {
-    size_t used;
     if (!w->open)
         wrap_line(w);
     if (w->blank && w->column > w->start && w->column < w->width) {
@@ -146,16 +153,15 @@ void wrap_raw(struct wrap *w, const char *s, size_t len, enum style_role role)
         w->column++;
     }
     w->blank = false;
-    while (len) {
-        size_t fit = text_fit(s, len, w->width - w->column, TEXT_PROSE, &used);
-        if (fit == 0)
-            fit = text_grapheme(s, len);
-        add_span(w->prose, s, fit, role);
-        w->column += used;
-        s += fit;
-        len -= fit;
-        if (len)
-            wrap_line(w);
+    while (len) { /* tabs become blanks here: spans are measured and drawn apart */
+        const char *tab = memchr(s, '\t', len);
+        size_t n = tab ? (size_t)(tab - s) : len;
+        put_cut(w, s, n, role);
+        if (tab)
+            put_cut(w, "        ", 8 - (w->column - w->start) % 8, role);
+        n += tab != NULL;
+        s += n;
+        len -= n;
     }
 }
 
