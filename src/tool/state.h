@@ -73,6 +73,7 @@ struct state_result {
 };
 struct state_var {
     char *name, *type, *shape, *preview, *digest;
+    const char *language; /* of the run that reported it; lent by that run */
     int64_t bytes;
     enum var_change change;
     uint32_t since_run;

@@ -71,7 +71,8 @@ void state_vars_free(struct state_var *vars, size_t count);
 void state_files_free(struct state_file *files, size_t count);
 /* The REPL is empty. */
 void state_vars_forget(struct state *st);
-/* The REPL is what `r` reported, without what is gone or in `lost` (may be NULL). */
+/* In the language of `r` the REPL is what `r` reported, without what is gone; nothing in `lost`
+ * (may be NULL) is left in any language. */
 void state_vars_adopt(struct state *st, const struct state_run *r, const struct json *lost);
 
 #endif

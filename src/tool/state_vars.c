@@ -52,12 +52,14 @@ static struct state_var copy_var(const struct state_var *v)
     return c;
 }
 
-/* Variables come in the same order run after run, so the search starts where the last one ended. */
-static const struct state_var *find_var(const struct state *st, const char *name, size_t *hint)
+/* Each language has names of its own. Variables come in the same order run after run, so the search
+ * starts where the last one ended. */
+static const struct state_var *find_var(const struct state *st, const char *language,
+                                        const char *name, size_t *hint)
 {
     for (size_t i = 0; i < st->var_count; i++) {
         size_t at = (*hint + i) % st->var_count;
-        if (strcmp(st->vars[at].name, name) == 0) {
+        if (strcmp(st->vars[at].name, name) == 0 && strcmp(st->vars[at].language, language) == 0) {
             *hint = at + 1;
             return &st->vars[at];
         }
@@ -74,13 +76,14 @@ static void read_vars(struct state *st, struct state_run *r, const struct json *
          m = json_next(m)) {
         struct state_var *v = &r->vars[r->var_count++];
         v->name = xstrdup(json_get_str(m, "name", ""));
+        v->language = r->language;
         v->type = xstrdup(json_get_str(m, "type", ""));
         v->shape = xstrdup(json_get_str(m, "shape", ""));
         v->preview = xstrdup(json_get_str(m, "preview", ""));
         v->digest = xstrdup(json_get_str(m, "digest", ""));
         v->bytes = json_get_int(m, "bytes", -1);
         v->change = read_change(json_get_str(m, "change", ""));
-        const struct state_var *before = find_var(st, v->name, &hint);
+        const struct state_var *before = find_var(st, v->language, v->name, &hint);
         bool moved = v->change == CHANGE_NEW || v->change == CHANGE_CHANGED;
         v->since_run = before != NULL && !moved ? before->since_run : r->number;
     }
@@ -110,11 +113,15 @@ static bool json_lists(const struct json *list, const char *word)
 
 void state_vars_adopt(struct state *st, const struct state_run *r, const struct json *lost)
 {
-    struct state_var *vars = xcalloc(r->var_count, sizeof *vars);
+    struct state_var *vars = xcalloc(r->var_count + st->var_count, sizeof *vars);
     size_t n = 0;
     for (size_t i = 0; i < r->var_count; i++) {
         if (r->vars[i].change != CHANGE_GONE && !json_lists(lost, r->vars[i].name))
             vars[n++] = copy_var(&r->vars[i]);
+    }
+    for (size_t i = 0; i < st->var_count; i++) {
+        if (strcmp(st->vars[i].language, r->language) != 0 && !json_lists(lost, st->vars[i].name))
+            vars[n++] = copy_var(&st->vars[i]);
     }
     state_vars_forget(st);
     st->vars = vars;

@@ -671,6 +671,39 @@ static void variables_know_since_when(void **state)
     state_release(&st);
 }
 
+static void each_language_has_variables_of_its_own(void **state)
+{
+    (void)state;
+    static const char *const languages[] = { "python", "bash", "python" };
+    struct state st;
+    char capsule[65];
+    begin(&st, "runbook");
+    for (uint32_t run = 1; run <= 3; run++) {
+        snprintf(capsule, sizeof capsule, "%064u", run);
+        OK(feed(&st, "run.proposed", run,
+                "{'rev':0,'step':'','attempt':1,'language':'%s','code':'x','purpose':'',"
+                "'author':'planner'}",
+                languages[run - 1]));
+        OK(review(&st, run, "LOW"));
+        OK(open_gate(&st, run, 0, capsule));
+        OK(decide(&st, run, "approve", "person", capsule));
+        OK(start(&st, run, capsule));
+        OK(finish(&st, run, "exit", 0));
+        OK(judge(&st, run, "unverified"));
+        OK(feed(&st, "state.changed", run,
+                "{'vars':[{'name':'n','type':'int','preview':'%u','digest':'','change':'%s'}],"
+                "'files':[]}",
+                run, run == 3 ? "same" : "new"));
+        assert_int_equal(st.var_count, run == 1 ? 1 : 2);
+        assert_string_equal(st.vars[0].language, languages[run - 1]);
+    }
+    assert_int_equal(st.vars[0].since_run, 1); /* python's, in spite of bash's */
+    assert_int_equal(st.vars[1].since_run, 2);
+    OK(feed(&st, "state.restored", 0, "{'from_run':1,'kept':[],'lost':['n']}"));
+    assert_int_equal(st.var_count, 0);
+    state_release(&st);
+}
+
 static void a_crash_falls_back_to_a_checkpoint_or_loses_the_state(void **state)
 {
     (void)state;
@@ -953,6 +986,7 @@ int main(void)
         cmocka_unit_test(a_severity_nobody_knows_is_high),
         cmocka_unit_test(resuming_closes_gate_and_lease),
         cmocka_unit_test(variables_know_since_when),
+        cmocka_unit_test(each_language_has_variables_of_its_own),
         cmocka_unit_test(a_crash_falls_back_to_a_checkpoint_or_loses_the_state),
         cmocka_unit_test(names_tags_trash_and_money),
         cmocka_unit_test(erased_bodies_do_not_stop_the_fold),
