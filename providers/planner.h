@@ -14,6 +14,7 @@
 struct planner;
 struct loop;
 struct net;
+struct redact;
 
 enum step_status { STEP_PENDING, STEP_ACTIVE, STEP_DONE, STEP_FAILED, STEP_DENIED, STEP_SKIPPED };
 const char *step_status_name(enum step_status s); /* "pending" … */
@@ -41,7 +42,8 @@ enum planner_event_kind {
     PLANNER_MESSAGE,    /* text: whole message for the person */
     PLANNER_DELTA,      /* text: streamed prose so far is appended; ended by MESSAGE */
     PLANNER_THINKING,   /* text */
-    PLANNER_CODE_DELTA, /* language, text: code that is still being written */
+    PLANNER_CODE_DELTA, /* language, text: code that is still being written; no bytes: a new piece
+                         */
     PLANNER_PLAN,       /* steps */
     PLANNER_PROPOSAL,   /* proposal */
     PLANNER_USAGE,      /* usage */
@@ -87,7 +89,13 @@ struct planner_observation {
     const char *error_name, *error_value, *error_traceback;
     const char *results; /* text forms of rich results */
     uint32_t attempts_left;
-    bool step_over; /* no further attempt will be offered for this step */
+    bool step_over;     /* no further attempt will be offered for this step */
+    const char *edited; /* the code that ran, when the person changed it at the gate; else NULL */
+};
+
+/* What may still be spent; -1: no limit. */
+struct planner_allowance {
+    int64_t nanousd, tokens;
 };
 
 struct planner_config {
@@ -95,9 +103,41 @@ struct planner_config {
     struct net *net;      /* NULL in planners without network */
     const char *model;    /* after the colon of -p; the runbook's path */
     const char *language; /* default language of own code */
-    planner_sink sink;
+    planner_sink sink;    /* must not close the planner */
     void *arg;
+    /* A key or setting by its name ("ANTHROPIC_API_KEY", "planner.effort"): lent until the next
+     * call, NULL when it is not set. A NULL function: nothing is set. Values never leave for
+     * anywhere but the origin they belong to. [SEC-1] */
+    const char *(*setting)(void *arg, const char *name);
+    void *setting_arg;
+    /* Asked before each call to a model, which is not made when its worst case costs more. NULL: no
+     * limit. [RES-5] */
+    void (*allowance)(void *arg, struct planner_allowance *out);
+    void *allowance_arg;
+    const struct redact *redact; /* text that holds a known secret is not sent; may be NULL */
+    /* A random word to put into a model's instructions: whoever prints it has read them. NULL none.
+     */
+    const char *canary;
 };
+
+/* What the model sees, an item at a time, oldest first. All lent for the call. */
+struct planner_context_item {
+    const char *role; /* "instructions", "tools", "user", "assistant", "result" */
+    const char *text;
+    size_t text_len;
+    int64_t tokens; /* an estimate */
+    bool shortened; /* the model sees less than there was */
+};
+typedef void (*planner_context_fn)(void *arg, const struct planner_context_item *item);
+
+struct planner_model {
+    const char *id, *title;
+    int64_t context_tokens, output_tokens;                     /* -1 unknown */
+    int64_t input_nanousd_per_token, output_nanousd_per_token; /* -1 unknown */
+};
+/* Once, with all models there are, or with err. Lent for the call. */
+typedef void (*planner_models_fn)(void *arg, const struct planner_model *models, size_t count,
+                                  const struct err *err);
 
 enum planner_caps {
     PLANNER_NEEDS_KEY = 1u << 0,
@@ -109,8 +149,8 @@ enum planner_caps {
 struct planner_ops {
     const char *name, *title;
     unsigned caps;
-    int (*available)(const char *model,
-                     struct err *e); /* 0, or what is missing and how to add it */
+    /* 0, or what is missing and how to add it. Looks at model, net, setting of the config. */
+    int (*available)(const struct planner_config *cfg, struct err *e);
     int (*open)(struct planner **out, const struct planner_config *cfg, struct err *e);
     int (*task)(struct planner *p, const char *text,
                 struct err *e); /* first words of the session */
@@ -121,6 +161,14 @@ struct planner_ops {
                        struct err *e);
     void (*cancel)(struct planner *p); /* stop the call under way; idempotent */
     void (*close)(struct planner *p);
+    /* The three below are NULL where they mean nothing. */
+    /* "MODEL" or "MODEL@EFFORT" from the next call on. ERR_BUSY while one is under way. */
+    int (*set_model)(struct planner *p, const char *model, struct err *e);
+    void (*context)(struct planner *p, planner_context_fn fn, void *arg);
+    /* Ask which models there are: fn is called once, from the loop, within 30 s. Needs no open
+     * planner, but cfg's loop and net until then. */
+    int (*list_models)(const struct planner_config *cfg, planner_models_fn fn, void *arg,
+                       struct err *e);
 };
 
 struct planner {

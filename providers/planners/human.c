@@ -35,9 +35,9 @@ static void on_idle(void *arg)
     tell(h, PLANNER_WAITING, "");
 }
 
-static int human_available(const char *model, struct err *e)
+static int human_available(const struct planner_config *cfg, struct err *e)
 {
-    (void)model;
+    (void)cfg;
     (void)e;
     return 0;
 }

@@ -236,10 +236,10 @@ static void runbook_cancel(struct planner *p)
 
 /* ---- life ---- */
 
-static int runbook_available(const char *model, struct err *e)
+static int runbook_available(const struct planner_config *cfg, struct err *e)
 {
     struct runbook rb;
-    if (runbook_load(&rb, model, e) < 0)
+    if (runbook_load(&rb, cfg->model, e) < 0)
         return -1;
     runbook_release(&rb);
     return 0;

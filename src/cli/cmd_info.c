@@ -103,7 +103,8 @@ int cmd_providers(struct app *app)
     const struct planner_ops *const *planners = planner_list(&count);
     for (size_t i = 0; i < count; i++) {
         struct err e = ERR_INIT;
-        int rc = planners[i]->available(NULL, &e);
+        struct planner_config cfg = { .net = app->net };
+        int rc = planners[i]->available(&cfg, &e);
         print_provider(app, "planner", planners[i]->name, planners[i]->title, "", rc, &e, &out);
     }
     const struct sandbox_ops *const *sandboxes = sandbox_list(&count);

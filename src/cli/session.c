@@ -258,9 +258,10 @@ static int check_spec(struct app *app, const struct session_spec *spec, struct e
     const struct planner_ops *planner = need_planner(spec->planner, e);
     const struct sandbox_ops *sandbox = planner != NULL ? need_sandbox(spec->sandbox, e) : NULL;
     struct contract_enforcement en;
+    struct planner_config pc = { .loop = app->loop, .net = app->net, .model = spec->model };
     if (sandbox == NULL)
         return -1;
-    if (planner->available(spec->model, e) < 0)
+    if (planner->available(&pc, e) < 0)
         return err_wrap(e, "planner %s", spec->planner);
     sandbox->enforcement(spec->contract, &en);
     if (contract_check_strict(spec->contract, &en, e) < 0)

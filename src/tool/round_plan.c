@@ -279,6 +279,7 @@ void round_do_observe(struct round *r, uint32_t run)
         .attempts_left = spent < STATE_ATTEMPTS_MAX ? STATE_ATTEMPTS_MAX - spent : 0,
         .step_over =
             spent >= STATE_ATTEMPTS_MAX || (denied && st->denials_in_step >= STATE_ATTEMPTS_MAX),
+        .edited = !denied && sr->rev > 1 ? sr->code : NULL,
     };
     struct err e = ERR_INIT;
     r->planner_busy = true;

@@ -40,7 +40,7 @@ static void says_once_what_can_be_typed_and_waits(void **state)
     struct planner_observation o = { .call_id = "" };
     assert_int_equal(loop_new(&lp, &e), 0);
     struct planner_config cfg = { .loop = lp, .sink = on_event };
-    assert_int_equal(planner_human.available(NULL, &e), 0);
+    assert_int_equal(planner_human.available(&cfg, &e), 0);
     assert_int_equal(planner_human.open(&p, &cfg, &e), 0);
     assert_true(planner_human.caps & PLANNER_PERSON);
     heard.inside = true;

@@ -262,8 +262,9 @@ static void what_is_not_there_is_said(void **state)
     assert_int_equal(e.code, ERR_MISSING);
     assert_non_null(strstr(e.msg, "@clean-csv, @service-log, @tour"));
     assert_int_equal(runbook_load(&rb, "@../kernels/x", &e), -1);
-    assert_int_equal(planner_runbook.available("@nope", &e), -1);
-    assert_int_equal(planner_runbook.available("@tour", &e), 0);
+    struct planner_config nope = { .model = "@nope" }, tour = { .model = "@tour" };
+    assert_int_equal(planner_runbook.available(&nope, &e), -1);
+    assert_int_equal(planner_runbook.available(&tour, &e), 0);
 }
 
 static void what_ships_is_well_formed(void **state)
