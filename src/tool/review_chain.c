@@ -59,7 +59,7 @@ static void check_root(const struct names *n, struct chain *c)
 /* `self.run` may have been set to something. */
 static void follow_dotted(struct names *n, struct chain *c)
 {
-    if (n->dotted == 0)
+    if (c->receiver == 0 || !n->ids[c->receiver - 1].has_dotted)
         return;
     int64_t id = names_find(n, c->name, c->len);
     if (id < 0 || n->ids[id].alias_count == 0)
@@ -114,7 +114,19 @@ static void normalise(struct names *n, struct chain *c)
 
 /* ---- beginning ---- */
 
-bool chain_begin(struct names *n, size_t i, unsigned k, struct chain *c)
+/* What the rules have under the name as it stands now. */
+static void look_up(const struct names *n, struct chain *c)
+{
+    c->kinds = c->parent_kinds = 0;
+    if (!c->known)
+        return;
+    const char *dot = memrchr(c->name, '.', c->len);
+    c->kinds = rules_kinds(n->j->rules, n->j->lang, c->name, c->len);
+    if (dot != NULL)
+        c->parent_kinds = rules_kinds(n->j->rules, n->j->lang, c->name, (size_t)(dot - c->name));
+}
+
+static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
 {
     c->first = c->last = i;
     c->taint = 0;
@@ -148,6 +160,13 @@ bool chain_begin(struct names *n, size_t i, unsigned k, struct chain *c)
         return false;
     }
     return true;
+}
+
+bool chain_begin(struct names *n, size_t i, unsigned k, struct chain *c)
+{
+    bool ok = begin(n, i, k, c);
+    look_up(n, c);
+    return ok;
 }
 
 /* ---- steps ---- */
@@ -285,8 +304,13 @@ static void step_call(struct names *n, struct chain *c)
 {
     struct args a;
     size_t open = c->at;
-    args_split(n, open, &a);
     c->step = STEP_CALL;
+    if (!c->known) {
+        c->at = (size_t)n->toks[open].aux + 1;
+        append(c, "()", 2);
+        return;
+    }
+    args_split(n, open, &a);
     c->at = a.close + 1;
     if (is_import_call(c) && a.count > 0) {
         step_import(n, c, &a);
@@ -338,7 +362,7 @@ bool chain_calls(const struct names *n, const struct chain *c)
             n->toks[i - 1].kind != LEX_KEYWORD);
 }
 
-bool chain_step(struct names *n, struct chain *c)
+static bool step(struct names *n, struct chain *c)
 {
     size_t i = skip_newlines(n, c->at);
     c->dynamic_key = c->built_key = false;
@@ -354,7 +378,8 @@ bool chain_step(struct names *n, struct chain *c)
         c->last = i + 1;
         c->step = STEP_NAME;
         c->at = i + 2;
-        if (c->known || n->dotted > 0 || c->len < 24) {
+        bool dotted = c->receiver > 0 && n->ids[c->receiver - 1].has_dotted;
+        if (c->known || dotted || c->len < 24) {
             append(c, ".", 1);
             append(c, tok_text(n, i + 1), n->toks[i + 1].len);
             normalise(n, c);
@@ -368,6 +393,14 @@ bool chain_step(struct names *n, struct chain *c)
     else
         step_index(n, c);
     return true;
+}
+
+bool chain_step(struct names *n, struct chain *c)
+{
+    bool ok = step(n, c);
+    if (ok)
+        look_up(n, c);
+    return ok;
 }
 
 size_t chain_resolve(struct names *n, size_t i, unsigned k, struct chain *c)
@@ -384,6 +417,9 @@ size_t chain_resolve(struct names *n, size_t i, unsigned k, struct chain *c)
 void names_add_alias(struct names *n, uint32_t id, const char *target, size_t len)
 {
     struct ident *it = &n->ids[id];
+    /* what the rules do not know need not be followed */
+    if (!is_root(n, target, strcspn(target, ".([")))
+        return;
     if (len == 0 || len >= NAME_TEXT_MAX || (it->len == len && memcmp(it->p, target, len) == 0))
         return;
     for (size_t i = 0; i < it->alias_count; i++) {
@@ -394,6 +430,4 @@ void names_add_alias(struct names *n, uint32_t id, const char *target, size_t le
         return;
     const char *copy = names_copy(n, target, len);
     it->alias[it->alias_count++] = copy;
-    if (memchr(it->p, '.', it->len) != NULL)
-        n->dotted++;
 }

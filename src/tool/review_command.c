@@ -592,7 +592,7 @@ static void follow_names(const struct command *c)
         return;
     if (v->alias && v->value != NULL && s->j->nest < REVIEW_NEST_MAX) {
         review_joined(c, 1, v->value);
-    } else if (v->function && c->count > 1) {
+    } else if (v->function && c->count > 2) {
         struct command in = *c; /* run() { "$@"; } */
         in.w++;
         in.count--;

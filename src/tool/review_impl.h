@@ -110,7 +110,7 @@ struct review_rule {
 struct rule_entry {
     const char *key;
     const char *glob; /* last part with a `*`: the key is what stands before it */
-    uint32_t hash;
+    uint32_t hash, key_len;
     uint32_t next; /* index + 1 of the next in the bucket */
     uint8_t kind, lang;
     uint16_t rule;
@@ -155,6 +155,8 @@ struct review_rules {
 const struct rule_entry *rules_find(const struct review_rules *r, enum lex_lang lang,
                                     enum match_kind kind, const char *key, size_t len,
                                     const struct rule_entry *prev);
+/* Bits 1 << enum match_kind of all that stands under a key. */
+unsigned rules_kinds(const struct review_rules *r, enum lex_lang lang, const char *key, size_t len);
 /* The rule of a check, NULL when the rules have none. */
 const struct review_rule *rules_check(const struct review_rules *r, enum lex_lang lang,
                                       const char *name);

@@ -45,6 +45,8 @@ static void set_value(struct names *n, uint32_t id, const struct literal *l)
 static bool rules_list(const struct names *n, enum match_kind kind, const struct chain *c)
 {
     const struct review_rules *r = n->j->rules;
+    if (((c->kinds | c->parent_kinds) & 1u << kind) == 0)
+        return false;
     const struct rule_entry *en = NULL;
     while ((en = rules_find(r, n->j->lang, kind, c->name, c->len, en)) != NULL) {
         if (en->glob == NULL)
@@ -94,7 +96,11 @@ static void taint_parameters(struct names *n, size_t open, uint8_t bits)
 static uint8_t chain_taint(struct names *n, size_t i)
 {
     struct chain c;
-    uint8_t bits = 0;
+    const struct ident *id = &n->ids[n->toks[i].aux];
+    uint8_t bits = id->taint;
+    n->toks[i].mark |= bits;
+    if (!id->is_root && id->alias_count == 0 && !id->has_dotted && n->star_count == 0 && bits == 0)
+        return 0; /* nothing the rules could know */
     for (unsigned k = 0; chain_begin(n, i, k, &c); k++) {
         bits |= c.taint;
         do {
@@ -144,6 +150,7 @@ static bool find_target(struct names *n, size_t last, size_t *first, uint32_t *i
     while (*first >= 2 && tok_is_op(n, *first - 1, '.') && tok_is_name(n, *first - 2))
         *first -= 2;
     *id = *first == last ? n->toks[last].aux : dotted_name(n, *first, last);
+    n->ids[n->toks[*first].aux].has_dotted |= *first != last;
     return true;
 }
 

@@ -238,9 +238,11 @@ static bool try_key(const struct call *k, enum match_kind kind, const char *key,
 static bool try_kind(const struct call *k, enum match_kind kind)
 {
     const struct chain *c = k->c;
-    bool any = try_key(k, kind, c->name, c->len, NULL, 0);
+    bool any = false;
+    if ((c->kinds & 1u << kind) != 0)
+        any = try_key(k, kind, c->name, c->len, NULL, 0);
     const char *dot = memrchr(c->name, '.', c->len);
-    if (dot != NULL) {
+    if (dot != NULL && (c->parent_kinds & 1u << kind) != 0) {
         size_t parent = (size_t)(dot - c->name);
         any |= try_key(k, kind, c->name, parent, dot + 1, c->len - parent - 1);
     }

@@ -21,6 +21,7 @@ enum {
 #define TOK_DECODED 0x02u
 #define TOK_FETCHED 0x04u
 #define TOK_TAINT   (TOK_DECODED | TOK_FETCHED)
+#define TOK_NAME    0x10u /* a name in the widest sense: see tok_is_name() */
 #define TOK_IMPORT  0x08u /* part of an import statement */
 
 struct tok {
@@ -41,6 +42,7 @@ struct ident {
     const char *p;
     uint32_t len, hash;
     bool is_root, has_method, has_attr; /* the rules know it as … */
+    bool has_dotted;                    /* `it.x` was set to something */
     bool dynamic;                       /* … but also set to something computed */
     uint8_t values;                     /* how many literals are in `value` */
     uint8_t taint;                      /* TOK_TAINT */
@@ -64,7 +66,6 @@ struct names {
     size_t arena_count, arena_cap, arena_used;
     const char *stars[STARS_MAX]; /* from … import * */
     size_t star_count;
-    size_t dotted;             /* aliases of `a.b` */
     uint32_t *taint_before[2]; /* decoded, fetched: tokens before i that carry it; count + 1 */
     bool reporting;            /* the last pass */
     unsigned depth;            /* chains within chains being resolved */
@@ -84,7 +85,10 @@ static inline bool tok_is_op(const struct names *n, size_t i, uint8_t op)
 
 bool tok_is_word(const struct names *n, size_t i, const char *word);
 /* A name, in the widest sense: also builtins, this, and keywords that can be called. */
-bool tok_is_name(const struct names *n, size_t i);
+static inline bool tok_is_name(const struct names *n, size_t i)
+{
+    return i < n->count && (n->toks[i].mark & TOK_NAME) != 0;
+}
 static inline const char *tok_text(const struct names *n, size_t i)
 {
     return n->j->code + n->toks[i].start;
@@ -131,6 +135,8 @@ bool args_find(const struct names *n, const struct args *a, int pos, const char 
 struct chain {
     char name[NAME_TEXT_MAX]; /* resolved: "os.path.join", "socket.socket().connect" */
     size_t len;
+    unsigned kinds; /* what rules stand under the name; under its parent with globs */
+    unsigned parent_kinds;
     bool known;       /* it starts at something the rules or an import know */
     size_t first, at; /* first token; the next one to read */
     size_t last;      /* last name token that was read */

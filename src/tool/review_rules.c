@@ -32,27 +32,46 @@ struct reader {
 
 /* ---- look-up ---- */
 
-static uint32_t hash_key(enum lex_lang lang, enum match_kind kind, const char *p, size_t n)
+static uint32_t hash_key(enum lex_lang lang, const char *p, size_t n)
 {
-    uint32_t h = 2166136261u ^ (uint32_t)((unsigned)kind * 31u + (unsigned)lang);
+    uint32_t h = 2166136261u ^ (uint32_t)lang;
     for (size_t i = 0; i < n; i++)
         h = (h ^ (unsigned char)p[i]) * 16777619u;
     return h;
+}
+
+static const struct rule_entry *next_entry(const struct review_rules *r, uint32_t i, uint32_t h,
+                                           enum lex_lang lang, const char *key, size_t len)
+{
+    for (; i != 0; i = r->entries[i - 1].next) {
+        const struct rule_entry *en = &r->entries[i - 1];
+        if (en->hash == h && en->lang == lang && en->key_len == len &&
+            memcmp(en->key, key, len) == 0)
+            return en;
+    }
+    return NULL;
 }
 
 const struct rule_entry *rules_find(const struct review_rules *r, enum lex_lang lang,
                                     enum match_kind kind, const char *key, size_t len,
                                     const struct rule_entry *prev)
 {
-    uint32_t h = hash_key(lang, kind, key, len);
+    uint32_t h = prev != NULL ? prev->hash : hash_key(lang, key, len);
     uint32_t i = prev != NULL ? prev->next : r->buckets[h % BUCKETS];
-    for (; i != 0; i = r->entries[i - 1].next) {
-        const struct rule_entry *en = &r->entries[i - 1];
-        if (en->hash == h && en->kind == kind && en->lang == lang &&
-            strncmp(en->key, key, len) == 0 && en->key[len] == '\0')
-            return en;
-    }
-    return NULL;
+    const struct rule_entry *en = next_entry(r, i, h, lang, key, len);
+    while (en != NULL && en->kind != kind)
+        en = next_entry(r, en->next, h, lang, key, len);
+    return en;
+}
+
+unsigned rules_kinds(const struct review_rules *r, enum lex_lang lang, const char *key, size_t len)
+{
+    unsigned kinds = 0;
+    uint32_t h = hash_key(lang, key, len);
+    const struct rule_entry *en = next_entry(r, r->buckets[h % BUCKETS], h, lang, key, len);
+    for (; en != NULL; en = next_entry(r, en->next, h, lang, key, len))
+        kinds |= 1u << en->kind;
+    return kinds;
 }
 
 const struct review_rule *rules_check(const struct review_rules *r, enum lex_lang lang,
@@ -136,10 +155,11 @@ static void add_entry(struct reader *rd, enum match_kind kind, const char *key, 
         r->entry_cap = r->entry_cap > 0 ? r->entry_cap * 2 : 1024;
         r->entries = xreallocarray(r->entries, r->entry_cap, sizeof(*r->entries));
     }
-    uint32_t h = hash_key(rd->lang, kind, key, strlen(key));
+    uint32_t h = hash_key(rd->lang, key, strlen(key));
     uint32_t *bucket = &r->buckets[h % BUCKETS];
     r->entries[r->entry_count++] = (struct rule_entry){
         .key = key,
+        .key_len = (uint32_t)strlen(key),
         .glob = glob,
         .hash = h,
         .next = *bucket,
@@ -386,6 +406,7 @@ static int name_kind(const char *key)
         { "attr", MATCH_ATTR },       { "import", MATCH_IMPORT }, { "command", MATCH_COMMAND },
         { "check", MATCH_CHECK },     { "env", MATCH_ENV },       { "decoded", MATCH_DECODED },
         { "fetched", MATCH_FETCHED }, { "prefix", MATCH_PREFIX }, { "persist", MATCH_PERSIST },
+        { "root", MATCH_ROOT },
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (strcmp(kinds[i].key, key) == 0)
@@ -446,7 +467,7 @@ static int read_line(struct reader *rd, char *line)
         return start_rule(rd, rest);
     int kind = name_kind(key);
     bool list = kind == MATCH_DECODED || kind == MATCH_FETCHED || kind == MATCH_PREFIX ||
-                kind == MATCH_PERSIST;
+                kind == MATCH_PERSIST || kind == MATCH_ROOT;
     if (kind >= 0 && (list || rd->rule != NULL))
         return take_names(rd, (enum match_kind)kind, rest);
     if (rd->rule == NULL)

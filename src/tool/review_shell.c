@@ -293,6 +293,8 @@ static void take_operator(struct shell *s, const struct lex_token *t)
     } else if (l->in_word && (p[0] == '=' || p[0] == '+')) {
         if (t->len > 1)
             words_hole(s); /* += or an array: not one value */
+    } else if (l->in_cond) {
+        finish_word(s);
     } else if (memchr(p, '<', t->len) != NULL || memchr(p, '>', t->len) != NULL) {
         take_redirection(s, t);
     } else {
@@ -340,7 +342,7 @@ static void take_body_token(struct shell *s, const struct lex_token *t)
 static void take_token(struct shell *s, const struct lex_token *t)
 {
     struct level *l = level(s);
-    bool quoted = l->quotes > 0 || l->params > 0 || l->raw_open;
+    bool quoted = l->quotes > 0 || l->params > 0 || l->raw_open || l->arith > 0;
     if (t->kind == LEX_COMMENT || t->kind == LEX_ERROR)
         return;
     if (s->bodies > 0 && s->body_level[s->bodies - 1] == s->depth) {
@@ -357,6 +359,7 @@ static void take_token(struct shell *s, const struct lex_token *t)
         return;
     } else if (t->kind == LEX_KEYWORD) {
         end_command(s, '(');
+        l->in_cond = is_text(s, t, "[[");
         follow_keyword_group(s, t);
         loops_keyword(s, t);
     } else if ((t->flags & LEX_DEF) != 0) {

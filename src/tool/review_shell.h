@@ -54,6 +54,7 @@ struct level {
     bool pipe_fetch, pipe_decode; /* … in the pipeline so far */
     int quotes, params;           /* open "…" and ${… */
     bool raw_open;                /* a '…' that goes on in the next line */
+    bool in_cond;                 /* within [[ … ]] */
     unsigned arith;               /* + 1: depth of the token that opened arithmetic */
     uint8_t slots[SLOTS_MAX];     /* here-documents of the pipeline */
     size_t slot_count;

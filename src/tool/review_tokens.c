@@ -84,11 +84,6 @@ int64_t names_find(const struct names *n, const char *p, size_t len)
     return (int64_t)n->id_table[at] - 1;
 }
 
-static bool rules_know(const struct names *n, enum match_kind kind, const char *p, size_t len)
-{
-    return rules_find(n->j->rules, n->j->lang, kind, p, len, NULL) != NULL;
-}
-
 uint32_t names_intern(struct names *n, const char *p, size_t len)
 {
     if (n->id_count * 2 >= n->id_slots)
@@ -101,13 +96,14 @@ uint32_t names_intern(struct names *n, const char *p, size_t len)
         n->id_cap = n->id_cap > 0 ? n->id_cap * 2 : 512;
         n->ids = xreallocarray(n->ids, n->id_cap, sizeof(*n->ids));
     }
+    unsigned kinds = rules_kinds(n->j->rules, n->j->lang, p, len);
     n->ids[n->id_count++] = (struct ident){
         .p = p,
         .len = (uint32_t)len,
         .hash = h,
-        .is_root = rules_know(n, MATCH_ROOT, p, len),
-        .has_method = rules_know(n, MATCH_METHOD, p, len),
-        .has_attr = rules_know(n, MATCH_ATTR, p, len),
+        .is_root = (kinds & 1u << MATCH_ROOT) != 0,
+        .has_method = (kinds & 1u << MATCH_METHOD) != 0,
+        .has_attr = (kinds & 1u << MATCH_ATTR) != 0,
     };
     n->id_table[at] = (uint32_t)n->id_count;
     return (uint32_t)n->id_count - 1;
@@ -122,10 +118,18 @@ bool tok_is_word(const struct names *n, size_t i, const char *word)
            memcmp(tok_text(n, i), word, len) == 0;
 }
 
-bool tok_is_name(const struct names *n, size_t i)
+/* Keywords of JavaScript that can also be names, or be called. */
+static bool is_soft_name(const struct names *n, size_t i)
 {
-    if (i >= n->count)
-        return false;
+    static const char *const words[] = { "import", "super", "async", "of", "let", "static" };
+    bool soft = false;
+    for (size_t k = 0; k < ARRAY_LEN(words); k++)
+        soft |= tok_is_word(n, i, words[k]);
+    return soft && n->j->lang == LEX_LANG_JAVASCRIPT;
+}
+
+static bool is_name(const struct names *n, size_t i)
+{
     switch (n->toks[i].kind) {
     case LEX_NAME:
     case LEX_BUILTIN:
@@ -134,10 +138,7 @@ bool tok_is_name(const struct names *n, size_t i)
     case LEX_DECORATOR:
         return tok_text(n, i)[0] != '@';
     case LEX_KEYWORD:
-        return n->j->lang == LEX_LANG_JAVASCRIPT &&
-               (tok_is_word(n, i, "import") || tok_is_word(n, i, "super") ||
-                tok_is_word(n, i, "async") || tok_is_word(n, i, "of") || tok_is_word(n, i, "let") ||
-                tok_is_word(n, i, "static"));
+        return is_soft_name(n, i);
     default:
         return false;
     }
@@ -247,7 +248,8 @@ void names_tokenize(struct names *n)
             k->op = operator_code(n->j->code + t.start, t.len);
             if (k->op != 0 && strchr("()[]{}", k->op) != NULL)
                 pair_bracket(n, open, k->op);
-        } else if (tok_is_name(n, n->count - 1) || t.kind == LEX_KEYWORD) {
+        } else if (is_name(n, n->count - 1)) {
+            k->mark = TOK_NAME;
             k->aux = names_intern(n, n->j->code + t.start, t.len);
         }
     }
