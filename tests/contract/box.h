@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -548,8 +549,20 @@ static inline int box_run_as_user(box_suite suite)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 
+/* Should a limit of the sandbox fail, a fork bomb must stop here and not take the machine along.
+ * The sandbox's uid inherits this through the launcher. */
+static inline void box_limit_processes(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_max > 1000) {
+        limit.rlim_cur = limit.rlim_max = 1000;
+        (void)setrlimit(RLIMIT_NPROC, &limit);
+    }
+}
+
 static inline int box_main(box_suite suite)
 {
+    box_limit_processes();
     const char *tmp = getenv("TMPDIR");
     snprintf(box_home, sizeof box_home, "%s/airlock-box-XXXXXX", tmp != NULL ? tmp : "/tmp");
     if (mkdtemp(box_home) == NULL || setenv("HOME", box_home, 1) < 0 || chdir(box_home) < 0) {
