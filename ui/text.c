@@ -388,7 +388,7 @@ static void take_plain(struct text_iter *it, struct text_glyph *g, uint32_t cp, 
         g->cp[0] = 'A' + (cp - 0x1F1E6);
         g->width = 1;
         g->mark = MARK_JOINED;
-    } else if (g->end < it->len && (unsigned char)it->line[g->end] >= 0x80) {
+    } else if (!it->ascii && g->end < it->len && (unsigned char)it->line[g->end] >= 0x80) {
         join_cluster(it, g, &extra);
     }
     if (it->mode == TEXT_CODE && (cp >= 0x80 || g->count > 1) && is_confusable(it, g))
