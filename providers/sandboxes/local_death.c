@@ -26,15 +26,12 @@ void local_strike(struct local_wall *w)
     if (w->child_pidfd >= 0 && !w->child_dead)
         (void)proof_pidfd_kill(w->child_pidfd);
     cgroup_kill(w->group);
-    if (w->outer_dead)
-        return;
-    if (w->child_dead)
-        (void)proc_kill(w->outer, SIGKILL); /* normally gone by itself */
-    else if (w->child_pidfd < 0 && w->tries > 0) {
-        /* It never told us its child: that one goes first. The launcher inherits orphans. */
+    if (w->outer_dead || w->tries == 0)
+        return;             /* bwrap has a moment to reap its child and go by itself */
+    if (w->child_pidfd < 0) /* never told: it goes first; the launcher inherits orphans */
         proof_kill_children(proc_pid(w->outer));
+    if (w->child_dead || w->child_pidfd < 0)
         (void)proc_kill(w->outer, SIGKILL);
-    }
 }
 
 /* The first strike waits for the status document while bwrap is starting: see the kill rule. */
@@ -186,6 +183,14 @@ static bool wait_readable(int fd, int64_t until_us)
     return left > 0 && poll(&p, 1, (int)(left / 1000) + 1) > 0;
 }
 
+static void wait_for_outer(struct local_wall *w, int64_t until_us)
+{
+    while (!w->outer_dead && wait_readable(proc_pidfd(w->outer), until_us)) {
+        int status;
+        w->outer_dead = proc_wait_nohang(w->outer, &status);
+    }
+}
+
 /* The same steps as in the loop, waited for: the program may be about to end. */
 void local_kill_and_wait(struct local_wall *w)
 {
@@ -193,15 +198,14 @@ void local_kill_and_wait(struct local_wall *w)
     local_begin_kill(w);
     while (w->child_pidfd < 0 && w->status >= 0 && wait_readable(w->status, until))
         (void)local_take_status(w);
-    w->tries++; /* from here on without the document, too */
     local_strike(w);
     if (w->child_pidfd >= 0 && !w->child_dead)
         w->child_dead = wait_readable(w->child_pidfd, until);
+    if (w->child_dead)
+        wait_for_outer(w, clock_mono_us() + KILL_RETRY_US);
+    w->tries++;
     local_strike(w);
-    while (!w->outer_dead && wait_readable(proc_pidfd(w->outer), until)) {
-        int status;
-        w->outer_dead = proc_wait_nohang(w->outer, &status);
-    }
+    wait_for_outer(w, clock_mono_us() + CLOSE_WAIT_US);
     for (int i = 0; i < REMOVE_PATIENCE && !cgroup_remove(w->group); i++)
         (void)poll(NULL, 0, 2);
 }

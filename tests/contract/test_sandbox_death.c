@@ -150,7 +150,7 @@ static void no_descriptor_is_lost_here(void **state)
     }
 }
 
-/* Children of the launcher, and what it inherited. */
+/* Living children of the launcher, and what it inherited. */
 static int count_children(pid_t parent)
 {
     DIR *proc = opendir("/proc");
@@ -165,7 +165,7 @@ static int count_children(pid_t parent)
             close(fd);
         text[n > 0 ? n : 0] = '\0';
         const char *end = strrchr(text, ')');
-        if (end != NULL && strlen(end) > 4 && strtol(end + 4, NULL, 10) == parent)
+        if (end != NULL && strlen(end) > 4 && end[2] != 'Z' && strtol(end + 4, NULL, 10) == parent)
             count++;
     }
     closedir(proc);
