@@ -1,10 +1,14 @@
-/* local.h - the local sandbox's own doors beside sandbox_ops: for tests and benches. */
+/* local.h - the local sandbox's own doors beside sandbox_ops. */
 #ifndef AIRLOCK_PROVIDERS_SANDBOXES_LOCAL_H
 #define AIRLOCK_PROVIDERS_SANDBOXES_LOCAL_H
 
 #include "providers/sandbox.h"
 
-/* Is a warm sandbox there and ready to be adopted? */
+/* A directory (copied) that no mount may show, besides home's dot directories and the XDG ones: the
+ * one of --data. At most two; further calls replace the last. */
+void local_keep_private(const char *dir);
+
+/* For tests and benches: is a warm sandbox there and ready to be adopted? */
 bool local_is_warm(void);
 
 #endif

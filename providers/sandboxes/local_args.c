@@ -60,17 +60,11 @@ static void add_namespaces(struct buf *b, int *rc, const struct contract *c)
         "1000", "--gid", "1000", "--cap-drop", "ALL", NULL);
 }
 
-static void add_environment(struct buf *b, int *rc, const struct contract *c)
+/* The guest's own; it gives its interpreters theirs. */
+static void add_environment(struct buf *b, int *rc)
 {
-    char threads[16];
-    snprintf(threads, sizeof threads, "%lld", (long long)c->cpu);
     add(b, rc, "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME",
-        "/workspace", "--setenv", "USER", "sandbox", "--setenv", "LANG", "C.UTF-8", NULL);
-    /* Caches of libraries are not files the person's code made: keep them out of /workspace. */
-    add(b, rc, "--setenv", "XDG_CACHE_HOME", "/tmp/.cache", "--setenv", "XDG_CONFIG_HOME",
-        "/tmp/.config", "--setenv", "MPLCONFIGDIR", "/tmp/.matplotlib", NULL);
-    add(b, rc, "--setenv", "OMP_NUM_THREADS", threads, "--setenv", "OPENBLAS_NUM_THREADS", threads,
-        NULL);
+        "/workspace", "--setenv", "LANG", "C.UTF-8", NULL);
 }
 
 static void add_system(struct buf *b, int *rc, const struct local_machine *m)
@@ -151,7 +145,7 @@ int local_args_build(struct buf *out, const struct local_args *a, struct err *e)
 {
     int rc = 0;
     add_namespaces(out, &rc, a->contract);
-    add_environment(out, &rc, a->contract);
+    add_environment(out, &rc);
     add_system(out, &rc, a->machine);
     add_resolver(out, &rc, a->contract);
     add_kernel_files(out, &rc, a->machine);

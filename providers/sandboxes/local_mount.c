@@ -129,17 +129,22 @@ int local_mount_check_path(const char *path, const struct local_private *own, st
 
 /* ---- the thing itself ---- */
 
-static int same_as_private(const struct stat *st, const struct local_private *own)
+static bool is_same_file(const struct stat *st, const char *path)
 {
-    const char *const all[] = { own->home,    own->dirs[0], own->dirs[1],
-                                own->dirs[2], own->dirs[3], "/" };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        struct stat other;
-        if (all[i] != NULL && stat(all[i], &other) == 0 && other.st_dev == st->st_dev &&
-            other.st_ino == st->st_ino)
-            return 1; /* by another name: a bind mount */
-    }
-    return 0;
+    struct stat other;
+    return path != NULL && stat(path, &other) == 0 && other.st_dev == st->st_dev &&
+           other.st_ino == st->st_ino;
+}
+
+/* By another name, a bind mount for example. */
+static bool same_as_private(const struct stat *st, const struct local_private *own)
+{
+    if (is_same_file(st, "/") || is_same_file(st, own->home))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(own->dirs); i++)
+        if (is_same_file(st, own->dirs[i]))
+            return true;
+    return false;
 }
 
 /* A socket in a directory can be connected to from inside, even when mounted read-only. The top

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "providers/sandboxes/local.h"
 #include "providers/sandboxes/local_args.h"
 #include "providers/sandboxes/local_mount.h"
 #include "providers/sandboxes/local_scope.h"
@@ -206,6 +207,15 @@ static int add_files(struct preparation *p, struct err *e)
 
 /* ---- mounts ---- */
 
+static char *kept_private[2];
+
+void local_keep_private(const char *dir)
+{
+    char **slot = kept_private[0] == NULL ? &kept_private[0] : &kept_private[1];
+    free(*slot);
+    *slot = xstrdup(dir);
+}
+
 static int add_mount_as_root(struct preparation *p, int fd, struct local_mount_arg *m,
                              struct err *e)
 {
@@ -254,7 +264,7 @@ static int add_mounts(struct preparation *p, struct err *e)
         return -1;
     struct local_private own = { .home = getenv("HOME"),
                                  .dirs = { dirs.config_file, dirs.data_dir, dirs.state_dir,
-                                           dirs.runtime_dir } };
+                                           dirs.runtime_dir, kept_private[0], kept_private[1] } };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->mount_count; i++)
         rc = add_mount(p, &c->mounts[i], &own, e);

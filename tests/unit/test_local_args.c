@@ -20,6 +20,7 @@
 #include "providers/sandboxes/local_cgroup.h"
 #include "providers/sandboxes/local_mount.h"
 #include "providers/sandboxes/local_probe.h"
+#include "providers/sandboxes/local_scope.h"
 
 /* ---- the list ---- */
 
@@ -98,6 +99,10 @@ static void strict_list_names_every_wall(void **state)
     assert_true(find(&l, "--block-fd", "6", NULL) >= 0);
     assert_true(find(&l, "--unshare-all", NULL, NULL) < 0);
     assert_true(find(&l, "--bind", NULL, NULL) < 0);
+    size_t variables = 0; /* PATH, HOME, LANG: nothing of ours */
+    for (size_t i = 0; i < l.count; i++)
+        variables += strcmp(l.word[i], "--setenv") == 0;
+    assert_int_equal(variables, 3);
     buf_release(&l.bytes);
 }
 
@@ -215,7 +220,7 @@ static void full_list_is_an_error(void **state)
     struct local_args a = plain(walled_default_contract());
     struct err e = ERR_INIT;
     (void)state;
-    for (size_t max = 1; max < 1500; max += 211) {
+    for (size_t max = 1; max < 900; max += 111) {
         struct buf small = BUF_INIT(max);
         assert_int_equal(local_args_build(&small, &a, &e), -1);
         assert_int_equal(e.code, ERR_LIMIT);
@@ -442,6 +447,49 @@ static void reasons_have_remedies(void **state)
     }
 }
 
+/* ---- a scope of systemd ---- */
+
+static bool has_word(const char *const *argv, const char *word)
+{
+    for (; *argv != NULL; argv++)
+        if (strcmp(*argv, word) == 0)
+            return true;
+    return false;
+}
+
+static void scope_carries_the_limits(void **state)
+{
+    static const char *const command[] = {
+        "/usr/bin/bwrap", "--args", "3", "--", "/sbx/guest", NULL
+    };
+    struct contract c = *walled_default_contract();
+    struct local_scope s;
+    (void)state;
+    setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+    unsetenv("DBUS_SESSION_BUS_ADDRESS");
+    c.memory_mib = 128;
+    c.pids = 50;
+    c.cpu = 2;
+    local_scope_init(&s, &c, command);
+    assert_true(has_word(s.argv, "--user"));
+    assert_true(has_word(s.argv, "--scope"));
+    assert_true(has_word(s.argv, "MemoryMax=134217728"));
+    assert_true(has_word(s.argv, "MemorySwapMax=0"));
+    assert_true(has_word(s.argv, "TasksMax=51"));
+    assert_true(has_word(s.argv, "CPUQuota=200%"));
+    assert_true(has_word(s.argv, "OOMPolicy=continue"));
+    size_t n = 0;
+    while (s.argv[n] != NULL)
+        n++;
+    for (size_t i = 0; i < 5; i++) /* the command comes last, behind a "--" */
+        assert_string_equal(s.argv[n - 5 + i], command[i]);
+    assert_string_equal(s.argv[n - 6], "--");
+    assert_string_equal(s.env[0], "XDG_RUNTIME_DIR=/run/user/7");
+    assert_null(s.env[1]);
+    local_scope_release(&s);
+    assert_int_equal(local_scope_limits(NULL), 0); /* nothing was tried */
+}
+
 /* ---- control groups, on a tree of plain files ---- */
 
 static void put(const char *dir, const char *name, const char *text)
@@ -607,6 +655,7 @@ int main(void)
         cmocka_unit_test(mounts_are_opened_without_links),
         cmocka_unit_test(private_directory_by_another_name),
         cmocka_unit_test(reasons_have_remedies),
+        cmocka_unit_test(scope_carries_the_limits),
         cmocka_unit_test(v1_place_is_found_per_controller),
         cmocka_unit_test(v2_place_is_the_nearest_that_passes_on),
         cmocka_unit_test(nowhere_is_no_error),
