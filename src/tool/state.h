@@ -72,8 +72,7 @@ struct state_result {
     bool main;
 };
 struct state_var {
-    char *name, *type, *shape, *preview, *digest;
-    const char *language; /* of the run that reported it; lent by that run */
+    char *name, *type, *shape, *preview, *digest, *language;
     int64_t bytes;
     enum var_change change;
     uint32_t since_run;

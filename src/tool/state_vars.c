@@ -12,6 +12,7 @@ void state_vars_free(struct state_var *vars, size_t count)
         free(vars[i].shape);
         free(vars[i].preview);
         free(vars[i].digest);
+        free(vars[i].language);
     }
     free(vars);
 }
@@ -49,6 +50,7 @@ static struct state_var copy_var(const struct state_var *v)
     c.shape = xstrdup(v->shape);
     c.preview = xstrdup(v->preview);
     c.digest = xstrdup(v->digest);
+    c.language = xstrdup(v->language);
     return c;
 }
 
@@ -76,7 +78,7 @@ static void read_vars(struct state *st, struct state_run *r, const struct json *
          m = json_next(m)) {
         struct state_var *v = &r->vars[r->var_count++];
         v->name = xstrdup(json_get_str(m, "name", ""));
-        v->language = r->language;
+        v->language = xstrdup(r->language);
         v->type = xstrdup(json_get_str(m, "type", ""));
         v->shape = xstrdup(json_get_str(m, "shape", ""));
         v->preview = xstrdup(json_get_str(m, "preview", ""));
