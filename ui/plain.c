@@ -141,9 +141,25 @@ static void end_streams(struct text_stream *streams, struct buf *out)
     }
 }
 
+static const char *decided_word(const char *decision)
+{
+    static const char *const words[][2] = {
+        { "approve", "approved" },
+        { "deny", "denied" },
+        { "edit", "edited" },
+        { "stop", "stopped" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(words[i][0], decision) == 0)
+            return words[i][1];
+    }
+    return decision;
+}
+
 static void put_decided(const struct event *ev, struct buf *out)
 {
-    (void)buf_addf(out, "run %u: %s by %s", ev->run, json_get_str(ev->body, "decision", "?"),
+    (void)buf_addf(out, "run %u: %s by %s", ev->run,
+                   decided_word(json_get_str(ev->body, "decision", "?")),
                    json_get_str(ev->body, "by", "?"));
     const char *reason = json_get_str(ev->body, "reason", "");
     if (reason[0] != '\0') {

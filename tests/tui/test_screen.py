@@ -19,7 +19,7 @@ def gate(airlock, code="!print(6*7)", **kw):
     s.send("\r")
     s.wait(r"to decide|\[a\]")
     s.send("\x07")
-    s.wait(r"\[a\] approve")
+    s.wait(r"\[a\]")
     s.settle(0.7)
     return s
 
@@ -36,7 +36,7 @@ def test_typed_code_runs_at_once_and_is_recorded_as_typed(airlock):
     s = start(airlock, rows=36, cols=120)
     s.line("!x = 6 * 7; print(x)")
     s.wait(r"│ 42 +│")
-    s.wait(r"x +int +42 +new")
+    s.wait(r"x +int +.*new")
     s.line("!print(x + 1)")
     s.wait(r"│ 43 +│")
     assert decisions(airlock) == [("approve", "typed"), ("approve", "typed")]
@@ -46,7 +46,7 @@ def test_pasted_code_is_asked_about_and_a_approves(airlock):
     s = gate(airlock)
     s.send("a")
     s.wait("42")
-    s.wait_gone(r"\[a\] approve")
+    s.wait_gone(r"\[a\]")
     assert decisions(airlock) == [("approve", "person")]
 
 
@@ -55,7 +55,7 @@ def test_keys_that_never_decide(airlock):
     for key in ("\r", " ", "y", "n", "Y", "1", "\x04", "\x1b[200~a\x1b[201~", "aaaaaaaa", "\x1b]11;rgb:0/0/0\x07", "q"):
         s.send(key)
         s.settle(0.7)
-    assert "[a] approve" in s.text()
+    assert "[a]" in s.text()
     assert decisions(airlock) == []
 
 
@@ -79,7 +79,7 @@ def test_type_ahead_is_discarded(airlock):
     assert decisions(airlock) == []
     s.settle(0.7)
     s.send("a")
-    s.wait_gone(r"\[a\] approve")
+    s.wait_gone(r"\[a\]")
     assert decisions(airlock) == [("approve", "person")]
 
 
@@ -107,18 +107,18 @@ def test_high_finding_asks_for_two_digits(airlock):
     s = gate(airlock, "!import shutil; shutil.rmtree('/home')", rows=36, cols=120)
     capsule = events(airlock)[-1]["capsule"]
     s.send("a")
-    s.settle(0.5)
+    s.wait("first two hex digits")
     assert decisions(airlock) == []
-    wrong = "0" if capsule[0] != "0" else "1"
-    s.send(wrong)
-    s.settle(0.6)
-    assert decisions(airlock) == []
+    s.send("0" if capsule[0] != "0" else "1")
+    s.wait("nothing was decided")
+    s.settle(0.7)
     s.send("a")
-    s.settle(0.6)
+    s.wait("first two hex digits")
+    s.settle(0.1)
     s.send(capsule[0])
     s.settle(0.1)
     s.send(capsule[1])
-    s.wait_gone(r"\[a\] approve")
+    s.wait_gone(r"\[a\]|first two hex")
     assert decisions(airlock) == [("approve", "person")]
 
 
@@ -138,10 +138,10 @@ def test_dry_run_leaves_the_state_alone(airlock):
     s.wait("dry 1 exit 0")
     s.wait("to decide")
     s.send("\x07")
-    s.wait(r"\[a\] approve")
+    s.wait(r"\[a\]")
     s.settle(0.7)
     s.send("\x03")
-    s.wait_gone(r"\[a\] approve")
+    s.wait_gone(r"\[a\]")
     log = events(airlock)
     assert [e for e in log if e["type"] == "run.proposed" and e.get("twin_of") == 1]
     s.line("!print('z' in globals())")
@@ -151,7 +151,7 @@ def test_dry_run_leaves_the_state_alone(airlock):
 def test_interrupt_keeps_the_variables(airlock):
     s = start(airlock, rows=36, cols=120)
     s.line("!x = 5")
-    s.wait(r"x +int +5")
+    s.wait(r"x +int +.*new")
     s.line("!while True: pass")
     s.wait("running 2")
     s.send("\x03")
@@ -216,7 +216,7 @@ def test_hangup_denies_and_ends(airlock):
 def test_kill_9_loses_nothing_and_leaves_no_sandbox(airlock):
     s = start(airlock, rows=36, cols=120)
     s.line("!x = 41")
-    s.wait(r"x +int +41")
+    s.wait(r"x +int +.*new")
     s.line("!import time; time.sleep(60)")
     s.wait("running 2")
     os.kill(s.pid, signal.SIGKILL)
@@ -225,8 +225,8 @@ def test_kill_9_loses_nothing_and_leaves_no_sandbox(airlock):
     types = [e["type"] for e in events(airlock)]
     assert types.count("run.started") == 2 and types.count("run.finished") == 1
     r = airlock.screen("resume", "last", rows=36, cols=120)
-    r.wait(r"x +int +.*41|restored")
-    r.wait("2 ✗ lost|2 ✗ unknown")
+    r.wait(r"restored|x +int")
+    r.wait("2 ✗ interpreter lost")
     r.line("!print(x + 1)")
     r.wait(r"│ 42 +│")
 
