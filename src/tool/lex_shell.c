@@ -259,7 +259,7 @@ static void take_delimiter(struct lex *lx, struct lex_token *t)
         return;
     }
     t->kind = LEX_STRING;
-    t->flags = LEX_OPEN | (raw ? LEX_RAW : LEX_FORMAT);
+    t->flags = LEX_OPEN | LEX_CLOSE | (raw ? LEX_RAW : LEX_FORMAT);
     s->prev = (mode & M_DELIM_TO) != 0 ? P_INWORD : P_ARGS;
     if (!plain || n > DELIM_MAX || used >= LEX_HEREDOCS) {
         s->lost = 1;

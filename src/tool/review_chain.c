@@ -12,6 +12,7 @@ static void set_name(struct chain *c, const char *p, size_t len)
     memmove(c->name, p, len);
     c->name[len] = '\0';
     c->len = len;
+    c->hashed = 0;
 }
 
 /* Past the limit the front is given up: rules on the last name still match. */
@@ -43,6 +44,7 @@ static void cut(struct chain *c, size_t n)
 {
     c->len -= n;
     c->name[c->len] = '\0';
+    c->hashed = 0;
 }
 
 static bool is_root(const struct names *n, const char *p, size_t len)
@@ -90,8 +92,10 @@ static void normalise_javascript(struct chain *c)
     }
     if (strncmp(c->name, "node:", 5) == 0)
         set_name(c, c->name + 5, c->len - 5);
-    if (strncmp(c->name, "fs/promises", 11) == 0)
+    if (strncmp(c->name, "fs/promises", 11) == 0) {
         c->name[2] = '.';
+        c->hashed = 0;
+    }
     if (ends_with(c, ".constructor.constructor"))
         set_name(c, "Function", 8);
     else if (c->known && (ends_with(c, ".default") || ends_with(c, ".__esModule")))
@@ -117,13 +121,24 @@ static void normalise(struct names *n, struct chain *c)
 /* What the rules have under the name as it stands now. */
 static void look_up(const struct names *n, struct chain *c)
 {
+    const struct review_rules *r = n->j->rules;
     c->kinds = c->parent_kinds = 0;
     if (!c->known)
         return;
-    const char *dot = memrchr(c->name, '.', c->len);
-    c->kinds = rules_kinds(n->j->rules, n->j->lang, c->name, c->len);
-    if (dot != NULL)
-        c->parent_kinds = rules_kinds(n->j->rules, n->j->lang, c->name, (size_t)(dot - c->name));
+    if (c->hashed == 0) {
+        c->hash = rules_hash(n->j->lang);
+        c->dot = 0;
+    }
+    for (; c->hashed < c->len; c->hashed++) {
+        if (c->name[c->hashed] == '.') {
+            c->dot = c->hashed;
+            c->dot_hash = c->hash;
+        }
+        c->hash = rules_hash_add(c->hash, c->name[c->hashed]);
+    }
+    c->kinds = rules_kinds(r, n->j->lang, c->name, c->len, c->hash);
+    if (c->dot > 0)
+        c->parent_kinds = rules_kinds(r, n->j->lang, c->name, c->dot, c->dot_hash);
 }
 
 static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
@@ -140,7 +155,8 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
         set_name(c, "?", 1);
         return k == 0;
     }
-    const struct ident *id = &n->ids[n->toks[i].aux];
+    struct ident *id = &n->ids[n->toks[i].aux];
+    id->looked = true;
     unsigned own = id->alias_count > 0 ? id->alias_count : 1;
     c->at = i + 1;
     c->receiver = n->toks[i].aux + 1;
@@ -188,7 +204,8 @@ static bool is_namespace(const struct names *n, const struct chain *c)
         return (c->known && memchr(c->name, '.', c->len) == NULL) || name_is(c, "globalThis") ||
                name_is(c, "global") || name_is(c, "window");
     return name_is(c, "globals()") || name_is(c, "locals()") || name_is(c, "vars()") ||
-           name_is(c, "__builtins__") || ends_with(c, ".__dict__") || name_is(c, "sys.modules");
+           name_is(c, "__builtins__") || (c->known && ends_with(c, ".__dict__")) ||
+           name_is(c, "sys.modules");
 }
 
 static void add_member(struct names *n, struct chain *c, const char *p, size_t len)
@@ -429,5 +446,6 @@ void names_add_alias(struct names *n, uint32_t id, const char *target, size_t le
     if (it->alias_count == ALIASES_MAX)
         return;
     const char *copy = names_copy(n, target, len);
+    n->again |= it->looked;
     it->alias[it->alias_count++] = copy;
 }

@@ -16,6 +16,7 @@ struct command {
     size_t name_len;
     bool piped;
     unsigned prefixes;
+    const struct word *filled; /* what a `{}` of find stands for a part of */
 };
 
 static struct level *level(struct shell *s)
@@ -158,6 +159,10 @@ static bool rule_applies(const struct command *c, const struct review_rule *r)
         if (!one)
             return false;
     }
+    for (size_t k = 0; k < r->no_flags.count; k++) {
+        if (has_flag(c, r->no_flags.words[k]))
+            return false;
+    }
     if (r->args.count > 0 && !any_arg(c, &r->args))
         return false;
     for (size_t i = 0; i < r->cond_count; i++) {
@@ -171,6 +176,12 @@ static bool rule_applies(const struct command *c, const struct review_rule *r)
 
 static enum path_class judge(const struct command *c, const char *p, size_t len)
 {
+    if (c->prefixes > 0 && memmem(p, len, "{}", 2) != NULL) {
+        if (c->filled == NULL)
+            return PATH_UNKNOWN;
+        p = word_text(c->s, c->filled);
+        len = c->filled->text_len;
+    }
     return path_classify(c->s->j->ctx, c->s->j->cwd, p, len);
 }
 
@@ -322,6 +333,8 @@ static void feed_interpreter(const struct command *c)
         return;
     for (size_t i = 0; i < l->slot_count; i++)
         c->s->slot_lang[l->slots[i]] = lang;
+    if (l->here != NULL)
+        job_nested(c->s->j, lang, l->here, strlen(l->here), l->here_start, l->here_len, false);
 }
 
 static const char *base_name(const char *p, size_t *len)
@@ -415,8 +428,13 @@ static void check_name(const struct command *c)
     size_t len = w->end > w->start ? w->end - w->start : 1;
     const char *check = NULL;
     bool letters = has_letters(word_text(s, w), w->text_len);
-    if ((w->flags & WORD_IFS) != 0)
-        check = "ifs-trick";
+    for (size_t i = 0; i < c->count; i++) {
+        if ((c->w[i].flags & WORD_IFS) != 0 && (c->w[i].flags & WORD_QUOTED) == 0 &&
+            c->w[i].text_len > 1)
+            check = "ifs-trick";
+    }
+    if (check != NULL)
+        ;
     else if ((w->flags & WORD_BRACES) != 0)
         check = "brace-command";
     else if ((w->flags & WORD_GLOB) != 0 && !word_is(s, w, "[") && letters)
@@ -506,6 +524,8 @@ static void review_find(const struct command *c)
             !word_is(s, &c->w[i], "-ok") && !word_is(s, &c->w[i], "-okdir"))
             continue;
         struct command in = *c;
+        size_t skip;
+        in.filled = find_arg(c, 0, NULL, &skip);
         in.w = &c->w[i + 1];
         in.count = 0;
         while (i + 1 + in.count < c->count && !word_is(s, &c->w[i + 1 + in.count], ";") &&
@@ -559,6 +579,16 @@ static void define_aliases(const struct command *c)
     }
 }
 
+/* `read x`, `mapfile x`: what x holds is not known any more. */
+static void forget_variables(const struct command *c)
+{
+    for (size_t i = 1; i < c->count; i++) {
+        const struct word *w = &c->w[i];
+        if (!is_flag(c, w) && vars_find(c->s, word_text(c->s, w), w->text_len, false) != NULL)
+            vars_set(c->s, word_text(c->s, w), w->text_len, NULL, 0);
+    }
+}
+
 /* Builtins that change what we know or run their words. */
 static void special_commands(const struct command *c)
 {
@@ -581,6 +611,9 @@ static void special_commands(const struct command *c)
         }
     } else if (name_is(c, "find")) {
         review_find(c);
+    } else if (name_is(c, "read") || name_is(c, "mapfile") || name_is(c, "readarray") ||
+               name_is(c, "getopts") || name_is(c, "printf")) {
+        forget_variables(c);
     }
 }
 

@@ -101,9 +101,10 @@ struct review_rule {
     /* shell */
     struct rule_words flags[RULE_FLAGS_MAX]; /* one of each group */
     size_t flag_count;
-    struct rule_words args; /* one of them is an argument */
-    bool piped;             /* something is piped or redirected into it */
-    unsigned line;          /* in its file */
+    struct rule_words no_flags; /* none of these */
+    struct rule_words args;     /* one of them is an argument */
+    bool piped;                 /* something is piped or redirected into it */
+    unsigned line;              /* in its file */
 };
 
 /* What the rules ask for, found by (language, kind, key). */
@@ -156,13 +157,21 @@ const struct rule_entry *rules_find(const struct review_rules *r, enum lex_lang 
                                     enum match_kind kind, const char *key, size_t len,
                                     const struct rule_entry *prev);
 /* Bits 1 << enum match_kind of all that stands under a key. */
-unsigned rules_kinds(const struct review_rules *r, enum lex_lang lang, const char *key, size_t len);
+unsigned rules_kinds(const struct review_rules *r, enum lex_lang lang, const char *key, size_t len,
+                     uint32_t hash);
+/* The hash of a key, byte by byte: of the empty one, and with one byte more. */
+uint32_t rules_hash(enum lex_lang lang);
+static inline uint32_t rules_hash_add(uint32_t h, char c)
+{
+    return (h ^ (unsigned char)c) * 16777619u;
+}
 /* The rule of a check, NULL when the rules have none. */
 const struct review_rule *rules_check(const struct review_rules *r, enum lex_lang lang,
                                       const char *name);
 bool glob_match(const char *glob, const char *p, size_t len);
-/* Bytes of `p` that `shape` takes at its start; 0 when it does not match. */
-size_t shape_match(const char *shape, const char *p, size_t len);
+/* Bytes of `p` that `shape` takes at its start; 0 when it does not match. *seen: bytes it looked
+ * at. */
+size_t shape_match(const char *shape, const char *p, size_t len, size_t *seen);
 /* `\n`, `\t`, `\\`, `\xNN` of an example. */
 void example_decode(const char *text, struct buf *out);
 

@@ -16,6 +16,7 @@ static void set_value(struct names *n, uint32_t id, const struct literal *l)
     const char *p = l->text.ptr;
     size_t len = l->text.len;
     if (!l->known || len > VALUE_MAX) {
+        n->again |= it->looked && !it->dynamic;
         it->dynamic = true;
         return;
     }
@@ -23,6 +24,7 @@ static void set_value(struct names *n, uint32_t id, const struct literal *l)
         (it->values > 0 && memmem(it->value, it->value_len, p, len) != NULL))
         return;
     it->values++;
+    n->again |= it->looked;
     if (it->values > VALUES_MAX)
         return;
     size_t before = it->values > 1 ? it->value_len + 1 : 0;
@@ -96,8 +98,9 @@ static void taint_parameters(struct names *n, size_t open, uint8_t bits)
 static uint8_t chain_taint(struct names *n, size_t i)
 {
     struct chain c;
-    const struct ident *id = &n->ids[n->toks[i].aux];
+    struct ident *id = &n->ids[n->toks[i].aux];
     uint8_t bits = id->taint;
+    id->looked |= !tok_is_op(n, i + 1, '=');
     n->toks[i].mark |= bits;
     if (!id->is_root && id->alias_count == 0 && !id->has_dotted && n->star_count == 0 && bits == 0)
         return 0; /* nothing the rules could know */
@@ -276,12 +279,19 @@ struct learner {
     size_t def_until; /* the parameters of a definition end here */
 };
 
+static void add_taint(struct names *n, uint32_t id, uint8_t bits)
+{
+    struct ident *it = &n->ids[id];
+    n->again |= it->looked && (it->taint | bits) != it->taint;
+    it->taint |= bits;
+}
+
 static void end_statement(struct names *n, struct learner *l)
 {
     for (size_t i = 0; i < l->open.count; i++)
-        n->ids[l->open.ids[i]].taint |= l->taint;
+        add_taint(n, l->open.ids[i], l->taint);
     if (l->returns && l->function > 0)
-        n->ids[l->function - 1].taint |= l->taint;
+        add_taint(n, l->function - 1, l->taint);
     l->open.count = 0;
     l->returns = false;
     l->taint = 0;

@@ -285,7 +285,8 @@ static size_t fold_name(struct fold *f, size_t i, size_t end)
             add_hole(f);
         return close > name ? close + 1 : end;
     }
-    const struct ident *id = &n->ids[n->toks[i].aux];
+    struct ident *id = &n->ids[n->toks[i].aux];
+    id->looked = true;
     if (name == i && id->value != NULL) {
         add_bytes(f, id->value, id->value_len);
         f->out->many |= id->values > 1 || id->dynamic;

@@ -396,7 +396,7 @@ void review_names(struct review_job *j)
     struct names n = { .j = j };
     bool python = j->lang == LEX_LANG_PYTHON;
     names_tokenize(&n);
-    for (unsigned pass = 0; pass < 2; pass++) {
+    for (unsigned pass = 0; pass == 0 || (pass == 1 && n.again); pass++) {
         if (python)
             python_imports(&n);
         else

@@ -42,6 +42,7 @@ struct ident {
     const char *p;
     uint32_t len, hash;
     bool is_root, has_method, has_attr; /* the rules know it as … */
+    bool looked;                        /* it was used before it was set, so far */
     bool has_dotted;                    /* `it.x` was set to something */
     bool dynamic;                       /* … but also set to something computed */
     uint8_t values;                     /* how many literals are in `value` */
@@ -67,6 +68,7 @@ struct names {
     const char *stars[STARS_MAX]; /* from … import * */
     size_t star_count;
     uint32_t *taint_before[2]; /* decoded, fetched: tokens before i that carry it; count + 1 */
+    bool again;                /* something was learned too late for what came before */
     bool reporting;            /* the last pass */
     unsigned depth;            /* chains within chains being resolved */
 };
@@ -135,6 +137,8 @@ bool args_find(const struct names *n, const struct args *a, int pos, const char 
 struct chain {
     char name[NAME_TEXT_MAX]; /* resolved: "os.path.join", "socket.socket().connect" */
     size_t len;
+    size_t hashed, dot; /* how far `hash` has come; the last dot on the way */
+    uint32_t hash, dot_hash;
     unsigned kinds; /* what rules stand under the name; under its parent with globs */
     unsigned parent_kinds;
     bool known;       /* it starts at something the rules or an import know */

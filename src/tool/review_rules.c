@@ -36,7 +36,7 @@ static uint32_t hash_key(enum lex_lang lang, const char *p, size_t n)
 {
     uint32_t h = 2166136261u ^ (uint32_t)lang;
     for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)p[i]) * 16777619u;
+        h = rules_hash_add(h, p[i]);
     return h;
 }
 
@@ -64,10 +64,15 @@ const struct rule_entry *rules_find(const struct review_rules *r, enum lex_lang 
     return en;
 }
 
-unsigned rules_kinds(const struct review_rules *r, enum lex_lang lang, const char *key, size_t len)
+uint32_t rules_hash(enum lex_lang lang)
+{
+    return hash_key(lang, "", 0);
+}
+
+unsigned rules_kinds(const struct review_rules *r, enum lex_lang lang, const char *key, size_t len,
+                     uint32_t h)
 {
     unsigned kinds = 0;
-    uint32_t h = hash_key(lang, key, len);
     const struct rule_entry *en = next_entry(r, r->buckets[h % BUCKETS], h, lang, key, len);
     for (; en != NULL; en = next_entry(r, en->next, h, lang, key, len))
         kinds |= 1u << en->kind;
@@ -440,6 +445,8 @@ static int read_rule_line(struct reader *rd, const char *key, char *rest)
         return take_cond(rd, key[0] == 'u', rest);
     else if (strcmp(key, "flag") == 0)
         return take_flags(rd, rest);
+    else if (strcmp(key, "noflag") == 0)
+        take_words(rd, rest, &rule->no_flags);
     else if (strcmp(key, "arg") == 0)
         take_words(rd, rest, &rule->args);
     else if (strcmp(key, "piped") == 0)
@@ -507,7 +514,8 @@ static bool starts_with(const struct rule_shape *s, unsigned char c)
         return false;
     memcpy(first, s->text, n);
     first[n] = '\0';
-    return shape_match(first, &one, 1) == 1;
+    size_t seen;
+    return shape_match(first, &one, 1, &seen) == 1;
 }
 
 /* by_first[c] … by_first[c + 1]: positions in by_first + 257 of the shapes that may start with c.

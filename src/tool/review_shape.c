@@ -40,7 +40,7 @@ static void read_count(const char **p, size_t *min, size_t *max)
     *p = *end == '}' ? end + 1 : end;
 }
 
-size_t shape_match(const char *shape, const char *p, size_t len)
+size_t shape_match(const char *shape, const char *p, size_t len, size_t *seen)
 {
     size_t at = 0;
     while (*shape != '\0') {
@@ -60,6 +60,7 @@ size_t shape_match(const char *shape, const char *p, size_t len)
             at++;
             n++;
         }
+        *seen = at;
         if (n < min)
             return 0;
     }

@@ -63,6 +63,25 @@ static void loops_arith(struct shell *s, const struct lex_token *t)
 
 /* ---- words and commands ---- */
 
+/* `cat > x.py <<EOF`: the body is code, whoever runs it later. */
+static void note_script(struct shell *s, const struct word *w)
+{
+    static const struct {
+        const char *end;
+        enum lex_lang lang;
+    } ends[] = {
+        { ".sh", LEX_LANG_SHELL },       { ".bash", LEX_LANG_SHELL },
+        { ".py", LEX_LANG_PYTHON },      { ".js", LEX_LANG_JAVASCRIPT },
+        { ".mjs", LEX_LANG_JAVASCRIPT }, { ".cjs", LEX_LANG_JAVASCRIPT },
+    };
+    const char *p = word_text(s, w);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        size_t n = strlen(ends[i].end);
+        if (w->text_len > n && memcmp(p + w->text_len - n, ends[i].end, n) == 0)
+            level(s)->script = ends[i].lang;
+    }
+}
+
 static void finish_word(struct shell *s)
 {
     struct level *l = level(s);
@@ -74,6 +93,16 @@ static void finish_word(struct shell *s)
     if ((w->flags & WORD_TARGET) == 0)
         return;
     /* `2>&1` and `>&-` name a descriptor */
+    if (l->redir == REDIR_HERESTRING) {
+        free(l->here);
+        l->here = xstrndup(word_text(s, w), w->text_len);
+        l->here_start = w->start;
+        l->here_len = w->end - w->start;
+    }
+    l->piped |= (l->redir == REDIR_READ && (w->flags & WORD_SUBST) != 0) ||
+                (l->redir == REDIR_HERESTRING && (w->flags & WORD_DYNAMIC) != 0);
+    if (l->redir == REDIR_WRITE)
+        note_script(s, w);
     bool descriptor = l->redir == REDIR_DUP && w->text_len > 0 &&
                       strspn(word_text(s, w), "0123456789-") == w->text_len;
     if ((l->redir == REDIR_WRITE || l->redir == REDIR_DUP) && !descriptor)
@@ -97,8 +126,13 @@ static void end_command(struct shell *s, char separator)
     struct level *l = level(s);
     finish_word(s);
     bool had = l->count > 0;
+    for (size_t i = 0; l->script != LEX_LANG_NONE && i < l->slot_count; i++)
+        s->slot_lang[l->slots[i]] = l->script;
+    l->script = LEX_LANG_NONE;
     if (had)
         command_review(s, separator);
+    free(l->here);
+    l->here = NULL;
     buf_truncate(&s->text, l->text_base);
     l->count = 0;
     l->redir = REDIR_NONE;
@@ -197,7 +231,14 @@ static void end_body(struct shell *s, size_t at)
 
 static void take_assignment(struct shell *s, const struct lex_token *t)
 {
+    size_t end = (size_t)t->start + t->len;
+    char next = end < s->j->len ? s->j->code[end] : '\0';
     finish_word(s);
+    if (next != '=' && next != '+') { /* of a for: many values */
+        vars_find(s, s->j->code + t->start, t->len, true);
+        vars_set(s, s->j->code + t->start, t->len, NULL, 0);
+        return;
+    }
     words_begin(s, t->start, WORD_ASSIGN);
     struct word *w = &level(s)->words[level(s)->count - 1];
     if (buf_add(&s->text, s->j->code + t->start, t->len) == 0)
@@ -351,6 +392,10 @@ static void take_token(struct shell *s, const struct lex_token *t)
     }
     if (t->start != s->last_end && !quoted)
         finish_word(s);
+    if (l->redir == REDIR_HEREDOC && t->kind == LEX_STRING) {
+        l->redir = REDIR_NONE; /* the delimiter */
+        return;
+    }
     if (t->kind == LEX_NEWLINE) {
         take_newline(s, t);
     } else if (t->kind == LEX_OPERATOR) {

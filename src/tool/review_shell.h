@@ -58,6 +58,9 @@ struct level {
     unsigned arith;               /* + 1: depth of the token that opened arithmetic */
     uint8_t slots[SLOTS_MAX];     /* here-documents of the pipeline */
     size_t slot_count;
+    enum lex_lang script; /* the command writes a file of code */
+    char *here;           /* owned: the text of a <<< of the command, and where it stands */
+    size_t here_start, here_len;
     char last[SH_NAME_MAX]; /* the command before, in the pipeline */
 };
 

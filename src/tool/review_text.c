@@ -1,6 +1,7 @@
 /* review_text.c - what can be wrong with any text: bytes that hide, reorder or deceive. */
 #include "tool/review_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "base/utf8.h"
 #include "tool/review_unicode.h"
@@ -92,20 +93,29 @@ static bool is_key_char(char c)
 static void check_shapes(struct review_job *j)
 {
     const struct review_rules *r = j->rules;
+    /* a shape that failed over a long run fails again from within that run */
+    size_t *failed_to = xcalloc(r->shape_count + 1, sizeof(*failed_to));
     for (size_t i = 0; i < j->len; i++) {
         unsigned char c = (unsigned char)j->code[i];
         if (r->by_first[c] == r->by_first[c + 1] || (i > 0 && is_key_char(j->code[i - 1])))
             continue;
         for (uint32_t k = r->by_first[c]; k < r->by_first[c + 1]; k++) {
-            const struct rule_shape *s = &r->shapes[r->by_first[257 + k]];
-            size_t n = s->is_shape ? shape_match(s->text, j->code + i, j->len - i) : 0;
-            if (n == 0)
+            uint32_t at = r->by_first[257 + k];
+            const struct rule_shape *s = &r->shapes[at];
+            size_t seen = 0;
+            if (!s->is_shape || i < failed_to[at])
                 continue;
+            size_t n = shape_match(s->text, j->code + i, j->len - i, &seen);
+            if (n == 0) {
+                failed_to[at] = seen > 64 ? i + seen : 0;
+                continue;
+            }
             job_add(j, &r->rules[s->rule], PATH_UNKNOWN, i, n, NULL, 0);
             i += n - 1;
             break;
         }
     }
+    free(failed_to);
 }
 
 /* ---- code points ---- */

@@ -96,7 +96,10 @@ uint32_t names_intern(struct names *n, const char *p, size_t len)
         n->id_cap = n->id_cap > 0 ? n->id_cap * 2 : 512;
         n->ids = xreallocarray(n->ids, n->id_cap, sizeof(*n->ids));
     }
-    unsigned kinds = rules_kinds(n->j->rules, n->j->lang, p, len);
+    uint32_t rules = rules_hash(n->j->lang);
+    for (size_t i = 0; i < len; i++)
+        rules = rules_hash_add(rules, p[i]);
+    unsigned kinds = rules_kinds(n->j->rules, n->j->lang, p, len, rules);
     n->ids[n->id_count++] = (struct ident){
         .p = p,
         .len = (uint32_t)len,
@@ -189,6 +192,8 @@ static bool matters(struct names *n, const struct lex_token *t)
         job_check(n->j, "unsure", t->start, t->len);
     if (t->kind == LEX_NEWLINE)
         return (t->flags & LEX_INSIDE) == 0;
+    if (t->kind == LEX_OPERATOR && t->len == 1 && n->j->code[t->start] == '\\')
+        return false; /* joins lines */
     return t->kind != LEX_COMMENT && (t->kind != LEX_ERROR || (t->flags & LEX_UNSURE) != 0);
 }
 

@@ -246,6 +246,9 @@ static void add_variable(struct shell *s, const struct lex_token *t)
         add_split(s, v->value, t->start);
     } else if (home && v == NULL) {
         add(s, "~", 1);
+    } else if (v == NULL && ((len == 5 && memcmp(name, "SHELL", 5) == 0) ||
+                             (len == 4 && memcmp(name, "BASH", 4) == 0))) {
+        add(s, "bash", 4);
     } else if (len == 3 && memcmp(name, "PWD", 3) == 0 && v == NULL) {
         add(s, ".", 1);
     } else {
