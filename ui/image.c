@@ -53,11 +53,16 @@ static bool lock_down(void)
                                    SCMP_SYS(munmap),       SCMP_SYS(mremap), SCMP_SYS(brk),
                                    SCMP_SYS(madvise),      SCMP_SYS(exit),   SCMP_SYS(exit_group),
                                    SCMP_SYS(rt_sigreturn), SCMP_SYS(futex) };
+    static const int sanitizer[] = { SCMP_SYS(sigaltstack), SCMP_SYS(mprotect),
+                                     SCMP_SYS(sched_yield), SCMP_SYS(gettid) };
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (!ctx)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
         if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0) < 0)
+            return false;
+    for (size_t i = 0; i < ARRAY_LEN(sanitizer) && UNDER_ASAN; i++)
+        if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, sanitizer[i], 0) < 0)
             return false;
     return seccomp_load(ctx) == 0;
 }
