@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 
@@ -117,8 +118,8 @@ static const struct type types[EVENT_TYPE_COUNT] = {
 };
 /* clang-format on */
 
-/* Keys of the record around the body: a body that has one would print a JSON object with the key
- * twice. */
+/* Keys of the record around the body: a body that has one, in whatever case, would print a JSON
+ * object that our own parser refuses. */
 static const char *const reserved[] = { "seq", "at", "session", "run", "type" };
 
 const char *event_type_name(enum event_type t)
@@ -211,7 +212,7 @@ static int check_reserved(const struct json *body, const char *name, struct err 
 {
     for (const struct json *m = json_first(body); m != NULL; m = json_next(m)) {
         for (size_t i = 0; i < ARRAY_LEN(reserved); i++) {
-            if (strcmp(json_key(m), reserved[i]) == 0)
+            if (strcasecmp(json_key(m), reserved[i]) == 0)
                 return err_set(e, ERR_FORMAT, "%s: a body has no field \"%s\"", name, reserved[i]);
         }
     }

@@ -131,13 +131,16 @@ void index_close(struct index *ix)
 
 /* ---- refreshing ---- */
 
-/* Damage found on the way: once more with a new file. A disk that takes no writes: in memory. */
+/* Damage found on the way: once more with a new file. A disk that takes no writes: in memory.
+ * Another process that is at it right now: its work will do, and the list is a moment old. */
 static int scan_or_start_anew(struct index *ix, const char *id, struct err *e)
 {
     struct err why = ERR_INIT;
     if (index_scan(ix, id, &why) == 0)
         return 0;
-    if (why.code == ERR_BUSY || ix->in_memory)
+    if (why.code == ERR_BUSY)
+        return 0;
+    if (ix->in_memory)
         return err_set(e, why.code, "index: %s", why.msg);
     if (why.code == ERR_FORMAT)
         throw_away(ix);

@@ -30,8 +30,9 @@ struct index_entry {
 int index_open(struct index **out, const char *data_dir, struct err *e) MUST_CHECK;
 void index_close(struct index *ix); /* NULL is fine */
 
-/* Bring it up to date with sessions/. An unreadable session is no error, see `problem`. ERR_BUSY,
- * ERR_IO: the list is as it was. */
+/* Bring it up to date with sessions/. An unreadable session is no error, see `problem`; neither is
+ * another process that holds index.db (the list is then a moment old). ERR_IO: the directory of
+ * sessions can't be read. */
 int index_refresh(struct index *ix, struct err *e) MUST_CHECK;
 /* Only this one (session end, rename, tag). */
 int index_refresh_one(struct index *ix, const char *id, struct err *e) MUST_CHECK;

@@ -236,10 +236,15 @@ static int quick_check(struct store *s, struct err *e)
 
 /* ---- opening ---- */
 
+/* Copying the WAL back blocks us: 2 MiB at a time take 4 ms, SQLite's default of 1000 pages (16
+ * MiB) takes 20 and is no faster in all. */
 static int use_wal(struct store *s, struct err *e)
 {
     char *mode = NULL;
-    if (sql_exec(s->db, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864", e) < 0 ||
+    if (sql_exec(s->db,
+                 "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=128;"
+                 "PRAGMA journal_size_limit=67108864",
+                 e) < 0 ||
         sql_get_text(s->db, "PRAGMA journal_mode=WAL", &mode, e) < 0)
         return -1;
     int rc = 0;
@@ -491,6 +496,11 @@ void store_give_reserve(struct store *s)
 }
 
 /* ---- asking ---- */
+
+const char *store_library_version(void)
+{
+    return sql_version();
+}
 
 const char *store_id(const struct store *s)
 {

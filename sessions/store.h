@@ -47,6 +47,9 @@ int store_open_read(struct store **out, const char *path, struct err *e) MUST_CH
 /* Commits what is open; call store_flush before when failure matters. NULL is fine. */
 void store_close(struct store *s);
 
+/* "3.40.1 2022-12-28 …": SQLite's version and source id, for `doctor`. [AUD-2] Static. */
+const char *store_library_version(void);
+
 const char *store_id(const struct store *s);
 const char *store_path(const struct store *s);
 bool store_is_live(struct store *s); /* does a writer hold the lock (this handle included)? */

@@ -177,6 +177,7 @@ static void test_parse(void **state)
         { "session.created", "{\"planner\":\"human\"}", ERR_FORMAT },
         { "future.thing", "{\"anything\":{\"goes\":[]}}", ERR_NONE },
         { "future.thing", "{\"type\":\"x\"}", ERR_FORMAT },
+        { "future.thing", "{\"Seq\":1}", ERR_FORMAT },
         { "future.thing", "3", ERR_FORMAT },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -471,6 +471,26 @@ static void test_two_indexes(void **state)
     index_close(b);
 }
 
+/* Held by another program: the old list is given. */
+static void test_busy_index(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct sql *db;
+    make_closed("aaa", "t", 1);
+    struct index *ix = open_index();
+    assert_string_equal(list(ix, NULL, false, 0), "aaa||t||\n");
+    char *path = xasprintf("%s/index.db", fx.dir);
+    assert_ok(sql_open(&db, path, SQL_WRITE, 1000, &e));
+    assert_ok(sql_exec(db, "BEGIN IMMEDIATE", &e));
+    make_closed("bbb", "t", 2);
+    assert_string_equal(list(ix, NULL, false, 0), "aaa||t||\n");
+    sql_close(db);
+    assert_string_equal(list(ix, NULL, false, 0), "bbb||t||\naaa||t||\n");
+    free(path);
+    index_close(ix);
+}
+
 /* ---- finding ---- */
 
 static void rename_session(const char *id, const char *json)
@@ -597,6 +617,7 @@ int main(void)
         T(test_index_breaks_while_open),
         T(test_index_in_memory),
         T(test_two_indexes),
+        T(test_busy_index),
         T(test_resolve),
         T(test_last_is_ours),
         T(test_long_task),

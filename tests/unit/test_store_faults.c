@@ -593,7 +593,7 @@ static void test_power_cuts(void **state)
         forget_disk();
         l = (struct life){ 0 };
         cuts.life = &l;
-        cuts.one_in = 4;
+        cuts.one_in = 7;
         disk.recording = cuts.on = true;
         assert_ok(store_create(&s, fx.dir, ID, &e));
         live(s, 150, &l);
