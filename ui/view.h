@@ -153,7 +153,8 @@ struct view_model {
     struct view_message toast, question;
     struct view_images images;
     struct output_source source;
-    const struct view_session *sessions; /* newest first */
+    /* Newest first; scroll[PANE_TIMELINE] is the list's place, `selected` its row. */
+    const struct view_session *sessions;
     size_t session_count;
     const char *planner_status; /* "waiting for the planner, 3 s"; NULL */
     const char *lights;         /* isolation: five letters of +-?  ; NULL not tested */

@@ -211,7 +211,7 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
         vm->help_scroll.top = move_top(vm->help_scroll.top, probe_rows(st, vm, w, h, PANE_PROMPT),
                                        m, l.body.h - 2, count);
     } else if (vm->screen == SCREEN_START) {
-        struct view_scroll *s = &vm->scroll[PANE_PLAN];
+        struct view_scroll *s = &vm->scroll[PANE_TIMELINE];
         s->selected = (int64_t)move_index(s->selected > 0 ? (uint64_t)s->selected : 0,
                                           vm->session_count, m, l.body.h - 2, count);
     } else if (pane == PANE_OUT && vm->show_result) {

@@ -92,7 +92,7 @@ void view_draw_sessions(const struct view *v)
 {
     const struct view_model *vm = v->vm;
     size_t n = vm->session_count;
-    const struct view_scroll *s = &vm->scroll[PANE_PLAN];
+    const struct view_scroll *s = &vm->scroll[PANE_TIMELINE];
     struct rect r = frame(v, n ? "Recent sessions" : "Airlock", n ? "Enter opens" : "");
     if (r.h < 1)
         return;

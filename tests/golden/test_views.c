@@ -305,7 +305,7 @@ static void test_start_and_help(void **state)
     s.vm.sessions = recent;
     s.vm.session_count = ARRAY_LEN(recent);
     s.vm.focus = PANE_PLAN;
-    s.vm.scroll[PANE_PLAN].selected = 1;
+    s.vm.scroll[PANE_TIMELINE].selected = 1;
     golden(&s, "sessions", ALL);
     s.vm.screen = SCREEN_HELP;
     golden(&s, "help", 0, 2);
