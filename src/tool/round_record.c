@@ -320,7 +320,8 @@ void round_record_saved(struct round *r, const struct sandbox_event *ev)
     size_t at;
     r->awaiting_save = false;
     loop_wake_idle(r->cfg.loop, r->idle);
-    if (ev->err != NULL || ev->len == 0)
+    /* Run 0: an interpreter in which nothing ran yet, such as the one after a crash. */
+    if (ev->err != NULL || ev->len == 0 || ev->run == 0)
         return;
     if (r->cfg.redact != NULL && redact_find(r->cfg.redact, ev->ptr, ev->len, &at) != NULL) {
         event_begin(&b, EVENT_CHECKPOINT_LOST, ev->run);

@@ -15,14 +15,19 @@ static bool has_name(const char *const *names, size_t count, const char *name)
     return false;
 }
 
+/* Variables that were lost by a crash stay lost; what lived when the sandbox went is brought back.
+ */
 static bool had_state(const struct state *st)
 {
-    for (size_t i = 0; i < st->run_count; i++) {
-        if (st->runs[i]->twin_of == 0 &&
-            (st->runs[i]->var_count > 0 || st->runs[i]->file_count > 0))
+    for (size_t i = 0; i < st->var_count; i++) {
+        if (st->vars[i].change != CHANGE_GONE)
             return true;
     }
-    return st->var_count > 0;
+    for (size_t i = 0; i < st->run_count; i++) {
+        if (st->runs[i]->twin_of == 0 && st->runs[i]->file_count > 0)
+            return true;
+    }
+    return false;
 }
 
 /* What the record knows of and the sandbox did not get back: variables by name, files as `file
@@ -99,7 +104,6 @@ static void settle_left_over(struct round *r)
             .error_value = "",
             .error_traceback = "",
             .check_text = "",
-            .state_lost = sr->status == RUN_RUNNING,
             .message = sr->status == RUN_RUNNING
                            ? "Airlock ended while it ran: how far it came is unknown"
                            : "Airlock ended before it started: nothing of it ran",

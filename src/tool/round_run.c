@@ -167,6 +167,8 @@ static void on_finished(struct round *r, uint32_t run, const struct sandbox_fini
     round_end_output(r, run);
     round_record_finished(r, run, f);
     round_record_verdict(r, run, f);
+    if (f->state_lost && f->resumed_from == 0)
+        memset(r->parent_state, 0, sizeof r->parent_state);
     capsule_free(r->run_capsule);
     r->run_capsule = NULL;
     bool alive = r->sandbox != NULL && r->sandbox_ready;
