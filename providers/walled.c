@@ -280,10 +280,11 @@ static int create_wall(struct walled *w, const struct sandbox_config *cfg, struc
     struct wall_file files[KERNEL_FILES_MAX + 1];
     char *paths[KERNEL_FILES_MAX];
     size_t count = 0, share_count = 0;
-    files[count++] = (struct wall_file){ .path = GUEST_PATH,
-                                         .mode = 0555,
-                                         .ptr = guest_image,
-                                         .len = (size_t)(guest_image_end - guest_image) };
+    files[count++] =
+        (struct wall_file){ .path = GUEST_PATH,
+                            .mode = 0555,
+                            .ptr = guest_image,
+                            .len = (uintptr_t)guest_image_end - (uintptr_t)guest_image };
     const struct share_file *share = share_list(&share_count);
     for (size_t i = 0; i < share_count; i++) {
         if (strncmp(share[i].name, "kernels/", 8) != 0)

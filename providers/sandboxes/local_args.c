@@ -1,5 +1,4 @@
 /* local_args.c - builds the bubblewrap argument list of one sandbox. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,55 +28,53 @@ void local_machine_look(struct local_machine *m)
     }
 }
 
-/* The words up to NULL. A full buf is noticed once, at the end: everything is appended in order,
- * so a list that lost a word has lost its last words too. */
-static void add(struct buf *b, int *rc, const char *word, ...)
+/* A full buf is noticed once, at the end: everything is appended in order, so a list that lost a
+ * word has lost its last words too. */
+static void add_words(struct buf *b, int *rc, const char *const *words)
 {
-    va_list words;
-    va_start(words, word);
-    for (; word != NULL; word = va_arg(words, const char *))
+    for (; *words != NULL; words++)
         if (*rc == 0)
-            *rc = buf_add(b, word, strlen(word) + 1);
-    va_end(words);
+            *rc = buf_add(b, *words, strlen(*words) + 1);
 }
+#define add(b, rc, ...) add_words(b, rc, (const char *const[]){ __VA_ARGS__, NULL })
 
 static void add_fd(struct buf *b, int *rc, const char *option, int fd, const char *to)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", fd);
-    add(b, rc, option, number, to, NULL);
+    add(b, rc, option, number, to);
 }
 
 static void add_namespaces(struct buf *b, int *rc, const struct contract *c)
 {
     /* Each by name: --unshare-all uses "try" forms that can silently give less. */
     add(b, rc, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts",
-        "--unshare-cgroup", "--disable-userns", NULL);
+        "--unshare-cgroup", "--disable-userns");
     if (c->network != NETWORK_OPEN)
-        add(b, rc, "--unshare-net", NULL);
+        add(b, rc, "--unshare-net");
     /* The guest is pid 1: nothing inside can signal it to death, and its end ends all. */
     add(b, rc, "--as-pid-1", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--uid",
-        "1000", "--gid", "1000", "--cap-drop", "ALL", NULL);
+        "1000", "--gid", "1000", "--cap-drop", "ALL");
 }
 
 /* The guest's own; it gives its interpreters theirs. */
 static void add_environment(struct buf *b, int *rc)
 {
     add(b, rc, "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME",
-        "/workspace", "--setenv", "LANG", "C.UTF-8", NULL);
+        "/workspace", "--setenv", "LANG", "C.UTF-8");
 }
 
 static void add_system(struct buf *b, int *rc, const struct local_machine *m)
 {
-    add(b, rc, "--ro-bind", "/usr", "/usr", NULL);
+    add(b, rc, "--ro-bind", "/usr", "/usr");
     for (size_t i = 0; i < LOCAL_SYSTEM_DIRS; i++) {
         char from[32], to[32];
         snprintf(to, sizeof to, "/%s", local_system_dirs[i]);
         snprintf(from, sizeof from, "usr/%s", local_system_dirs[i]);
         if (m->dir[i] == LOCAL_DIR_LINK)
-            add(b, rc, "--symlink", from, to, NULL);
+            add(b, rc, "--symlink", from, to);
         else if (m->dir[i] == LOCAL_DIR_REAL)
-            add(b, rc, "--ro-bind", to, to, NULL);
+            add(b, rc, "--ro-bind", to, to);
     }
     /* What programs below /usr point at, and no more of /etc: a file here is on every machine of
      * the distribution and says nothing about this one. */
@@ -86,9 +83,9 @@ static void add_system(struct buf *b, int *rc, const struct local_machine *m)
                                        "/etc/fonts",        "/etc/matplotlibrc",
                                        "/etc/mime.types",   "/etc/ssl/openssl.cnf",
                                        "/etc/ssl/certs",    "/etc/ca-certificates" };
-    add(b, rc, "--perms", "0755", "--dir", "/etc", NULL);
+    add(b, rc, "--perms", "0755", "--dir", "/etc");
     for (size_t i = 0; i < ARRAY_LEN(etc); i++)
-        add(b, rc, "--ro-bind-try", etc[i], etc[i], NULL);
+        add(b, rc, "--ro-bind-try", etc[i], etc[i]);
 }
 
 /* With the host's network come the host's names. */
@@ -99,25 +96,25 @@ static void add_resolver(struct buf *b, int *rc, const struct contract *c)
     if (c->network != NETWORK_OPEN)
         return;
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
-        add(b, rc, "--ro-bind-try", files[i], files[i], NULL);
+        add(b, rc, "--ro-bind-try", files[i], files[i]);
 }
 
 static void add_kernel_files(struct buf *b, int *rc, const struct local_machine *m)
 {
     /* /proc/sys holds core_pattern: writable, it is code execution on the host. Read-only is the
      * second layer behind "never bwrap as uid 0". [local-sandboxes §0.2] */
-    add(b, rc, "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", NULL);
+    add(b, rc, "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys");
     for (size_t i = 0; i < LOCAL_PROC_HIDDEN; i++)
         if (m->proc_hidden[i])
-            add(b, rc, "--ro-bind", "/dev/null", local_proc_hidden[i], NULL);
-    add(b, rc, "--dev", "/dev", NULL);
+            add(b, rc, "--ro-bind", "/dev/null", local_proc_hidden[i]);
+    add(b, rc, "--dev", "/dev");
 }
 
 static void add_tmpfs(struct buf *b, int *rc, int64_t mib, const char *perms, const char *to)
 {
     char size[32];
     snprintf(size, sizeof size, "%lld", (long long)mib << 20);
-    add(b, rc, "--size", size, "--perms", perms, "--tmpfs", to, NULL);
+    add(b, rc, "--size", size, "--perms", perms, "--tmpfs", to);
 }
 
 static void add_mounts(struct buf *b, int *rc, const struct local_args *a)
@@ -127,7 +124,7 @@ static void add_mounts(struct buf *b, int *rc, const struct local_args *a)
         if (m->fd >= 0)
             add_fd(b, rc, m->writable ? "--bind-fd" : "--ro-bind-fd", m->fd, m->to);
         else
-            add(b, rc, m->writable ? "--bind" : "--ro-bind", m->from, m->to, NULL);
+            add(b, rc, m->writable ? "--bind" : "--ro-bind", m->from, m->to);
     }
 }
 
@@ -136,7 +133,7 @@ static void add_data(struct buf *b, int *rc, const struct local_args *a)
     for (size_t i = 0; i < a->data_count; i++) {
         char perms[16];
         snprintf(perms, sizeof perms, "%04o", (unsigned)a->data[i].mode & 0777u);
-        add(b, rc, "--perms", perms, NULL);
+        add(b, rc, "--perms", perms);
         add_fd(b, rc, "--ro-bind-data", a->data[i].fd, a->data[i].path);
     }
 }
@@ -155,7 +152,7 @@ int local_args_build(struct buf *out, const struct local_args *a, struct err *e)
     add_data(out, &rc, a);
     add_mounts(out, &rc, a);
     /* bwrap's own root and /dev are writable tmpfs without a size: close them last. */
-    add(out, &rc, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/workspace", NULL);
+    add(out, &rc, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/workspace");
     add_fd(out, &rc, "--seccomp", a->seccomp_fd, NULL);
     add_fd(out, &rc, "--json-status-fd", a->status_fd, NULL);
     add_fd(out, &rc, "--block-fd", a->block_fd, NULL);

@@ -141,16 +141,22 @@ static int run_bwrap(struct launcher *l, const char *const argv[], char said[SAI
 static int check_version(struct launcher *l, struct err *e)
 {
     static const char *const argv[] = { "bwrap", "--version", NULL };
-    char said[SAID_MAX];
-    int major = 0, minor = 0;
+    static const char name[] = "bubblewrap ";
+    char said[SAID_MAX] = "", *end = said;
+    long major = 0, minor = -1;
     if (run_bwrap(l, argv, said, e) < 0)
         return -1;
-    if (sscanf(said, "bubblewrap %d.%d", &major, &minor) != 2)
+    if (strncmp(said, name, sizeof name - 1) == 0)
+        major = strtol(said + sizeof name - 1, &end, 10);
+    if (*end == '.')
+        minor = strtol(end + 1, NULL, 10);
+    if (minor < 0)
         return err_set(e, ERR_MISSING, "local sandbox: bwrap --version says nothing we know: %.60s",
                        said);
     if (major == 0 && minor < 8)
         return err_set(e, ERR_MISSING,
-                       "local sandbox: bubblewrap %d.%d is too old: 0.8.0 is needed", major, minor);
+                       "local sandbox: bubblewrap %ld.%ld is too old: 0.8.0 is needed", major,
+                       minor);
     return 0;
 }
 
