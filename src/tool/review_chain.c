@@ -311,6 +311,18 @@ static bool step_getattr(struct names *n, struct chain *c, const struct args *a)
     return ok;
 }
 
+/* partial(f, …), promisify(f): still f. */
+static bool step_wrapper(struct names *n, struct chain *c, const struct args *a)
+{
+    struct chain inner;
+    if (!(name_is(c, "functools.partial") || name_is(c, "util.promisify")) || a->count == 0 ||
+        !tok_is_name(n, a->from[0]) || !resolve_inner(n, a->from[0], &inner))
+        return false;
+    set_name(c, inner.name, inner.len);
+    c->known = inner.known;
+    return true;
+}
+
 static bool is_path_class(const struct chain *c)
 {
     return name_is(c, "pathlib.Path") || name_is(c, "pathlib.PosixPath") ||
@@ -333,7 +345,7 @@ static void step_call(struct names *n, struct chain *c)
         step_import(n, c, &a);
         return;
     }
-    if (step_getattr(n, c, &a))
+    if (step_getattr(n, c, &a) || step_wrapper(n, c, &a))
         return;
     struct chain object;
     if (name_is(c, "vars") && a.count == 1 && tok_is_name(n, a.from[0]) &&

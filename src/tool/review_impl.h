@@ -169,6 +169,8 @@ static inline uint32_t rules_hash_add(uint32_t h, char c)
 const struct review_rule *rules_check(const struct review_rules *r, enum lex_lang lang,
                                       const char *name);
 bool glob_match(const char *glob, const char *p, size_t len);
+/* The same for a plain name: no call or subscript. */
+bool glob_name(const char *glob, const char *p, size_t len);
 /* Bytes of `p` that `shape` takes at its start; 0 when it does not match. *seen: bytes it looked
  * at. */
 size_t shape_match(const char *shape, const char *p, size_t len, size_t *seen);

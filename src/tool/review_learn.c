@@ -15,7 +15,8 @@ static void set_value(struct names *n, uint32_t id, const struct literal *l)
     struct ident *it = &n->ids[id];
     const char *p = l->text.ptr;
     size_t len = l->text.len;
-    if (!l->known || len > VALUE_MAX) {
+    bool something = l->known || (len > 1 && !l->many);
+    if (!something || len > VALUE_MAX) {
         n->again |= it->looked && !it->dynamic;
         it->dynamic = true;
         return;
@@ -59,7 +60,7 @@ static bool rules_list(const struct names *n, enum match_kind kind, const struct
         return false;
     size_t parent = (size_t)(dot - c->name);
     while ((en = rules_find(r, n->j->lang, kind, c->name, parent, en)) != NULL) {
-        if (en->glob != NULL && glob_match(en->glob, dot + 1, c->len - parent - 1))
+        if (en->glob != NULL && glob_name(en->glob, dot + 1, c->len - parent - 1))
             return true;
     }
     return false;
@@ -228,6 +229,8 @@ static void learn_value(struct names *n, uint32_t id, size_t from)
         n->ids[id].dynamic = true;
         return;
     }
+    if (tok_is_op(n, from, '['))
+        n->ids[id].list = (uint32_t)from + 1;
     struct literal l;
     literal_fold(n, from, end, &l);
     set_value(n, id, &l);

@@ -148,6 +148,13 @@ static void add_string(struct fold *f, size_t i)
     }
 }
 
+/* What a name was set to; it may hold holes itself. */
+static void add_value(struct fold *f, const struct ident *id)
+{
+    add_bytes(f, id->value, id->value_len);
+    f->holes |= memchr(id->value, REVIEW_HOLE, id->value_len) != NULL;
+}
+
 /* Pieces and fields of an f-string or template that starts at token i; returns the token behind. */
 static size_t add_format(struct fold *f, size_t i, size_t end)
 {
@@ -160,7 +167,7 @@ static size_t add_format(struct fold *f, size_t i, size_t end)
             const struct ident *id =
                 close == i + 2 && tok_is_name(n, i + 1) ? &n->ids[n->toks[i + 1].aux] : NULL;
             if (id != NULL && id->values == 1 && !id->dynamic)
-                add_bytes(f, id->value, id->value_len);
+                add_value(f, id);
             else
                 add_hole(f);
             if (close <= i)
@@ -288,7 +295,7 @@ static size_t fold_name(struct fold *f, size_t i, size_t end)
     struct ident *id = &n->ids[n->toks[i].aux];
     id->looked = true;
     if (name == i && id->value != NULL) {
-        add_bytes(f, id->value, id->value_len);
+        add_value(f, id);
         f->out->many |= id->values > 1 || id->dynamic;
         if (id->values > VALUES_MAX || id->dynamic) {
             add_bytes(f, "\n", 1);

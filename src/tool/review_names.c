@@ -124,26 +124,36 @@ static void arg_literal(const struct call *k, const struct rule_arg *a, struct l
     literal_fold(n, from, to, out);
 }
 
+/* One argument as a quoted word. */
+static void word_to_shell(struct names *n, size_t from, size_t to, struct buf *out)
+{
+    struct literal l;
+    literal_fold(n, from, to, &l);
+    if (out->len > 0)
+        buf_add_char(out, ' ');
+    bool quoted = !(l.text.len == 1 && l.text.ptr[0] == REVIEW_HOLE);
+    if (quoted)
+        buf_add_char(out, '\'');
+    for (size_t b = 0; b < l.text.len; b++) {
+        if (l.text.ptr[b] == REVIEW_HOLE)
+            buf_add_str(out, quoted ? "'\"${X}\"'" : "\"${X}\"");
+        else if (l.text.ptr[b] == '\'')
+            buf_add_str(out, "'\\''");
+        else
+            buf_add_char(out, l.text.ptr[b]);
+    }
+    if (quoted)
+        buf_add_char(out, '\'');
+    literal_release(&l);
+}
+
 /* ["rm", "-rf", x] as the shell would have to be told. */
 static void list_to_shell(struct names *n, size_t open, struct buf *out)
 {
     struct args a;
     args_split(n, open, &a);
-    for (size_t i = 0; i < a.count; i++) {
-        struct literal l;
-        literal_fold(n, a.from[i], a.to[i], &l);
-        buf_add_str(out, i > 0 ? " '" : "'");
-        for (size_t b = 0; b < l.text.len; b++) {
-            if (l.text.ptr[b] == REVIEW_HOLE)
-                buf_add_str(out, "'\"${X}\"'");
-            else if (l.text.ptr[b] == '\'')
-                buf_add_str(out, "'\\''");
-            else
-                buf_add_char(out, l.text.ptr[b]);
-        }
-        buf_add_char(out, '\'');
-        literal_release(&l);
-    }
+    for (size_t i = 0; i < a.count; i++)
+        word_to_shell(n, a.from[i], a.to[i], out);
 }
 
 static void fill_holes(const struct literal *l, enum lex_lang lang, struct buf *out)
@@ -167,8 +177,15 @@ static void review_code_arg(const struct call *k, const struct rule_arg *a)
     struct buf code = BUF_INIT((size_t)2 << 20);
     struct literal l;
     literal_fold(n, from, to, &l);
-    if (tok_is_op(n, from, '[') && a->lang == LEX_LANG_SHELL) {
-        list_to_shell(n, from, &code);
+    uint32_t list = tok_is_op(n, from, '[') ? (uint32_t)from + 1 : 0;
+    if (list == 0 && to == from + 1 && tok_is_name(n, from))
+        list = n->ids[n->toks[from].aux].list;
+    if (list > 0 && a->lang == LEX_LANG_SHELL) {
+        list_to_shell(n, list - 1, &code);
+        job_nested(n->j, a->lang, buf_str(&code), code.len, start, len, false);
+    } else if (a->lang == LEX_LANG_SHELL && tok_is_op(n, to, ',') && tok_is_op(n, to + 1, '[')) {
+        word_to_shell(n, from, to, &code); /* spawn("rm", ["-rf", x]) */
+        list_to_shell(n, to + 1, &code);
         job_nested(n->j, a->lang, buf_str(&code), code.len, start, len, false);
     } else if (l.exact) {
         job_nested(n->j, a->lang, n->j->code + l.at, l.len, l.at, l.len, true);
@@ -227,7 +244,7 @@ static bool try_key(const struct call *k, enum match_kind kind, const char *key,
     bool any = false;
     while ((en = rules_find(r, k->n->j->lang, kind, key, len, en)) != NULL) {
         if (last == NULL ? en->glob != NULL
-                         : en->glob == NULL || !glob_match(en->glob, last, last_len))
+                         : en->glob == NULL || !glob_name(en->glob, last, last_len))
             continue;
         try_rule(k, &r->rules[en->rule]);
         any = true;

@@ -49,6 +49,7 @@ struct ident {
     uint8_t taint;                      /* TOK_TAINT */
     uint8_t alias_count;
     const char *alias[ALIASES_MAX]; /* what it stands for, "os.system" */
+    uint32_t list;                  /* token + 1 of the `[` of the list it was set to */
     const char *value;              /* the literal it was set to; several joined by LF */
     size_t value_len;
 };

@@ -3,6 +3,7 @@
 #include "tool/review_names.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define ENCODED_MIN   1000u /* bytes of a literal that looks encoded */
 #define ESCAPES_MIN   6u
@@ -118,9 +119,42 @@ static void check_name(struct names *n, size_t i, struct counts *c)
         job_check(n->j, "hex-names", t->start, t->len);
 }
 
+/* `# coding: utf-7` in the first two lines: comments may turn out to be code. */
+static void check_coding(struct names *n)
+{
+    static const char *const plain[] = { "utf-8",   "utf8",       "ascii",       "us-ascii",
+                                         "latin-1", "iso-8859-1", "iso-8859-15", "utf_8" };
+    const char *code = n->j->code;
+    size_t at = 0;
+    for (unsigned line = 0; line < 2 && at < n->j->len; line++) {
+        const char *nl = memchr(code + at, '\n', n->j->len - at);
+        size_t end = nl != NULL ? (size_t)(nl - code) : n->j->len;
+        const char *hash = memchr(code + at, '#', end - at);
+        const char *word =
+            hash != NULL ? memmem(hash, (size_t)(code + end - hash), "coding", 6) : NULL;
+        at = end + 1;
+        if (word == NULL || word + 7 >= code + end || (word[6] != ':' && word[6] != '='))
+            continue;
+        const char *name = word + 7;
+        while (name < code + end && *name == ' ')
+            name++;
+        size_t len = 0;
+        while (name + len < code + end &&
+               (is_code_char((unsigned char)name[len]) || name[len] == '.'))
+            len++;
+        bool known = false;
+        for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+            known |= len == strlen(plain[i]) && strncasecmp(name, plain[i], len) == 0;
+        if (!known)
+            job_check(n->j, "coding", (size_t)(name - code), len > 0 ? len : 1);
+    }
+}
+
 void review_oddities(struct names *n)
 {
     struct counts c = { 0 };
+    if (n->j->lang == LEX_LANG_PYTHON)
+        check_coding(n);
     for (size_t i = 0; i < n->count; i++) {
         if (n->toks[i].kind == LEX_STRING)
             check_string(n, i);

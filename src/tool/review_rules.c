@@ -111,6 +111,11 @@ bool glob_match(const char *glob, const char *p, size_t len)
     return *glob == '\0';
 }
 
+bool glob_name(const char *glob, const char *p, size_t len)
+{
+    return memchr(p, '(', len) == NULL && memchr(p, '[', len) == NULL && glob_match(glob, p, len);
+}
+
 /* ---- owned memory ---- */
 
 static void own(struct review_rules *r, void *p)
