@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 const char *app_split_name(const char *word, char *room, size_t size)
 {
     size_t n = strcspn(word, ":");
@@ -41,11 +43,24 @@ int app_init(struct app *app, struct err *e)
     if (app->opt.policy != NULL && policy_load(&app->policy, app->opt.policy, e) < 0)
         return -1;
     app->redact = redact_new();
+    redact_set_global(app->redact);
     return build_contract(app, e);
+}
+
+void app_open_log(struct app *app)
+{
+    struct err e = ERR_INIT;
+    char *path = path_join(app->paths.state_dir, "log");
+    /* A log that can't be written is no reason not to work. */
+    if (path_make_private_dir(app->paths.state_dir, &e) == 0)
+        (void)!log_open(path, app->opt.verbose ? LOG_DEBUG : LOG_WARN, &e);
+    free(path);
 }
 
 void app_release(struct app *app)
 {
+    log_close();
+    redact_set_global(NULL);
     index_close(app->index);
     review_rules_free(app->rules);
     policy_free(app->policy);

@@ -32,6 +32,9 @@ struct app {
 int app_init(struct app *app, struct err *e) MUST_CHECK;
 void app_release(struct app *app);
 
+/* $XDG_STATE_HOME/airlock/log; -v writes more. */
+void app_open_log(struct app *app);
+
 /* Lazily: the review rules (a broken rule file is a bug of ours and is said), the index, the loop.
  */
 int app_need_rules(struct app *app, struct err *e) MUST_CHECK;

@@ -132,7 +132,7 @@ static void man_commands(struct buf *out)
     const struct command *c = command_table(&count);
     (void)buf_add_str(out, ".Sh COMMANDS\n.Bl -tag -width Ds\n");
     for (size_t i = 0; i < count; i++)
-        (void)buf_addf(out, ".It Nm %s %s\n%s.\n", c[i].name, c[i].args, c[i].help);
+        (void)buf_addf(out, ".It Nm airlock %s %s\n%s.\n", c[i].name, c[i].args, c[i].help);
     (void)buf_add_str(
         out,
         ".El\n.Pp\n.Ar ID\nis a session's id, a unique prefix, its name, or\n.Ql last ;\n.Ql ID:7\n"
@@ -191,6 +191,14 @@ void options_print_man(struct buf *out)
         ".Sh EXAMPLES\n.Dl $ airlock\n.Dl $ echo 'print(6*7)' | airlock exec --lease runs=1 -\n"
         ".Dl $ airlock run -p runbook:tour.md --lease runs=20 --json\n.Dl $ airlock verify last\n"
         ".Sh SEE ALSO\n.Xr bwrap 1 ,\n.Xr sqlite3 1\n");
+}
+
+void options_print_man(struct buf *out)
+{
+    struct buf raw = BUF_INIT((size_t)1 << 20);
+    print_raw_man(&raw);
+    man_tidy(&raw, out);
+    buf_release(&raw);
 }
 
 /* ---- completions ---- */

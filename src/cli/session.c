@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/app.h"
 
 struct session {
@@ -111,6 +112,8 @@ static int port_read_checkpoint(void *arg, uint32_t run, uint32_t *run_out, stru
 static void port_applied(void *arg, const struct event *ev)
 {
     struct session *s = arg;
+    log_msg(LOG_DEBUG, "session", "%s: event %llu %s, run %u", s->id, (unsigned long long)ev->seq,
+            event_type_name(ev->type), ev->run);
     if (s->listener.applied != NULL)
         s->listener.applied(s->listener.arg, ev);
     if (event_is_durable(ev->type))
@@ -140,6 +143,7 @@ static void port_completion(void *arg, uint64_t token, const char *const *names,
 static void port_failed(void *arg, const struct err *e)
 {
     struct session *s = arg;
+    log_msg(LOG_ERROR, "session", "%s: %s", s->id, e->msg);
     s->listener.failed(s->listener.arg, e);
 }
 

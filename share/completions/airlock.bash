@@ -1,0 +1,12 @@
+# bash completion for airlock
+_airlock() {
+    local cur=${COMP_WORDS[COMP_CWORD]}
+    if [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W '--planner --sandbox --contract --budget --data --config --plain --json --no-color --theme --quiet --verbose --version --help --lease --policy --expect --language --all' -- "$cur"))
+    elif [[ $COMP_CWORD -eq 1 ]]; then
+        COMPREPLY=($(compgen -W 'resume run exec sessions show verify providers doctor config help' -- "$cur"))
+    else
+        COMPREPLY=($(compgen -f -- "$cur"))
+    fi
+}
+complete -o filenames -F _airlock airlock
