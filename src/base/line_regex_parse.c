@@ -213,7 +213,7 @@ static int bracket_class(struct parser *p)
 
 static int bracket_item(struct parser *p)
 {
-    uint32_t low, high;
+    uint32_t low = 0, high;
     if (p->end - p->at > 2 && p->at[0] == '[' && p->at[1] == ':')
         return bracket_class(p);
     if (take(p, '\\')) {

@@ -48,10 +48,10 @@ static int by_file_name(const void *a, const void *b)
 /* The files in byte order of their names. Caller frees. */
 const struct sandbox_file **capsule_sort_files(const struct sandbox_run *rq)
 {
-    const struct sandbox_file **list = xcalloc(rq->file_count, sizeof *list);
+    const struct sandbox_file **list = xcalloc(rq->file_count, sizeof(void *));
     for (size_t i = 0; i < rq->file_count; i++)
         list[i] = &rq->files[i];
-    qsort(list, rq->file_count, sizeof *list, by_file_name);
+    qsort(list, rq->file_count, sizeof(void *), by_file_name);
     return list;
 }
 

@@ -199,7 +199,7 @@ static int add_items(char **list, size_t *count, size_t max, const char *items,
                      bool (*valid)(char *), const struct key_rule *r, struct err *e)
 {
     char *copy = xstrdup(items);
-    char *scratch[CONTRACT_HOSTS_MAX];
+    char *scratch[CONTRACT_HOSTS_MAX] = { NULL };
     size_t n = 0;
     int rc = 0;
     _Static_assert(CONTRACT_ENV_MAX <= CONTRACT_HOSTS_MAX, "scratch holds either list");
@@ -230,7 +230,7 @@ static int set_network(struct contract *c, const struct key_rule *r, const char 
 {
     if (strncmp(value, "allow:", 6) == 0) {
         /* The list replaces the one before: `network` is one value, whatever is in it. */
-        char *hosts[CONTRACT_HOSTS_MAX];
+        char *hosts[CONTRACT_HOSTS_MAX] = { NULL };
         size_t count = 0;
         if (add_items(hosts, &count, CONTRACT_HOSTS_MAX, value + 6, host_is_valid, r, e) < 0)
             return -1;
@@ -310,7 +310,7 @@ static int set_choice(const struct key_rule *r, const char *value, const char *z
 int contract_set_value(struct contract *c, const struct key_rule *r, const char *value,
                        struct err *e)
 {
-    int choice;
+    int choice = 0;
     switch (r->kind) {
     case KEY_LIFECYCLE:
         if (set_choice(r, value, "session", "run", &choice, e) < 0)

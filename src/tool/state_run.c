@@ -24,7 +24,7 @@ struct state_run *state_run_add(struct state *st)
 {
     if (st->run_count == st->run_cap) {
         st->run_cap = st->run_cap != 0 ? st->run_cap * 2 : 16;
-        st->runs = xreallocarray(st->runs, st->run_cap, sizeof *st->runs);
+        st->runs = xreallocarray(st->runs, st->run_cap, sizeof(void *));
     }
     struct state_run *r = xcalloc(1, sizeof *r);
     st->runs[st->run_count++] = r;
@@ -48,6 +48,8 @@ void state_findings_free(struct state_run *r)
 
 void state_run_free(struct state_run *r)
 {
+    if (r == NULL)
+        return;
     for (size_t i = 0; run_strings(r, i) != NULL; i++)
         free(*run_strings(r, i));
     state_findings_free(r);

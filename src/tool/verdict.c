@@ -90,8 +90,8 @@ static void quote_start(const struct trial *t, char *dst, size_t size)
         if (w == 0 && n - i < 4 && n < bytes)
             break; /* cut in the middle of a character */
         if (raw[i] == '\n') {
-            memcpy(dst + o, "\\n", 2);
-            o += 2;
+            dst[o++] = '\\';
+            dst[o++] = 'n';
         } else if (w == 0 || cp < 0x20 || cp == 0x7f) {
             dst[o++] = '?';
         } else {

@@ -180,7 +180,7 @@ static void unknown_keys_name_the_nearest(void **state)
     } rows[] = {
         { "timeout=5", "timeout_s=" },
         { "memory=64", "memory_mib=" },
-        { "netwrok=deny", "network=" },
+        { "netwokr=deny", "network=" },
         { "TTL_S=5", "ttl_s=" },
         { "mount=/a", "files.mount=" },
         { "pid=9", "pids=" },
