@@ -252,11 +252,6 @@ const void *sql_blob(struct sql_stmt *st, int col, size_t *len)
     return p != NULL ? p : "";
 }
 
-bool sql_is_null(struct sql_stmt *st, int col)
-{
-    return sqlite3_column_type(raw_stmt(st), col) == SQLITE_NULL;
-}
-
 static bool same_value(sqlite3_stmt *a, sqlite3_stmt *b, int col)
 {
     int type = sqlite3_column_type(a, col);

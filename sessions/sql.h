@@ -51,7 +51,6 @@ void sql_reset(struct sql_stmt *st); /* bindings go too; NULL is fine */
 int64_t sql_int(struct sql_stmt *st, int col);
 const char *sql_text(struct sql_stmt *st, int col, size_t *len); /* "" for null; len may be NULL */
 const void *sql_blob(struct sql_stmt *st, int col, size_t *len); /* "" when empty */
-bool sql_is_null(struct sql_stmt *st, int col);
 /* Do both stand on rows with the same values and types? */
 bool sql_same_row(struct sql_stmt *a, struct sql_stmt *b);
 

@@ -121,6 +121,11 @@ static int see(void *arg, const struct event *ev)
         .text = BUF_INIT(64 << 20)                                                                 \
     }
 
+static int add_seq(void *arg, const struct event *ev)
+{
+    return buf_addf(arg, "%" PRIu64 " ", ev->seq);
+}
+
 static void test_append_and_fold(void **state)
 {
     (void)state;
@@ -169,6 +174,54 @@ static void test_append_and_fold(void **state)
     store_close(s);
     buf_release(&n.text);
     buf_release(&m.text);
+}
+
+static void test_fold_of_some_types(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct store *s = fixture_create();
+    assert_ok(append_json(s, EVENT_NOTE, 0, NOTE_JSON, &e));
+    assert_ok(append_json(s, EVENT_TASK_GIVEN, 0, TASK_JSON, &e));
+    assert_ok(append_output(s, 1, 1, "x", 1, &e));
+    assert_ok(append_json(s, EVENT_NOTE, 0, NOTE_JSON, &e));
+    struct event ev = { .type_name = "future.thing", .json = "{}", .json_len = 2 };
+    assert_ok(store_append(s, &ev, &e));
+    static const struct {
+        uint64_t types;
+        const char *want;
+    } cases[] = {
+        { UINT64_C(1) << EVENT_NOTE, "1 4 " },
+        { UINT64_C(1) << EVENT_UNKNOWN, "5 " },
+        { UINT64_C(1) << EVENT_RUN_OUTPUT | UINT64_C(1) << EVENT_TASK_GIVEN, "2 3 " },
+        { 0, "" },
+        { UINT64_MAX, "1 2 3 4 5 " },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf out = BUF_INIT(100);
+        assert_ok(store_each_of(s, cases[i].types, 0, 0, add_seq, &out, &e));
+        assert_string_equal(buf_str(&out), cases[i].want);
+        buf_release(&out);
+    }
+    store_close(s);
+}
+
+static void test_chain_at(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct verify_report rep;
+    uint8_t start[SHA256_LEN], want[SHA256_LEN], got[SHA256_LEN];
+    struct store *s = fixture_create();
+    sha256_once("airlock.session.1\0" ID, sizeof "airlock.session.1\0" ID - 1, want);
+    assert_ok(store_chain_at(s, 0, start, &e));
+    assert_memory_equal(start, want, sizeof want);
+    assert_err(store_chain_at(s, 1, got, &e), ERR_MISSING);
+    assert_ok(append_json(s, EVENT_TASK_GIVEN, 0, TASK_JSON, &e));
+    assert_ok(store_chain_at(s, 1, got, &e));
+    assert_ok(store_verify(s, &rep, &e));
+    assert_memory_equal(got, rep.head, sizeof got);
+    store_close(s);
 }
 
 /* More than one piece of the fold. */
@@ -392,6 +445,17 @@ static void test_artifacts(void **state)
     assert_ok(store_append_artifact(s, &ev, "image/png", "empty", "", 0, &e));
     ev = (struct event){ .type_name = "future.thing", .run = 3, .json = "{ }", .json_len = 3 };
     assert_ok(store_append_artifact(s, &ev, "text/plain", "x", "y", 1, &e));
+    /* the body says it all already, and is kept as it is */
+    struct buf full = BUF_INIT(1000);
+    assert_int_equal(buf_add(&full, ev.json, ev.json_len), 0);
+    ev = (struct event){
+        .type_name = "future.thing", .run = 3, .json = full.ptr, .json_len = full.len
+    };
+    assert_ok(store_append_artifact(s, &ev, "text/plain", "x", "y", 1, &e));
+    assert_string_equal(ev.json, full.ptr);
+    buf_release(&full);
+    ev = (struct event){ .type_name = "future.thing", .json = "{\"bytes\":2}", .json_len = 11 };
+    assert_err(store_append_artifact(s, &ev, "text/plain", "x", "y", 1, &e), ERR_FORMAT);
     /* the body contradicts the blob */
     ev = (struct event){
         .type = EVENT_RUN_RESULT, .run = 2, .json = body, .json_len = sizeof body - 1
@@ -599,6 +663,25 @@ static void test_erase(void **state)
     }
 }
 
+/* The reaper's table outlives the bodies it was made from. */
+static void test_erase_sandbox_event(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct verify_report rep;
+    struct buf out = BUF_INIT(1000);
+    struct store *s = fixture_create();
+    assert_ok(append_json(s, EVENT_SANDBOX_CREATING, 0, "{\"kind\":\"e2b\",\"label\":\"L1\"}", &e));
+    assert_ok(store_erase(s, 1, &e));
+    assert_ok(store_each_sandbox(s, list_sandbox, &out, &e));
+    assert_non_null(strstr(buf_str(&out), "L1  e2b creating"));
+    assert_ok(store_verify(s, &rep, &e));
+    assert_int_equal(rep.result, VERIFY_WHOLE);
+    assert_int_equal(rep.erased, 1);
+    store_close(s);
+    buf_release(&out);
+}
+
 static void test_copy_under_another_name(void **state)
 {
     (void)state;
@@ -631,6 +714,8 @@ int main(void)
         T(test_two_writers),
         T(test_append_and_fold),
         T(test_long_fold),
+        T(test_fold_of_some_types),
+        T(test_chain_at),
         T(test_append_refuses),
         T(test_groups),
         T(test_reader_sees_commits_only),
@@ -642,6 +727,7 @@ int main(void)
         T(test_derived),
         T(test_verify_whole),
         T(test_erase),
+        T(test_erase_sandbox_event),
         T(test_copy_under_another_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

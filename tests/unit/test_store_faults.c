@@ -475,6 +475,43 @@ static void test_short_writes(void **state)
     run_all_steps(0, true);
 }
 
+/* A row larger than SQLite's cache: writing begins before the commit. */
+static bool run_big(long step)
+{
+    struct err e = ERR_INIT;
+    struct store *s;
+    struct life l = { 0 };
+    size_t len = (size_t)6 << 20;
+    char *blob = xcalloc(1, len);
+    forget_disk();
+    empty_dir(fx.dir);
+    assert_ok(store_create(&s, fx.dir, ID, &e));
+    live(s, 7, &l);
+    disk.fail_at = step;
+    disk.error = ENOSPC;
+    struct event ev = {
+        .type = EVENT_CHECKPOINT_MADE, .run = 1, .json = "{\"kind\":\"saved\"}", .json_len = 16
+    };
+    if (store_append_checkpoint(s, &ev, "saved", NULL, blob, len, NULL, &e) < 0)
+        check_sticky(s, &e);
+    else
+        l.acked = store_durable_seq(s);
+    store_close(s);
+    bool reached = disk.calls > step;
+    check_outcome(&l, step);
+    free(blob);
+    return reached;
+}
+
+static void test_disk_full_in_a_big_row(void **state)
+{
+    (void)state;
+    long step = 0;
+    while (run_big(step))
+        step += 37;
+    assert_true(step > 300);
+}
+
 /* ---- power cuts ---- */
 
 static struct {
@@ -637,7 +674,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_disk_full_once),    T(test_disk_full_for_ever), T(test_io_error_once),
-        T(test_io_error_for_ever), T(test_short_writes),       T(test_power_cuts),
+        T(test_io_error_for_ever), T(test_short_writes),       T(test_disk_full_in_a_big_row),
+        T(test_power_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
