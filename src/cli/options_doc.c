@@ -162,7 +162,26 @@ static void man_options(struct buf *out)
     (void)buf_add_str(out, ".El\n");
 }
 
-void options_print_man(struct buf *out)
+/* mdoc wants each sentence on a line of its own, and takes `At` for a macro. */
+static void man_tidy(const struct buf *raw, struct buf *out)
+{
+    bool macro = false;
+    for (size_t i = 0; i < raw->len; i++) {
+        const char *p = raw->ptr + i;
+        if (i == 0 || p[-1] == '\n')
+            macro = *p == '.';
+        if (macro && strncmp(p, ".Ss At ", 7) == 0) {
+            (void)buf_add_str(out, ".Ss \\&");
+            i += 3;
+        } else if (!macro && *p == ' ' && i > 0 && p[-1] == '.' && p[1] >= 'A' && p[1] <= 'Z') {
+            (void)buf_add_char(out, '\n');
+        } else {
+            (void)buf_add_char(out, *p);
+        }
+    }
+}
+
+static void print_raw_man(struct buf *out)
 {
     (void)buf_add_str(
         out, ".\\\" Printed by `airlock help man` from the tables in the program; do not edit.\n"
