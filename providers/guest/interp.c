@@ -26,7 +26,8 @@ static const char *const kernel_argv[LANG_COUNT][KERNEL_ARGS] = {
     { "-I", GUEST_DIR "/kernels/python/kernel.py" },
     { GUEST_DIR "/kernels/node/kernel.js" },
     { "--norc", "--noprofile", "-c",
-      ". \"$0\"; while __airlock_next; do eval \"$__airlock_code\"; "
+      ". \"$0\"; while __airlock_next; do set -- \"${__airlock_argv[@]:1}\"; "
+      "eval \"$__airlock_code\"; "
       "{ __airlock_end \"$?\"; } 2>/dev/null; done",
       GUEST_DIR "/kernels/bash/kernel.sh" },
 };

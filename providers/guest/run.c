@@ -16,11 +16,12 @@
 #define GRACE_US  300000   /* between SIGINT and SIGKILL at a timeout */
 #define INSIST_US 800000   /* a second interrupt after this kills */
 #define WATCH_US  200000
+#define NUDGE_US  60000
 #define VARS_US   3000000
 
 struct run run;
 
-static int64_t watch_us;
+static int64_t watch_us, nudge_us;
 
 static void finish(void);
 static void run_check(void);
@@ -97,6 +98,7 @@ static void begin(void)
     in->busy = true;
     in->vars_run = 0;
     run.state = RUN_ON;
+    nudge_us = 0;
     run.begin_us = now_us();
     run.deadline_us = run.begin_us + run.timeout_ms * 1000;
     watch_us = setup.watch > 0 ? run.begin_us + WATCH_US : 0;
@@ -405,6 +407,30 @@ static void finish(void)
 
 /* ---- time and interrupts */
 
+/* Node is asked by a message first: it can lose a signal that comes as a script ends. One whose
+ * loop does not turn then gets the signal. */
+static void stop_code(int64_t now)
+{
+    struct bytes ask = { 0 };
+    if (run.in->language != LANG_JAVASCRIPT) {
+        interp_kill(run.in, SIGINT);
+        return;
+    }
+    bytes_addf(&ask, "{\"t\":\"interrupt\",\"run\":%u}\n", run.id);
+    interp_send(run.in, &ask, -1);
+    bytes_free(&ask);
+    nudge_us = now + NUDGE_US;
+}
+
+static void nudge(int64_t now)
+{
+    if (nudge_us == 0 || now < nudge_us)
+        return;
+    nudge_us = run.state == RUN_ON ? now + NUDGE_US : 0;
+    if (run.state == RUN_ON)
+        interp_kill(run.in, SIGINT);
+}
+
 void run_interrupt(uint32_t id)
 {
     int64_t now = now_us();
@@ -421,7 +447,7 @@ void run_interrupt(uint32_t id)
     } else if (run.why == WHY_NONE) {
         run.why = WHY_INTERRUPT;
         run.asked_us = now;
-        interp_kill(run.in, SIGINT);
+        stop_code(now);
     } else if (run.state == RUN_ON && run.why == WHY_INTERRUPT && now - run.asked_us > INSIST_US) {
         interp_kill(run.in, SIGKILL);
     }
@@ -448,7 +474,7 @@ static void out_of_time(int64_t now)
     } else if (run.state == RUN_ON && run.kill_us == 0) {
         run.why = WHY_TIMEOUT;
         run.kill_us = run.deadline_us = now + GRACE_US;
-        interp_kill(run.in, SIGINT);
+        stop_code(now);
     } else if (run.state == RUN_ON) {
         interp_kill(run.in, SIGKILL);
         run.deadline_us = now + GRACE_US;
@@ -466,6 +492,8 @@ int64_t run_deadline_us(void)
     int64_t at = run.state == RUN_NONE || run.state == RUN_RESUMING ? 0 : run.deadline_us;
     if (run.state == RUN_ON && watch_us != 0 && (at == 0 || watch_us < at))
         at = watch_us;
+    if (nudge_us != 0 && (at == 0 || nudge_us < at))
+        at = nudge_us;
     for (int i = 0; i < LANG_COUNT; i++) {
         if (interps[i].vars_run != 0 && (at == 0 || interps[i].vars_until_us < at))
             at = interps[i].vars_until_us;
@@ -479,6 +507,7 @@ void run_tick(int64_t now)
         now >= run.deadline_us)
         out_of_time(now);
     watch_memory(now);
+    nudge(now);
     for (int i = 0; i < LANG_COUNT; i++) {
         struct interp *in = &interps[i];
         if (in->vars_run == 0 || now < in->vars_until_us)

@@ -1,7 +1,7 @@
 # kernel.sh - the bash of a session: evaluates what it is sent in one lasting shell. Speaks NDJSON with
 # the guest (providers/guest/proto.h), which starts it as
 #
-#     bash -c '. "$0"; while __airlock_next; do eval "$__airlock_code"; { __airlock_end "$?"; } ...; done'
+#     bash -c '. "$0"; while __airlock_next; do set -- ARGUMENTS; eval CODE; { __airlock_end "$?"; } …; done'
 #
 # on one line, so that line numbers in messages are those of the code and $0 is the run's own.
 #

@@ -49,26 +49,36 @@ function readAt(fd, length, at) {
 // ---- standard streams: plain synchronous writes, so nothing is left behind and no child inherits
 // a non-blocking pipe
 
+// A Writable without its state machine: a script that is stopped in the middle of a write must not
+// leave it waiting for ever.
 class Out extends Writable {
     constructor(fd) {
-        super({ decodeStrings: true, emitClose: false });
+        super({ emitClose: false });
         this.fd = fd;
         this._isStdio = true;
     }
-    _write(chunk, encoding, callback) {
+    write(chunk, encoding, callback) {
+        if (typeof encoding === 'function') [encoding, callback] = [undefined, encoding];
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
         try {
-            for (let at = 0; at < chunk.length;) at += fs.writeSync(this.fd, chunk, at);
+            for (let at = 0; at < bytes.length;) at += fs.writeSync(this.fd, bytes, at);
         } catch (e) {
-            if (e.code !== 'EBADF' && e.code !== 'EPIPE') return callback(e);
+            if (e.code !== 'EBADF' && e.code !== 'EPIPE') throw e;
         }
-        callback();
+        if (callback) process.nextTick(callback);
+        return true;
     }
-    _destroy(error, callback) {
-        callback(); // the descriptor stays
+    // As node's own: these streams can't be closed.
+    destroy() {
+        return this;
+    }
+    end(chunk, encoding) {
+        if (chunk != null && typeof chunk !== 'function') this.write(chunk, encoding);
+        return this;
     }
 }
 
-let stdout = new Out(1), stderr = new Out(2);
+const stdout = new Out(1), stderr = new Out(2);
 Object.defineProperty(process, 'stdout', { configurable: true, enumerable: true, get: () => stdout });
 Object.defineProperty(process, 'stderr', { configurable: true, enumerable: true, get: () => stderr });
 
@@ -134,7 +144,11 @@ function start(request) {
         configurable: true,
         value: () => {
             delete globalThis.__airlock_evaluate;
-            evaluate(code, name, (error, reply) => settled(me, name, error, reply));
+            // Nothing of ours is done in here: the watchdog may stop it anywhere.
+            evaluate(code, name, (error, reply) => {
+                if (me.started) settled(me, name, error, reply);
+                else me.reply = { error, reply };
+            });
         },
     });
     try {
@@ -142,8 +156,10 @@ function start(request) {
     } catch (e) {
         if (e.code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') throw e;
         me.interrupted = me.exit === undefined;
-        end(me);
+        return end(me);
     }
+    me.started = true; // from here on its code runs from the event loop
+    if (me.reply) settled(me, name, me.reply.error, me.reply.reply);
 }
 
 function settled(me, name, error, reply) {
@@ -265,8 +281,6 @@ function end(me) {
     if (me.limit) done.limit = me.limit;
     process.exitCode = undefined;
     post('Runtime.releaseObjectGroup', { objectGroup: 'run' });
-    if (stdout.destroyed || stdout.writableEnded) stdout = new Out(1);
-    if (stderr.destroyed || stderr.writableEnded) stderr = new Out(2);
     send(done);
     setImmediate(() => {
         // A script that was stopped at a bad moment leaves a context V8 can't use: better none at all.
@@ -309,12 +323,14 @@ process.on('unhandledRejection', (error) => {
     if (run !== null) fail(run, error);
     else stderr.write(describe(error).traceback + '\n');
 });
-process.on('SIGINT', () => {
-    if (run !== null) {
-        run.interrupted = true;
-        end(run);
-    }
-});
+// While the event loop turns the guest asks by a message. A signal comes only to a script that does
+// not let it turn, so that it does not meet one that is just ending: node would lose it then.
+function interrupt() {
+    if (run === null) return;
+    run.interrupted = true;
+    end(run);
+}
+process.on('SIGINT', interrupt);
 
 // ---- variables and names
 
@@ -378,10 +394,11 @@ function handle(request) {
         const me = run;
         try {
             start(request);
-            me.started = true; // from here on its code runs from the event loop
         } catch (e) {
             if (!me.over) fail(me, e);
         }
+    } else if (request.t === 'interrupt') {
+        interrupt();
     } else if (request.t === 'complete') {
         complete(request);
     }

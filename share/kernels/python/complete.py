@@ -15,7 +15,7 @@ def dict_of(v):
     """The instance dictionary, by its own descriptor."""
     for base in type.__dict__['__mro__'].__get__(type(v)):
         slot = type.__dict__['__dict__'].__get__(base).get('__dict__')
-        if slot is not None and type(slot) is types.GetSetDescriptorType:
+        if type(slot) in (types.GetSetDescriptorType, types.MemberDescriptorType):
             try:
                 found = slot.__get__(v)
             except Exception:

@@ -221,34 +221,36 @@ def put_source(name):
 
 
 class Finder:
-    """Makes `linecache` know our sources when it is first imported, and serves the plot backend."""
+    """Makes linecache know our sources as soon as it is imported, and serves the plot backend."""
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name == '_airlock_plots':
             from importlib.machinery import ModuleSpec
             return ModuleSpec(name, part('show').PlotLoader)
         if name == 'linecache':
-            sys.meta_path.remove(Finder)
-            try:
-                import linecache
-                for known in K.sources:
-                    put_source(known)
-            finally:
-                sys.meta_path.insert(0, Finder)
-            from importlib.machinery import ModuleSpec
-            return ModuleSpec(name, Loaded)
+            for finder in sys.meta_path:
+                spec = finder.find_spec(name, path, target) if finder is not Finder else None
+                if spec is not None:
+                    spec.loader = Seeded(spec.loader)
+                    return spec
         return None
 
 
-class Loaded:
-    """A module that is there already."""
-    @staticmethod
-    def create_module(spec):
-        return sys.modules[spec.name]
+class Seeded:
+    """The loader of linecache, and then our sources."""
+    def __init__(self, loader):
+        self.loader = loader
 
-    @staticmethod
-    def exec_module(module):
-        pass
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        self.loader.exec_module(module)
+        for name in K.sources:
+            put_source(name)
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
 
 
 def safe_str(value):
@@ -282,19 +284,28 @@ def hook_of_user():
 LIMITS = {28: 'disk', 122: 'disk', 27: 'file size'}
 
 
+def can_fork():
+    try:
+        pid = os.fork()
+    except OSError:
+        return False
+    if pid == 0:
+        os._exit(0)
+    try:
+        os.waitpid(pid, 0)
+    except OSError:
+        pass
+    return True
+
+
 def limit_of(error):
     """Which limit of the sandbox this exception is about, if any."""
     for _ in range(10):
         if isinstance(error, OSError) and error.errno in LIMITS:
             return LIMITS[error.errno]
-        if isinstance(error, BlockingIOError) and error.errno == 11 and error.filename is None:
-            tb = error.__traceback__
-            while tb is not None and tb.tb_next is not None:
-                tb = tb.tb_next
-            if tb is None or 'fork' in tb.tb_frame.f_code.co_name or 'execute_child' in tb.tb_frame.f_code.co_name:
-                return 'pids'
-        if isinstance(error, RuntimeError) and error.args == ("can't start new thread",):
-            return 'pids'
+        if (isinstance(error, OSError) and error.errno == 11) or \
+           (isinstance(error, RuntimeError) and error.args == ("can't start new thread",)):
+            return '' if can_fork() else 'pids'  # EAGAIN has other reasons, too
         error = error.__cause__ or error.__context__
         if error is None:
             break
@@ -357,9 +368,9 @@ def new_writer(fd, errors):
     return stream
 
 
-def is_closed(stream):
+def is_closed(name):
     try:
-        return stream is None or stream.closed
+        return getattr(sys, name).closed
     except BaseException:
         return True
 
@@ -369,11 +380,11 @@ def mend_streams():
     if (identity(1), identity(2)) != K.pipes:
         os.dup2(K.out, 1)
         os.dup2(K.err, 2)
-    if is_closed(sys.stdout):
+    if is_closed('stdout'):
         sys.stdout = sys.__stdout__ = new_writer(1, 'surrogateescape')
-    if is_closed(sys.stderr):
+    if is_closed('stderr'):
         sys.stderr = sys.__stderr__ = new_writer(2, 'backslashreplace')
-    if K.input_used or is_closed(K.stdin) or identity(0) != K.null:
+    if K.input_used or K.stdin.closed or identity(0) != K.null:
         set_input('/dev/null')
         K.null = identity(0)
         K.input_used = False
@@ -385,7 +396,7 @@ def set_input(path):
         os.dup2(fd, 0)
         os.close(fd)
     ours = _io.open(0, 'r', encoding='utf-8', errors='surrogateescape', closefd=False)
-    if sys.stdin is K.stdin or is_closed(sys.stdin):
+    if getattr(sys, 'stdin', None) is K.stdin or is_closed('stdin'):
         sys.stdin = sys.__stdin__ = ours
     K.stdin = ours
 
@@ -400,7 +411,8 @@ def mend_interpreter():
 
 def flush():
     seen = ()
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    for name in ('stdout', 'stderr', '__stdout__', '__stderr__'):
+        stream = getattr(sys, name, None)
         if not any(stream is s for s in seen):
             try:
                 stream.flush()
@@ -537,11 +549,15 @@ def detached(work):
     handler = _signal.getsignal(_signal.SIGCHLD)
     if handler not in (_signal.SIG_DFL, _signal.SIG_IGN, None):
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    random = sys.modules.get('random')
     try:
+        state = random._inst.getstate() if random is not None else None
         pid = os.fork()
         if pid == 0:
             try:
                 if os.fork() == 0:
+                    if state is not None:
+                        random._inst.setstate(state)  # a fork seeds it anew; a copy must not be
                     work()
                     return True
                 os._exit(0)

@@ -10,13 +10,15 @@ import time
 import types
 
 BUDGET_S = 0.020
+ONE_S = 0.005      # of it for one variable
 VARS_MAX = 2000
 NAME_MAX = 200
 PREVIEW_MAX = 360  # bytes of UTF-8
 WHOLE = 1 << 20    # hashed whole up to here
 SAMPLES, SAMPLE = 64, 256
 DEPTH = 12
-ITEMS = 100000
+ITEMS = 20000      # looked at in one variable
+MANY = 4096        # a container is hashed whole up to here
 LINE_MAX = 400000
 
 BASIC = (int, float, complex, bool, type(None), str, bytes, bytearray, range, type(Ellipsis), slice)
@@ -114,17 +116,39 @@ def digest_instance(look, v, depth):
         look.opaque = True
 
 
+def sample(v):
+    """All items of a list or tuple, or its beginning, end and blocks between."""
+    n = len(v)
+    if n <= MANY:
+        return v
+    step = n // SAMPLES
+    return [x for at in range(0, n - 32, step) for x in v[at:at + 32]] + list(v[n - 32:])
+
+
 def digest_items(look, tag, items, n, depth):
     look.hash.update(b'%s%d:' % (tag, n))
+    look.sampled |= n > MANY
     for item in items:
         if not look.spend():
             return
         digest(look, item, depth + 1)
 
 
+def ends(v):
+    """Pairs of a dict: all, or the first and the last ones."""
+    n = len(v)
+    items = v.items()
+    if n <= MANY:
+        return [x for pair in items for x in pair]
+    some = [pair for _, pair in zip(range(MANY // 2), items)]
+    some += [pair for _, pair in zip(range(MANY // 2), reversed(items))]
+    return [x for pair in some for x in pair]
+
+
 def digest_set(look, v, depth):
     parts = []
-    for item in v:
+    look.sampled |= len(v) > MANY
+    for _, item in zip(range(MANY), v):
         if not look.spend():
             break
         one = Look(look.until)
@@ -177,9 +201,9 @@ def digest(look, v, depth=0):
 
 def digest_object(look, v, t, depth):
     if t in (list, tuple):
-        digest_items(look, b'l' if t is list else b't', v, len(v), depth)
+        digest_items(look, b'l' if t is list else b't', sample(v), len(v), depth)
     elif t is dict:
-        digest_items(look, b'd', (x for pair in v.items() for x in pair), len(v), depth)
+        digest_items(look, b'd', ends(v), len(v), depth)
     elif t in (set, frozenset):
         digest_set(look, v, depth)
     elif is_array(v):
@@ -316,17 +340,16 @@ def order(ns, names):
 
 def report(ns, names, send):
     until = time.monotonic() + BUDGET_S
-    batch, size, late = [], 0, False
+    batch, size = [], 0
     todo = order(ns, names)
     for name in todo[:VARS_MAX]:
         entry = None
-        if not late:
+        now = time.monotonic()
+        if now < until:
             try:
-                entry = describe(name, ns[name], until)
-            except Late:
-                late = True
+                entry = describe(name, ns[name], min(until, now + ONE_S))
             except Exception:
-                pass
+                pass  # it took too long, or is stranger than we know
         if entry is None:
             entry = {'name': clip(name, NAME_MAX), 'type': clip(class_name(type(ns[name])), NAME_MAX), 'shape': '', 'bytes': -1,
                      'preview': '', 'digest': '', 'opaque': 1}
