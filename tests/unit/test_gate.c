@@ -316,6 +316,36 @@ static void questions_come_in_order_and_a_slip_cancels(void **state)
     gate_close(&g);
 }
 
+static void no_question_outlives_its_moment(void **state)
+{
+    (void)state;
+    struct gate g;
+    arm(&g, false, 10, 9);
+    assert_int_equal(type(&g, "aunread"), GATE_APPROVE);
+    assert_true(g.read_waived); /* for the record, until … */
+    assert_int_equal(press(&g, 'a'), GATE_PROMPTED);
+    assert_false(g.read_waived);
+    gate_focus(&g, true, clock_us); /* it is: nothing changes */
+    assert_true(gate_is_armed(&g, clock_us));
+    assert_int_equal(g.prompt, GATE_PROMPT_UNREAD);
+    gate_focus(&g, false, clock_us);
+    assert_int_equal(g.prompt, GATE_PROMPT_NONE);
+    gate_close(&g);
+
+    arm(&g, true, 3, 3);
+    assert_int_equal(press(&g, 'a'), GATE_PROMPTED);
+    gate_open(&g, 4, 1, HEX, true, 3, clock_us);
+    assert_int_equal(g.prompt, GATE_PROMPT_NONE);
+    gate_close(&g);
+
+    arm(&g, true, 3, 3);
+    assert_int_equal(press(&g, 'a'), GATE_PROMPTED);
+    clock_us += GATE_EXPIRE_US_DEFAULT;
+    assert_int_equal(press(&g, '7'), GATE_EXPIRED);
+    assert_int_equal(g.prompt, GATE_PROMPT_NONE);
+    gate_close(&g);
+}
+
 static void scrolling_reaches_every_row(void **state)
 {
     (void)state;
@@ -337,6 +367,10 @@ static void scrolling_reaches_every_row(void **state)
     assert_int_equal(gate_scroll(&g, GATE_KEY_HOME, 0, 50, 10), 0);
     assert_int_equal(gate_scroll(&g, GATE_KEY_END, 0, 0, 200), 0);
     assert_int_equal(gate_scroll(&g, GATE_KEY_PGDN, 0, 3, 0), 4);
+    assert_int_equal(gate_scroll(&g, GATE_KEY_PGDN, 0, 3, 1), 4);
+    assert_int_equal(gate_scroll(&g, GATE_KEY_PGUP, 0, 50, 10), 41);
+    assert_int_equal(gate_scroll(&g, GATE_KEY_ENTER, 0, 50, 10), 50);
+    assert_int_equal(gate_scroll(&g, GATE_KEY_CHAR, 'x', 50, 10), 50);
     gate_close(&g);
 }
 
@@ -526,6 +560,7 @@ int main(void)
         cmocka_unit_test(settings_have_a_floor_and_stay),
         cmocka_unit_test(every_row_must_have_been_on_screen),
         cmocka_unit_test(questions_come_in_order_and_a_slip_cancels),
+        cmocka_unit_test(no_question_outlives_its_moment),
         cmocka_unit_test(scrolling_reaches_every_row),
         cmocka_unit_test(random_keys_never_approve_without_the_conditions),
         cmocka_unit_test(a_lease_covers_only_what_it_may),
