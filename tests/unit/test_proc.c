@@ -377,7 +377,10 @@ static void test_signals_are_default(void **state)
     struct proc_spec spec = { .path = self, .argv = argv, .envp = no_env };
     assert_int_equal(0, run(&spec, out));
     assert_string_equal("SigBlk:\t0000000000000000", line_of(out, "SigBlk"));
-    assert_string_equal("SigIgn:\t0000000000000000", line_of(out, "SigIgn"));
+    /* 32 and 33 are libc's own: whoever started us may have left them ignored, and no program of
+     * ours can tell. */
+    unsigned long long ignored = strtoull(line_of(out, "SigIgn") + strlen("SigIgn:\t"), NULL, 16);
+    assert_int_equal(0, ignored & ~0x180000000ull);
 }
 
 static void test_sessions(void **state)
