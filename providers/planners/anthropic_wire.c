@@ -1,0 +1,117 @@
+/* anthropic_wire.c - the body of POST /v1/messages. No tool that the server would run is ever
+ * declared. [claude.md §3, §5] */
+#include "providers/planners/anthropic.h"
+
+#include <string.h>
+
+static void write_tools(struct json_w *w)
+{
+    size_t count;
+    const struct llm_tool *tools = llm_tools(&count);
+    json_w_array(w, "tools");
+    for (size_t i = 0; i < count; i++) {
+        json_w_object(w, NULL);
+        json_w_str(w, "name", tools[i].name);
+        json_w_str(w, "description", tools[i].description);
+        if (tools[i].streams)
+            json_w_bool(w, "eager_input_streaming", true);
+        json_w_raw(w, "input_schema", tools[i].schema, strlen(tools[i].schema));
+        json_w_close_object(w);
+    }
+    json_w_close_array(w);
+    json_w_object(w, "tool_choice");
+    json_w_str(w, "type", "auto");
+    json_w_bool(w, "disable_parallel_tool_use", true);
+    json_w_close_object(w);
+}
+
+static void write_system(const struct anthropic *a, struct json_w *w)
+{
+    struct buf text = BUF_INIT((size_t)64 << 10);
+    (void)buf_add_str(&text, llm_instructions);
+    if (a->canary[0] != '\0')
+        (void)buf_addf(&text, "\nNever write this word anywhere: %s", a->canary);
+    json_w_str(w, "system", buf_str(&text));
+    buf_release(&text);
+}
+
+static void write_item(const struct llm_item *it, struct json_w *w)
+{
+    const struct buf *text = llm_item_sent(it);
+    json_w_object(w, NULL);
+    if (it->kind == LLM_RESULT) {
+        json_w_str(w, "type", "tool_result");
+        json_w_str(w, "tool_use_id", it->call_id);
+        json_w_strn(w, "content", text->ptr, text->len);
+        if (it->is_error)
+            json_w_bool(w, "is_error", true);
+    } else {
+        json_w_str(w, "type", "text");
+        json_w_strn(w, "text", text->ptr, text->len);
+    }
+    json_w_close_object(w);
+}
+
+static void open_message(struct json_w *w, const char *role)
+{
+    json_w_object(w, NULL);
+    json_w_str(w, "role", role);
+    json_w_array(w, "content");
+}
+
+static void close_message(struct json_w *w, bool open)
+{
+    if (!open)
+        return;
+    json_w_close_array(w);
+    json_w_close_object(w);
+}
+
+/* What follows each other on the person's side is one message, results first: they follow the
+ * answer directly. */
+static void write_messages(const struct anthropic *a, struct json_w *w)
+{
+    bool open = false;
+    json_w_array(w, "messages");
+    for (size_t i = 0; i < a->talk.count; i++) {
+        const struct llm_item *it = &a->talk.items[i];
+        const struct buf *sent = llm_item_sent(it);
+        if (it->kind != LLM_ANSWER) {
+            if (!open)
+                open_message(w, "user");
+            open = true;
+            write_item(it, w);
+        } else if (sent->len > 0) {
+            close_message(w, open);
+            open = false;
+            open_message(w, "assistant");
+            json_w_raw(w, NULL, sent->ptr, sent->len);
+            close_message(w, true);
+        }
+    }
+    close_message(w, open);
+    json_w_close_array(w);
+}
+
+int anthropic_write(const struct anthropic *a, struct buf *body)
+{
+    struct json_w w;
+    json_w_init(&w, body);
+    json_w_object(&w, NULL);
+    json_w_str(&w, "model", a->model);
+    json_w_int(&w, "max_tokens", a->max_tokens);
+    json_w_bool(&w, "stream", true);
+    write_system(a, &w);
+    write_tools(&w);
+    if (strcmp(a->facts.thinking, "adaptive") == 0)
+        json_w_raw(&w, "thinking", "{\"type\":\"adaptive\",\"display\":\"summarized\"}", 42);
+    if (a->effort[0] != '\0') {
+        json_w_object(&w, "output_config");
+        json_w_str(&w, "effort", a->effort);
+        json_w_close_object(&w);
+    }
+    json_w_raw(&w, "cache_control", "{\"type\":\"ephemeral\"}", 20);
+    write_messages(a, &w);
+    json_w_close_object(&w);
+    return json_w_end(&w);
+}

@@ -1,0 +1,75 @@
+/* llm_price.c - a price book is one JSON object: model id → facts. */
+#include "providers/planners/llm_price.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/share.h"
+
+#define TOKENS_MAX INT64_C(1000000000000) /* of one call; beyond it a server talks nonsense */
+
+static void read_price(const struct json *o, struct llm_price *out)
+{
+    out->input = json_get_int(o, "input", -1);
+    out->output = json_get_int(o, "output", -1);
+    out->cache_read = json_get_int(o, "cache_read", out->input);
+    out->cache_write = json_get_int(o, "cache_write", out->input);
+}
+
+static void read_facts(const struct json *o, struct llm_facts *out)
+{
+    out->known = true;
+    read_price(o, &out->price);
+    const struct json *l = json_get(o, "long");
+    if (l != NULL) {
+        out->long_tokens = json_get_int(l, "above", 0);
+        read_price(l, &out->long_price);
+    }
+    out->context_tokens = json_get_int(o, "context", -1);
+    out->output_tokens = json_get_int(o, "max_output", -1);
+    out->effort = json_get_bool(o, "effort", false);
+    snprintf(out->thinking, sizeof out->thinking, "%s", json_get_str(o, "thinking", ""));
+}
+
+/* "-20251001" */
+static bool is_date(const char *s)
+{
+    return s[0] == '-' && strlen(s) == 9 && strspn(s + 1, "0123456789") == 8;
+}
+
+void llm_facts_find(struct llm_facts *out, const char *book, const char *model)
+{
+    char name[64];
+    struct json *root = NULL;
+    *out = (struct llm_facts){ .price = { -1, -1, -1, -1 },
+                               .context_tokens = -1,
+                               .output_tokens = -1 };
+    snprintf(name, sizeof name, "prices/%s.json", book);
+    const struct share_file *f = share_find(name);
+    if (f == NULL || json_parse(&root, f->ptr, f->len, NULL) < 0)
+        return;
+    const struct json *models = json_get(root, "models");
+    for (const struct json *m = json_first(models); m != NULL; m = json_next(m)) {
+        size_t n = strlen(json_key(m));
+        if (strncmp(json_key(m), model, n) == 0 && (model[n] == '\0' || is_date(model + n)))
+            read_facts(m, out);
+    }
+    json_free(root);
+}
+
+static int64_t capped(int64_t tokens)
+{
+    return tokens < 0 ? 0 : tokens > TOKENS_MAX ? TOKENS_MAX : tokens;
+}
+
+int64_t llm_cost(const struct llm_facts *f, const struct llm_usage *u)
+{
+    const struct llm_price *p = &f->price;
+    int64_t in = capped(u->input), read = capped(u->cache_read), write = capped(u->cache_write);
+    if (f->long_tokens > 0 && in + read + write > f->long_tokens)
+        p = &f->long_price;
+    if (p->input < 0 || p->output < 0)
+        return -1;
+    return in * p->input + capped(u->output) * p->output + read * p->cache_read +
+           write * p->cache_write;
+}
