@@ -182,6 +182,8 @@ void doc_add_extra(struct doc *d, const char *text)
     struct doc_entry *e = add(d, DOC_EXTRA);
     e->p = text;
     e->len = strlen(text);
+    e->lf = e->len > 0 && text[e->len - 1] == '\n';
+    e->len -= e->lf;
     e->anchor = anchor;
 }
 

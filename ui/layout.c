@@ -52,6 +52,10 @@ static void place_work(struct layout *l, struct rect area, const struct layout_a
         l->pane[f] = area;
         return;
     }
+    if (ask->gate_open && ask->no_output && f != PANE_OUT && f != PANE_ERR) {
+        l->pane[PANE_CODE] = area;
+        return;
+    }
     struct rect below;
     int inner = area.h - 3, out = ask->gate_open ? inner / 3 : inner * 2 / 5;
     split_rows(area, area.h - at_least(out, 1) - 1, &l->pane[PANE_CODE], &below);
@@ -64,7 +68,7 @@ static void place_work(struct layout *l, struct rect area, const struct layout_a
 static void place_one(struct layout *l, struct rect area, const struct layout_ask *ask)
 {
     enum view_pane p = ask->focus;
-    if (p == PANE_PROMPT || p == PANE_GATE || p >= PANE_COUNT)
+    if (p == PANE_PROMPT || p >= PANE_COUNT)
         p = ask->main;
     if (p == PANE_PROMPT || p == PANE_GATE || p >= PANE_COUNT)
         p = PANE_CODE;
@@ -122,7 +126,10 @@ void layout_make(struct layout *out, const struct layout_ask *ask)
     l->body = (struct rect){ 0, 1, w, h - 1 - hints - prompt };
 
     struct rect area = l->body;
-    bool zoomed = ask->zoom != PANE_PROMPT && ask->zoom < PANE_COUNT;
+    enum view_pane zoom = ask->zoom < PANE_COUNT ? ask->zoom : PANE_PROMPT;
+    if (zoom != PANE_PROMPT && ask->gate_open && (ask->focus == PANE_GATE || zoom == PANE_GATE))
+        zoom = PANE_CODE; /* what is decided stays in sight */
+    bool zoomed = zoom != PANE_PROMPT;
     if (ask->gate_open) {
         int gate = gate_height(h), share = zoomed ? 0 : 1; /* a shared border */
         l->pane[PANE_GATE] = (struct rect){ 0, area.y + area.h - gate, w, gate };
@@ -132,10 +139,7 @@ void layout_make(struct layout *out, const struct layout_ask *ask)
     }
     if (zoomed) {
         l->framed = false;
-        if (!(ask->zoom == PANE_GATE && ask->gate_open))
-            l->pane[ask->zoom] = area;
-        else
-            l->pane[PANE_CODE] = area; /* the gate's code is what there is to enlarge */
+        l->pane[zoom] = area;
     } else if (h < 16) {
         place_one(l, area, ask);
     } else if (l->columns == 1) {

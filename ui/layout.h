@@ -34,6 +34,7 @@ struct layout_ask {
     enum view_pane focus; /* a pane without a place of its own takes the middle while focused */
     enum view_pane main;  /* where only one fits: the one looked at last; 0 = code */
     enum view_pane zoom;  /* 0 none; while a gate is open the gate stays */
+    bool no_output;       /* nothing ran yet: the code at the gate gets all the room */
     int prompt_rows;      /* of an unfinished block; 1 otherwise. Ignored while a gate is open */
 };
 

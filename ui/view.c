@@ -18,9 +18,16 @@ void view_model_init(struct view_model *vm)
 
 /* ---- which run ---- */
 
+/* The run the person chose to look at; none while in the gate: whoever decides sees what is
+ * decided. [APR-14] */
+static uint32_t chosen_run(const struct state *st, const struct view_model *vm)
+{
+    return st->gate.open && vm->focus == PANE_GATE ? 0 : vm->run;
+}
+
 const struct state_run *view_run(const struct state *st, const struct view_model *vm)
 {
-    if (vm->run)
+    if (chosen_run(st, vm))
         return state_run_at(st, vm->run);
     if (st->gate.open)
         return state_run_at(st, st->gate.run);
@@ -45,11 +52,22 @@ static bool has_run(const struct state_run *r)
            r->out[2].bytes;
 }
 
+/* The newest that ran, or NULL. */
+static const struct state_run *last_output(const struct state *st)
+{
+    for (size_t i = st->run_count; i > 0; i--)
+        if (has_run(st->runs[i - 1]) && st->runs[i - 1]->twin_of == 0)
+            return st->runs[i - 1];
+    return NULL;
+}
+
 const struct state_run *view_output_run(const struct state *st, const struct view_model *vm)
 {
     const struct state_run *r = view_run(st, vm);
-    while (r && !has_run(r) && !vm->run)
+    while (r && !has_run(r) && !chosen_run(st, vm))
         r = state_previous_attempt(st, r);
+    if (!r && !chosen_run(st, vm))
+        return last_output(st); /* what happened last is what one decides from */
     return r && has_run(r) ? r : NULL;
 }
 
@@ -220,6 +238,7 @@ void view_layout(const struct state *st, const struct view_model *vm, int w, int
                               .zoom = vm->zoom,
                               .gate_open = st->gate.open,
                               .prompt_rows = 1 };
+    ask.no_output = !last_output(st);
     for (const char *p = vm->prompt.above; p && (p = strchr(p, '\n')); p++)
         ask.prompt_rows++;
     if (vm->prompt.above && vm->prompt.above[0])

@@ -21,6 +21,8 @@ static void code_title(const struct view *v, const struct doc_view *d, const str
             title_add(&t, ROLE_TEXT, "run %u, attempt %u", r->number, r->attempt);
         else
             title_add(&t, ROLE_TEXT, "run %u", r->number);
+        if (v->st->gate.open && !view_code_is_gates(v->st, vm))
+            title_add(&t, ROLE_WAIT, "the gate waits for run %u", v->st->gate.run);
         if (d && d->doc.compared) {
             const struct state_run *b = view_base(v->st, vm);
             bool edited = vm->gate.edited_from && view_code_is_gates(v->st, vm);

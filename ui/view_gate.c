@@ -34,7 +34,7 @@ static void flow_begin(struct flow *f, const struct view *v, struct rect r, int 
 
 static void flow_item(struct flow *f, enum style_role role, const char *text)
 {
-    
+
     int w = (int)text_width(text, strlen(text), TEXT_PROSE);
     if (f->full)
         return;
@@ -63,7 +63,7 @@ static void flow_item(struct flow *f, enum style_role role, const char *text)
 
 /* Returns the rows used. */
 static int draw_findings(const struct view *v, struct rect r, int y, int rows,
-                          const struct state_run *run)
+                         const struct state_run *run)
 {
     struct flow f;
     char text[320];
@@ -320,8 +320,10 @@ static void draw_bottom(const struct view *v, struct rect r, int y, const struct
         draw_field(v, r, y, "deny because:", g->deny_text,
                    g->deny_cursor < len ? g->deny_cursor : len);
     } else if (g->gate && g->gate->prompt == GATE_PROMPT_HEX) {
-        draw_field(v, r, y, v->g->w < 60 ? "HIGH: two hex digits:" : "HIGH: type the first two hex digits of the capsule:", g->gate->typed,
-                   g->gate->typed_len);
+        draw_field(v, r, y,
+                   v->g->w < 60 ? "HIGH: two hex digits:"
+                                : "HIGH: type the first two hex digits of the capsule:",
+                   g->gate->typed, g->gate->typed_len);
     } else if (g->gate && g->gate->prompt == GATE_PROMPT_UNREAD) {
         view_gate_lines(g->gate, run, g->attachment_count, &seen, &total);
         if (v->g->w < 80)
@@ -352,7 +354,8 @@ static void gate_title(const struct view *v, const struct state_run *run)
     if (g->gate && run) {
         size_t seen, total;
         view_gate_lines(g->gate, run, g->attachment_count, &seen, &total);
-        title_add(&t, seen == total ? ROLE_TEXT : ROLE_WAIT, "seen %zu/%zu%s", seen, total, narrow ? "" : " lines");
+        title_add(&t, seen == total ? ROLE_TEXT : ROLE_WAIT, "seen %zu/%zu%s", seen, total,
+                  narrow ? "" : " lines");
         view_clock(g->boot_us - g->gate->opened_boot_us, text, sizeof text);
         title_add(&t, ROLE_DIM, "%s", text);
         if (v->vm->focus == PANE_GATE && !gate_ready(v))

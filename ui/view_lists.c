@@ -100,8 +100,9 @@ static int draw_step(const struct view *v, struct rect r, int y, size_t i)
     y++;
     for (const char *p = s->expect; p && *p && s->status == STEP_ACTIVE && y < r.y + r.h;) {
         size_t n = strcspn(p, "\n");
-        x = grid_put_text(v->g, r.x + 5, y, end, "expect: ", STYLE(ROLE_DIM));
-        grid_put_textn(v->g, x, y++, end, p, n, STYLE(ROLE_DIM));
+        char text[256];
+        snprintf(text, sizeof text, "expect: %.*s", n < 240 ? (int)n : 240, p);
+        grid_put_fit(v->g, r.x + 5, y++, end, text, STYLE(ROLE_DIM));
         p += n + (p[n] == '\n');
     }
     return y;

@@ -175,6 +175,7 @@ void view_draw_results(const struct view *v, struct rect r, bool all)
     for (size_t i = 0; i < rows && top + i < p.line_count; i++)
         grid_put_prose(v->g, r.x, r.y + (int)i, r.x + r.w, &p, top + i);
     if (!all && p.line_count > rows && rows > 0)
-        grid_put_format(v->g, r.x + r.w - 12, r.y + r.h - 1, r.x + r.w, STYLE(ROLE_DIM), " +%zu lines", p.line_count - rows);
+        grid_put_format(v->g, r.x + r.w - 12, r.y + r.h - 1, r.x + r.w, STYLE(ROLE_DIM),
+                        " +%zu lines", p.line_count - rows);
     prose_release(&p);
 }

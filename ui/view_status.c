@@ -143,6 +143,18 @@ static void add_rest(struct bar *b)
     }
 }
 
+/* The beginning of the task stands for a name. */
+static void first_words(const struct view *v, const char *task, char *out, size_t size)
+{
+    size_t used, line = strcspn(task, "\n"), room = v->g->w < 60 ? 14 : 28,
+                 fit = text_fit(task, line, room, TEXT_PROSE, &used);
+    while (fit > 0 && fit < line && task[fit] != ' ')
+        fit--;
+    if (fit == 0)
+        fit = text_fit(task, line, room, TEXT_PROSE, &used);
+    snprintf(out, size, "%.*s%s", (int)fit, task, fit < strlen(task) ? SYM(v, SYM_MORE) : "");
+}
+
 void view_draw_status(const struct view *v)
 {
     const struct state *st = v->st;
@@ -161,8 +173,12 @@ void view_draw_status(const struct view *v)
         bar_add(&b, ROLE_STATUS, 0, text);
         return;
     }
-    const char *name = st->name && st->name[0] ? st->name : st->session ? st->session : "";
-    snprintf(text, sizeof text, "%.40s", name);
+    if (st->name && st->name[0])
+        snprintf(text, sizeof text, "%.40s", st->name);
+    else if (st->task && st->task[0])
+        first_words(v, st->task, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%.10s", st->session ? st->session : "");
     if (st->run_count)
         snprintf(text + strlen(text), sizeof text - strlen(text), " #%zu", st->run_count);
     if (v->vm->replaying)
