@@ -15,7 +15,9 @@
 #define BUSY_MS 2000
 
 /* Derived, so there are no migrations: another version is thrown away. */
-#define INDEX_VERSION "1"
+#define INDEX_VERSION 1
+#define TEXT_OF(n)    #n
+#define TEXT(n)       TEXT_OF(n)
 
 static const char create_tables[] =
     "BEGIN IMMEDIATE;"
@@ -34,8 +36,8 @@ static const char create_tables[] =
     "CREATE INDEX IF NOT EXISTS session_hot ON session(id) WHERE hot OR size < 0;"
     "CREATE TABLE IF NOT EXISTS scan(dir_mtime INTEGER NOT NULL) STRICT;"
     "INSERT INTO scan SELECT -1 WHERE NOT EXISTS(SELECT 1 FROM scan);"
-    "PRAGMA user_version=" INDEX_VERSION ";"
-    "COMMIT";
+    "PRAGMA user_version=" TEXT(INDEX_VERSION) ";"
+                                               "COMMIT";
 
 /* ---- opening ---- */
 
@@ -53,7 +55,7 @@ static int prepare(struct index *ix, struct err *e)
     int64_t version;
     if (sql_get_int(ix->db, "PRAGMA user_version", &version, e) < 0)
         return -1;
-    if (version != 0 && version != atol(INDEX_VERSION))
+    if (version != 0 && version != INDEX_VERSION)
         return err_set(e, ERR_FORMAT, "another version");
     if (sql_exec(ix->db, "PRAGMA synchronous=NORMAL", e) < 0 ||
         (version == 0 && sql_exec(ix->db, create_tables, e) < 0) ||

@@ -312,9 +312,9 @@ static int compare_all(struct scan *sc, struct buf *gone, struct err *e)
     while (got == 1 || (got == 0 && i < sc->count)) {
         struct found *f = i < sc->count ? &sc->list[i] : NULL;
         int side = got != 1 ? -1 : f == NULL ? 1 : strcmp(f->id, sql_text(st, COL_ID, NULL));
-        if (side < 0)
+        if (side < 0 && f != NULL)
             f->changed = true;
-        else if (side == 0)
+        else if (side == 0 && f != NULL)
             f->changed = !look(sc, f->id, f->hot, &stamp) || !same_stamp(st, &stamp);
         else if (buf_addf(gone, "%s ", sql_text(st, COL_ID, NULL)) < 0)
             break; /* more than a list can have */

@@ -50,6 +50,7 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
 static int run_step(struct sql *db, int64_t version, struct err *e)
 {
     char pragma[64];
+    INVARIANT(version >= 0 && version < STORE_SCHEMA_VERSION);
     snprintf(pragma, sizeof pragma, "PRAGMA user_version=%" PRId64, version + 1);
     return sql_exec(db, migrations[version], e) < 0 ? -1 : sql_exec(db, pragma, e);
 }
@@ -180,7 +181,7 @@ int schema_compare(struct sql *db, int64_t version, struct err *e)
     struct buf theirs = BUF_INIT(LISTING_MAX);
     const struct buf *ours = model_listing(version, e);
     int rc = ours != NULL ? list_schema(db, &theirs, e) : -1;
-    if (rc == 0 && (theirs.len != ours->len || memcmp(theirs.ptr, ours->ptr, ours->len) != 0))
+    if (rc == 0 && (theirs.len != ours->len || memcmp(buf_str(&theirs), ours->ptr, ours->len) != 0))
         rc = differ(ours, &theirs, e);
     buf_release(&theirs);
     return rc;
