@@ -460,4 +460,7 @@ void names_add_alias(struct names *n, uint32_t id, const char *target, size_t le
     const char *copy = names_copy(n, target, len);
     n->again |= it->looked;
     it->alias[it->alias_count++] = copy;
+    struct ident *first = names_first_part(n, id);
+    if (first != NULL)
+        first->has_dotted = true;
 }

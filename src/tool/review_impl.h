@@ -147,8 +147,9 @@ struct review_rules {
     size_t example_count, example_cap;
     struct rule_shape *shapes;
     size_t shape_count, shape_cap;
-    uint32_t *by_first; /* shapes by first byte: [256] start, in shapes order */
-    void **owned;       /* word lists */
+    bool shape_starts[256]; /* a shape may start with this byte */
+    uint32_t *by_first;     /* shapes by first byte: [256] start, in shapes order */
+    void **owned;           /* word lists */
     size_t owned_count, owned_cap;
 };
 

@@ -25,6 +25,10 @@ static void set_value(struct names *n, uint32_t id, const struct literal *l)
         (it->values > 0 && memmem(it->value, it->value_len, p, len) != NULL))
         return;
     it->values++;
+    struct ident *first = names_first_part(n, id);
+    if (first != NULL)
+        first->has_dotted_value = true;
+    it = &n->ids[id];
     n->again |= it->looked;
     if (it->values > VALUES_MAX)
         return;
@@ -129,22 +133,6 @@ struct targets {
     size_t count;
 };
 
-static uint32_t dotted_name(struct names *n, size_t from, size_t to)
-{
-    char text[NAME_TEXT_MAX];
-    size_t len = 0;
-    for (size_t i = from; i <= to; i++) {
-        size_t part = n->toks[i].len;
-        if (len + part >= sizeof(text))
-            return n->toks[to].aux;
-        memcpy(text + len, tok_text(n, i), part);
-        len += part;
-    }
-    if (names_find(n, text, len) >= 0)
-        return (uint32_t)names_find(n, text, len);
-    return names_intern(n, names_copy(n, text, len), len);
-}
-
 /* One target that ends at token `last`; *first is where it begins. */
 static bool find_target(struct names *n, size_t last, size_t *first, uint32_t *id)
 {
@@ -153,8 +141,7 @@ static bool find_target(struct names *n, size_t last, size_t *first, uint32_t *i
     *first = last;
     while (*first >= 2 && tok_is_op(n, *first - 1, '.') && tok_is_name(n, *first - 2))
         *first -= 2;
-    *id = *first == last ? n->toks[last].aux : dotted_name(n, *first, last);
-    n->ids[n->toks[*first].aux].has_dotted |= *first != last;
+    *id = *first == last ? n->toks[last].aux : names_intern_dotted(n, *first, last);
     return true;
 }
 

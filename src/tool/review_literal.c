@@ -294,7 +294,9 @@ static size_t fold_name(struct fold *f, size_t i, size_t end)
     }
     struct ident *id = &n->ids[n->toks[i].aux];
     id->looked = true;
-    if (name == i && id->value != NULL) {
+    if (name > i && id->has_dotted_value)
+        id = &n->ids[names_intern_dotted(n, i, name)];
+    if ((name == i || memchr(id->p, '.', id->len) != NULL) && id->value != NULL) {
         add_value(f, id);
         f->out->many |= id->values > 1 || id->dynamic;
         if (id->values > VALUES_MAX || id->dynamic) {

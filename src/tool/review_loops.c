@@ -48,35 +48,39 @@ static void leave(struct walk *w, bool only_innermost)
     }
 }
 
-static bool is_exit(const struct names *n, size_t i)
+static bool is_exit_word(const struct names *n, size_t i)
 {
-    static const char *const exits[] = { "return", "raise", "throw", "yield", "await" };
-    static const char *const calls[] = { "exit", "_exit", "quit", "abort" };
-    for (size_t k = 0; k < ARRAY_LEN(exits); k++) {
-        if (n->toks[i].kind == LEX_KEYWORD && tok_is_word(n, i, exits[k]))
-            return true;
-    }
-    for (size_t k = 0; k < ARRAY_LEN(calls); k++) {
-        if (tok_is_word(n, i, calls[k]) && tok_is_op(n, i + 1, '('))
-            return true;
-    }
-    return false;
+    return tok_is_word(n, i, "return") || tok_is_word(n, i, "raise") ||
+           tok_is_word(n, i, "throw") || tok_is_word(n, i, "yield") || tok_is_word(n, i, "await");
+}
+
+static bool is_exit_call(const struct names *n, size_t i)
+{
+    return tok_is_word(n, i, "exit") || tok_is_word(n, i, "_exit") || tok_is_word(n, i, "quit") ||
+           tok_is_word(n, i, "abort");
+}
+
+static bool starts_process(const struct names *n, size_t i)
+{
+    return tok_is_word(n, i, "fork") || tok_is_word(n, i, "spawn") || tok_is_word(n, i, "Popen");
 }
 
 static void look_inside(struct walk *w, size_t i)
 {
     const struct names *n = w->n;
-    if (is_exit(n, i)) {
-        leave(w, false);
-    } else if (n->toks[i].kind == LEX_KEYWORD && tok_is_word(n, i, "break")) {
+    if (w->count == 0)
+        return;
+    if (n->toks[i].kind == LEX_KEYWORD) {
         /* a label may name any loop around */
         bool label = n->j->lang == LEX_LANG_JAVASCRIPT && tok_is_name(n, i + 1);
-        leave(w, !label);
-    } else if (w->count > 0 &&
-               (tok_is_word(n, i, "fork") || tok_is_word(n, i, "spawn") ||
-                tok_is_word(n, i, "Popen")) &&
-               tok_is_op(n, i + 1, '(')) {
-        for (size_t k = 0; k < w->count; k++)
+        if (tok_is_word(n, i, "break"))
+            leave(w, !label);
+        else if (is_exit_word(n, i))
+            leave(w, false);
+    } else if (tok_is_name(n, i) && tok_is_op(n, i + 1, '(')) {
+        if (is_exit_call(n, i))
+            leave(w, false);
+        for (size_t k = 0; starts_process(n, i) && k < w->count; k++)
             w->frames[k].forks = true;
     }
 }

@@ -3,6 +3,7 @@
 #ifndef AIRLOCK_TOOL_REVIEW_NAMES_H
 #define AIRLOCK_TOOL_REVIEW_NAMES_H
 
+#include <string.h>
 #include "tool/review_impl.h"
 
 /* ---- tokens (review_tokens.c) ---- */
@@ -43,7 +44,7 @@ struct ident {
     uint32_t len, hash;
     bool is_root, has_method, has_attr; /* the rules know it as … */
     bool looked;                        /* it was used before it was set, so far */
-    bool has_dotted;                    /* `it.x` was set to something */
+    bool has_dotted, has_dotted_value;  /* `it.x` stands for a name, was set to a literal */
     bool dynamic;                       /* … but also set to something computed */
     uint8_t values;                     /* how many literals are in `value` */
     uint8_t taint;                      /* TOK_TAINT */
@@ -86,7 +87,6 @@ static inline bool tok_is_op(const struct names *n, size_t i, uint8_t op)
     return i < n->count && n->toks[i].kind == LEX_OPERATOR && n->toks[i].op == op;
 }
 
-bool tok_is_word(const struct names *n, size_t i, const char *word);
 /* A name, in the widest sense: also builtins, this, and keywords that can be called. */
 static inline bool tok_is_name(const struct names *n, size_t i)
 {
@@ -95,6 +95,14 @@ static inline bool tok_is_name(const struct names *n, size_t i)
 static inline const char *tok_text(const struct names *n, size_t i)
 {
     return n->j->code + n->toks[i].start;
+}
+
+/* Inline, so that the length of a literal word is known at the call. */
+static inline bool tok_is_word(const struct names *n, size_t i, const char *word)
+{
+    size_t len = strlen(word);
+    return i < n->count && n->toks[i].len == len && n->toks[i].kind != LEX_STRING &&
+           memcmp(tok_text(n, i), word, len) == 0;
 }
 
 /* ---- literals (review_literal.c) ---- */
@@ -165,6 +173,10 @@ bool chain_calls(const struct names *n, const struct chain *c);
 /* The whole chain at i; returns the token behind it. */
 size_t chain_resolve(struct names *n, size_t i, unsigned k, struct chain *c);
 
+/* `a.b` over tokens [from, to] as a name of its own. */
+uint32_t names_intern_dotted(struct names *n, size_t from, size_t to);
+/* The `a` of a name `a.b`; NULL for a plain name. Names may move. */
+struct ident *names_first_part(struct names *n, uint32_t id);
 void names_add_alias(struct names *n, uint32_t id, const char *target, size_t len);
 
 /* ---- what statements teach (review_learn.c, review_python.c, review_javascript.c) ---- */

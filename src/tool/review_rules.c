@@ -532,8 +532,10 @@ static void index_shapes(struct review_rules *r)
     for (unsigned c = 0; c < 256; c++) {
         r->by_first[c] = at;
         for (size_t i = 0; i < r->shape_count && at < max; i++) {
-            if (starts_with(&r->shapes[i], (unsigned char)c))
-                r->by_first[257 + at++] = (uint32_t)i;
+            if (!starts_with(&r->shapes[i], (unsigned char)c))
+                continue;
+            r->by_first[257 + at++] = (uint32_t)i;
+            r->shape_starts[c] |= r->shapes[i].is_shape;
         }
     }
     r->by_first[256] = at;

@@ -97,7 +97,7 @@ static void check_shapes(struct review_job *j)
     size_t *failed_to = xcalloc(r->shape_count + 1, sizeof(*failed_to));
     for (size_t i = 0; i < j->len; i++) {
         unsigned char c = (unsigned char)j->code[i];
-        if (r->by_first[c] == r->by_first[c + 1] || (i > 0 && is_key_char(j->code[i - 1])))
+        if (!r->shape_starts[c] || (i > 0 && is_key_char(j->code[i - 1])))
             continue;
         for (uint32_t k = r->by_first[c]; k < r->by_first[c + 1]; k++) {
             uint32_t at = r->by_first[257 + k];

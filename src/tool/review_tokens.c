@@ -112,14 +112,30 @@ uint32_t names_intern(struct names *n, const char *p, size_t len)
     return (uint32_t)n->id_count - 1;
 }
 
-/* ---- tokens ---- */
-
-bool tok_is_word(const struct names *n, size_t i, const char *word)
+uint32_t names_intern_dotted(struct names *n, size_t from, size_t to)
 {
-    size_t len = strlen(word);
-    return i < n->count && n->toks[i].kind != LEX_STRING && n->toks[i].len == len &&
-           memcmp(tok_text(n, i), word, len) == 0;
+    char text[NAME_TEXT_MAX];
+    size_t len = 0;
+    for (size_t i = from; i <= to; i++) {
+        size_t part = n->toks[i].len;
+        if (len + part >= sizeof(text))
+            return n->toks[to].aux;
+        memcpy(text + len, tok_text(n, i), part);
+        len += part;
+    }
+    if (names_find(n, text, len) >= 0)
+        return (uint32_t)names_find(n, text, len);
+    return names_intern(n, names_copy(n, text, len), len);
 }
+
+struct ident *names_first_part(struct names *n, uint32_t id)
+{
+    const char *p = n->ids[id].p;
+    const char *dot = memchr(p, '.', n->ids[id].len);
+    return dot != NULL ? &n->ids[names_intern(n, p, (size_t)(dot - p))] : NULL;
+}
+
+/* ---- tokens ---- */
 
 /* Keywords of JavaScript that can also be names, or be called. */
 static bool is_soft_name(const struct names *n, size_t i)
@@ -238,6 +254,8 @@ void names_tokenize(struct names *n)
     struct lex lx;
     struct lex_token t;
     struct open_brackets *open = xcalloc(1, sizeof(*open));
+    n->cap = n->j->len / 6 + 64; /* about what code has */
+    n->toks = xreallocarray(NULL, n->cap, sizeof(*n->toks));
     lex_init(&lx, n->j->lang, n->j->code, n->j->len);
     while (lex_next(&lx, &t)) {
         if (joins_string(n, &t)) {
