@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/net.h"
+#include "cli/secrets.h"
+
 #include "base/log.h"
 
 const char *app_split_name(const char *word, char *room, size_t size)
@@ -43,6 +46,7 @@ int app_init(struct app *app, struct err *e)
     if (app->opt.policy != NULL && policy_load(&app->policy, app->opt.policy, e) < 0)
         return -1;
     app->redact = redact_new();
+    secrets_add_to(app->redact);
     redact_set_global(app->redact);
     return build_contract(app, e);
 }
@@ -68,6 +72,7 @@ void app_release(struct app *app)
     contract_release(&app->contract);
     config_release(&app->config);
     paths_release(&app->paths);
+    net_free(app->net);
     loop_free(app->loop);
     free(app->opt.args);
 }
@@ -85,4 +90,13 @@ int app_need_index(struct app *app, struct err *e)
 int app_need_loop(struct app *app, struct err *e)
 {
     return app->loop != NULL ? 0 : loop_new(&app->loop, e);
+}
+
+int app_need_net(struct app *app, struct err *e)
+{
+    if (app_need_loop(app, e) < 0)
+        return -1;
+    if (app->net == NULL)
+        app->net = net_new(app->loop);
+    return 0;
 }

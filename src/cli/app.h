@@ -40,6 +40,8 @@ void app_open_log(struct app *app);
 int app_need_rules(struct app *app, struct err *e) MUST_CHECK;
 int app_need_index(struct app *app, struct err *e) MUST_CHECK;
 int app_need_loop(struct app *app, struct err *e) MUST_CHECK;
+/* With the loop; only for planners and sandboxes that use the network. */
+int app_need_net(struct app *app, struct err *e) MUST_CHECK;
 
 /* "name[:rest]" → name (copied into room) and rest (lent, NULL when absent). */
 const char *app_split_name(const char *word, char *room, size_t size);

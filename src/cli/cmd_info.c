@@ -6,6 +6,7 @@
 
 #include "cli/app.h"
 #include "cli/commands.h"
+#include "cli/secrets.h"
 #include "providers/planner.h"
 #include "ui/text.h"
 
@@ -103,7 +104,7 @@ int cmd_providers(struct app *app)
     const struct planner_ops *const *planners = planner_list(&count);
     for (size_t i = 0; i < count; i++) {
         struct err e = ERR_INIT;
-        struct planner_config cfg = { .net = app->net };
+        struct planner_config cfg = { .net = app->net, .setting = secrets_setting };
         int rc = planners[i]->available(&cfg, &e);
         print_provider(app, "planner", planners[i]->name, planners[i]->title, "", rc, &e, &out);
     }

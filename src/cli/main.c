@@ -12,6 +12,7 @@
 
 #include "cli/app.h"
 #include "cli/commands.h"
+#include "cli/secrets.h"
 
 /* Descriptors 0-2 must be something before anything else is opened. [SEC-8] */
 static void fill_standard_fds(void)
@@ -65,6 +66,7 @@ int main(int argc, char **argv)
     struct buf text = BUF_INIT(1 << 20);
 
     harden();
+    secrets_take();
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");
     if (options_parse(&p, argc, argv, &e) < 0) {

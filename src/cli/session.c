@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/app.h"
+#include "cli/secrets.h"
 
 struct session {
     struct app *app;
@@ -197,6 +198,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
         .redact = app->redact,
         .policy = app->policy,
         .default_language = app->config.language,
+        .setting = secrets_setting,
         .typed_runs = spec->typed_runs,
         .allow_warm = spec->allow_warm,
         .port = {
@@ -215,6 +217,11 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
     };
     if (rc.planner == NULL || rc.sandbox == NULL)
         return -1;
+    if (rc.planner->caps & PLANNER_NETWORK) {
+        if (app_need_net(app, e) < 0)
+            return -1;
+        rc.net = app->net;
+    }
     return round_new(&s->round, &rc, e);
 }
 
@@ -262,7 +269,9 @@ static int check_spec(struct app *app, const struct session_spec *spec, struct e
     const struct planner_ops *planner = need_planner(spec->planner, e);
     const struct sandbox_ops *sandbox = planner != NULL ? need_sandbox(spec->sandbox, e) : NULL;
     struct contract_enforcement en;
-    struct planner_config pc = { .loop = app->loop, .net = app->net, .model = spec->model };
+    struct planner_config pc = {
+        .loop = app->loop, .net = app->net, .model = spec->model, .setting = secrets_setting
+    };
     if (sandbox == NULL)
         return -1;
     if (planner->available(&pc, e) < 0)

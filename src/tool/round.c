@@ -221,6 +221,14 @@ static void on_lease_over(void *arg)
     round_end_lease(arg, "its time is over");
 }
 
+/* The budget is a hard stop: asked before the call that would cross it. [RES-5] */
+static void tell_allowance(void *arg, struct planner_allowance *out)
+{
+    const struct round *r = arg;
+    int64_t left = r->contract.budget_nanousd - r->cfg.state->cost_nanousd;
+    *out = (struct planner_allowance){ .nanousd = left > 0 ? left : 0, .tokens = -1 };
+}
+
 static int open_planner(struct round *r, struct err *e)
 {
     struct planner_config pc = {
@@ -230,6 +238,11 @@ static int open_planner(struct round *r, struct err *e)
         .language = r->default_language,
         .sink = round_on_planner,
         .arg = r,
+        .setting = r->cfg.setting,
+        .setting_arg = r->cfg.setting_arg,
+        .allowance = r->contract.budget_nanousd > 0 ? tell_allowance : NULL,
+        .allowance_arg = r,
+        .redact = r->cfg.redact,
     };
     return r->cfg.planner->open(&r->planner, &pc, e);
 }

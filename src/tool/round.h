@@ -56,6 +56,8 @@ struct round_config {
     struct state *state; /* borrowed; already holds session.created */
     const struct planner_ops *planner;
     const char *planner_model;
+    const char *(*setting)(void *arg, const char *name); /* of planners: planner.h */
+    void *setting_arg;
     const struct sandbox_ops *sandbox;
     const char *sandbox_image;
     const struct contract *contract; /* copied */
