@@ -192,6 +192,42 @@ static void write_words(struct json_w *w, const char *key, const char *words)
     json_w_close_array(w);
 }
 
+/* "No module named 'x.y'": Debian's packages are what `import` sees; say how to get at others. */
+static void write_module_hint(struct json_w *w, const struct sandbox_finished *f)
+{
+    static const struct {
+        const char *module, *package;
+    } known[] = {
+        { "numpy", "python3-numpy" },
+        { "pandas", "python3-pandas" },
+        { "matplotlib", "python3-matplotlib" },
+        { "scipy", "python3-scipy" },
+        { "requests", "python3-requests" },
+        { "yaml", "python3-yaml" },
+        { "PIL", "python3-pil" },
+        { "bs4", "python3-bs4" },
+        { "lxml", "python3-lxml" },
+        { "sklearn", "python3-sklearn" },
+        { "dateutil", "python3-dateutil" },
+        { "cloudpickle", "python3-cloudpickle" },
+    };
+    const char *quote = strchr(f->error_value, '\'');
+    if (strcmp(f->error_name, "ModuleNotFoundError") != 0 || quote == NULL)
+        return;
+    size_t n = strcspn(quote + 1, "'.");
+    char package[64] = "";
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strlen(known[i].module) == n && memcmp(known[i].module, quote + 1, n) == 0)
+            snprintf(package, sizeof package, "apt-get install %s, or ", known[i].package);
+    }
+    char hint[256];
+    snprintf(hint, sizeof hint,
+             "import sees Debian's packages only: %s-c files.mount=DIR/venv:ro -c "
+             "python=DIR/venv/bin/python",
+             package);
+    json_w_str(w, "message", hint);
+}
+
 void round_record_finished(struct round *r, uint32_t run, const struct sandbox_finished *f)
 {
     struct event_builder b;
@@ -222,6 +258,8 @@ void round_record_finished(struct round *r, uint32_t run, const struct sandbox_f
         json_w_int(&b.w, "resumed_from", f->resumed_from);
     if (f->message[0] != '\0')
         write_redacted_str(r, &b.w, "message", f->message);
+    else
+        write_module_hint(&b.w, f);
     round_record(r, &b);
 }
 

@@ -151,3 +151,30 @@ def test_config_is_read_checked_and_written(airlock):
         f.write("nonsense = 1\n")
     done = airlock.run("sessions")
     assert done.returncode == 2 and b"nonsense" in done.stderr and b":2" in done.stderr
+
+
+def test_a_missing_module_comes_with_the_remedy(airlock):
+    _, events = airlock.json("exec", "--json", "--lease", "runs=1", "-", input=b"import sklearn.nothing_like_it")
+    finished = [e for e in events if e["type"] == "run.finished"][0]
+    assert "python=DIR/venv/bin/python" in finished["message"]
+
+
+def test_closed_stdin_and_no_terminal(airlock):
+    import subprocess
+    from conftest import BINARY
+    done = subprocess.run(["sh", "-c", 'exec "$0" <&- >out 2>err', BINARY], env=airlock.env, cwd=airlock.home, timeout=30)
+    assert done.returncode == 0
+    done = airlock.run(input=b"")
+    assert done.returncode == 0
+
+
+def test_files_go_in_by_a_read_only_mount(airlock):
+    data = airlock.home / "data-dir"
+    data.mkdir()
+    (data / "in.txt").write_text("from outside")
+    os.chmod(airlock.home, 0o755)
+    os.chmod(data, 0o755)
+    os.chmod(data / "in.txt", 0o644)
+    code = "print(open('%s/in.txt').read())\ntry: open('%s/x', 'w')\nexcept OSError as e: print(type(e).__name__)" % (data, data)
+    done = exec_(airlock, code, "-c", "files.mount=%s:ro" % data)
+    assert done.stdout == b"from outside\nOSError\n", (done.stdout, done.stderr)
