@@ -14,7 +14,7 @@ struct picture {
     struct picture *next;
     struct screen *s;
     uint32_t run;
-    char artifact[64], why[160];
+    char artifact[64], why[512];
     struct image image;
     bool ready;
     struct image_job *job;

@@ -322,7 +322,7 @@ void screen_tab(struct screen *s)
     if (s->use != USE_MAIN)
         return;
     if (line[0] == ':' && memchr(line, ' ', cursor) == NULL) {
-        const char *names[64];
+        const char *names[64] = { NULL };
         char *prefix = xstrndup(line + 1, cursor - 1);
         complete_word(s, 1, names, keymap_complete(prefix, names, ARRAY_LEN(names)));
         free(prefix);
@@ -394,6 +394,7 @@ int screen_edit_text(struct screen *s, const char *name, const char *text, size_
     int status = 0;
     if (editor_command(s, &words, e) < 0)
         return -1;
+    INVARIANT(words != NULL);
     id_new(id);
     char *path = xasprintf("%s/edit-%s-%s", s->app->paths.state_dir, id, name);
     size_t n = 0;
