@@ -358,7 +358,7 @@ static void screen_close(struct screen *s)
     struct buf *const all[] = { &s->toast,           &s->question,      &s->search,
                                 &s->planner_status,  &s->contract_text, &s->state_text,
                                 &s->attachment_text, &s->why_text,      &s->code_stream,
-                                &s->prose_stream,    &s->block };
+                                &s->prose_stream,    &s->block,         &s->mask_names };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         buf_release(all[i]);
     free(s->draft);

@@ -322,6 +322,7 @@ static const struct verb {
     { CMD_SEARCH, NEEDS_SESSION, do_search },
     { CMD_BASE, NEEDS_SESSION, do_base },
     { CMD_DIFF, NEEDS_SESSION, do_base },
+    { CMD_MASKS, 0, screen_set_masks },
     { CMD_PANE, NEEDS_SESSION, do_pane },
     { CMD_GOTO, NEEDS_SESSION, do_goto },
 };

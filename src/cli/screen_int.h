@@ -72,6 +72,9 @@ struct screen {
     enum { ASK_NOTHING, ASK_QUIT, ASK_KILL } asking;
     uint8_t interrupts;
 
+    unsigned masks; /* of comparisons: enum mask_kind, as bits */
+    struct buf mask_names;
+
     /* recent sessions */
     struct view_session *recent;
     size_t recent_count;
@@ -134,6 +137,9 @@ int screen_edit_text(struct screen *s, const char *name, const char *text, size_
 
 /* ---- screen_command.c ---- */
 void screen_command(struct screen *s, const char *line); /* without the colon */
+
+/* ---- screen_masks.c ---- */
+void screen_set_masks(struct screen *s, const char *args, struct err *e);
 
 /* ---- screen_result.c ---- */
 void screen_save_result(struct screen *s, const char *path);
