@@ -218,6 +218,9 @@ static void one_run_from_task_to_observation(void **state)
     assert_int_equal(r->out[STREAM_STDOUT].dropped, 100);
     assert_int_equal(r->out[STREAM_STDOUT].newlines, 1);
     assert_true(r->out[STREAM_STDOUT].ends_in_newline);
+    assert_int_equal(r->check_count, 1);
+    assert_string_equal(r->checks[0].text, "exit 0");
+    assert_true(r->checks[0].ok);
     assert_string_equal(r->out[STREAM_STDERR].tail.ptr, "warning");
     assert_int_equal(r->result_count, 2);
     assert_int_equal(r->results[1].bytes, 4);
@@ -363,12 +366,38 @@ static void a_dry_run_uses_the_capsule_up_and_the_gate_opens_again(void **state)
     assert_int_equal(st.failed, 0);
     NOT_OK(open_gate(&st, 1, 1, CAP_A)); /* used up */
     OK(open_gate(&st, 1, 1, CAP_B));
+    NOT_OK(open_gate(&st, 1, 1, CAP_A)); /* and stays so */
+    assert_string_equal(st.gate.capsule, CAP_B);
     OK(decide(&st, 1, "approve", "person", CAP_B));
     OK(start(&st, 1, CAP_B));
     OK(finish(&st, 1, "exit", 0));
     OK(judge(&st, 1, "verified"));
     expect_effect(EFFECT_OBSERVE, 1);
     assert_ptr_equal(state_last_run(&st), state_run_at(&st, 1));
+    state_release(&st);
+}
+
+static void a_decision_uses_a_capsule_up_even_if_no_twin_came_of_it(void **state)
+{
+    (void)state;
+    struct state st;
+    begin(&st, "runbook");
+    to_gate(&st, 1, "1", 1, "planner", CAP_A);
+    OK(decide(&st, 1, "dry-run", "person", CAP_A));
+    NOT_OK(open_gate(&st, 1, 1, CAP_A));
+    OK(feed(&st, "run.proposed", 2,
+            "{'rev':0,'twin_of':1,'step':'1','attempt':0,'language':'python','code':'print(1)',"
+            "'purpose':'','author':'planner'}"));
+    OK(finish(&st, 2, "sandbox", 0)); /* the twin's sandbox could not be made */
+    OK(judge(&st, 2, "refuted"));
+    NOT_OK(open_gate(&st, 1, 1, CAP_A));
+    NOT_OK(propose(&st, 2, 1, "1", 1, "print(1)", "person"));
+    OK(open_gate(&st, 1, 1, CAP_B));
+    OK(decide(&st, 1, "dry-run", "person", CAP_B)); /* again: another twin */
+    OK(feed(&st, "run.proposed", 3,
+            "{'rev':0,'twin_of':1,'step':'1','attempt':0,'language':'python','code':'print(1)',"
+            "'purpose':'','author':'planner'}"));
+    NOT_OK(propose(&st, 3, 1, "1", 1, "print(1)", "person")); /* a twin can't be edited */
     state_release(&st);
 }
 
@@ -520,6 +549,9 @@ static void contradictions_change_nothing(void **state)
     REFUSED(decide(&st, 2, "approve", "lease", CAP_A));  /* no lease */
     REFUSED(decide(&st, 2, "approve", "typed", CAP_A));  /* not the person's */
     REFUSED(decide(&st, 2, "dry-run", "policy", CAP_A));
+    REFUSED(decide(&st, 2, "perhaps", "person", CAP_A));
+    REFUSED(decide(&st, 2, "", "person", CAP_A));
+    REFUSED(decide(&st, 2, "approve", "nobody", CAP_A));
     REFUSED(start(&st, 2, CAP_A));
     REFUSED(start(&st, 3, CAP_A));
     REFUSED(start(&st, 77, CAP_A));
@@ -550,9 +582,15 @@ static void contradictions_change_nothing(void **state)
     REFUSED(start(&st, 3, CAP_B));      /* run 2 is still on */
     REFUSED(start(&st, 2, CAP_A));      /* once */
     REFUSED(finish(&st, 3, "exit", 0)); /* never started */
-#undef REFUSED
+    static const char *const ran[] = { "signal", "timeout", "oom", "limit", "unknown" };
+    for (size_t i = 0; i < ARRAY_LEN(ran); i++)
+        REFUSED(finish(&st, 3, ran[i], 0)); /* these say that code ran */
+    REFUSED(finish(&st, 2, "well", 0));
     OK(finish(&st, 3, "sandbox", 0)); /* it could not even begin */
     assert_int_equal(st.running, 2);
+    dump(&before, &st);
+    REFUSED(judge(&st, 3, "splendid"));
+#undef REFUSED
     buf_release(&before);
     buf_release(&after);
     state_release(&st);
@@ -582,8 +620,12 @@ static void a_lease_counts_and_never_covers_high(void **state)
     OK(judge(&st, 2, "unverified"));
     to_gate(&st, 3, "2", 1, "planner", CAP_C);
     NOT_OK(decide(&st, 3, "approve", "lease", CAP_C));
+    OK(decide(&st, 3, "approve", "person", CAP_C));
     OK(feed(&st, "lease.ended", 0, "{'why':'used up'}"));
     assert_false(st.lease.active);
+    OK(feed(&st, "lease.granted", 0, "{'runs':4,'approximated':[]}"));
+    OK(start(&st, 3, CAP_C));
+    assert_int_equal(st.lease.runs_left, 4); /* that run was the person's decision */
     state_release(&st);
 }
 
@@ -978,6 +1020,7 @@ int main(void)
         cmocka_unit_test(an_edited_proposal_is_still_the_planners),
         cmocka_unit_test(stop_and_deny_have_their_effects),
         cmocka_unit_test(a_dry_run_uses_the_capsule_up_and_the_gate_opens_again),
+        cmocka_unit_test(a_decision_uses_a_capsule_up_even_if_no_twin_came_of_it),
         cmocka_unit_test(attempts_are_spent_by_failing_only),
         cmocka_unit_test(denials_in_a_row_are_counted_per_step),
         cmocka_unit_test(the_previous_attempt_is_found),
