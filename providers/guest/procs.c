@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROCS_MAX  8192
-#define SWEEPS_MAX 50
+#define PROCS_MAX 8192
+#define SWEEP_US  3000000
 
 struct proc {
     pid_t pid, parent;
@@ -108,32 +108,26 @@ static bool is_kept(pid_t pid, int64_t since)
 /* Stop all of them first: what is stopped can't fork, so a storm ends. */
 void procs_sweep(int64_t born_since_us)
 {
-    int64_t since = born_since_us / (1000000 / sysconf(_SC_CLK_TCK)) - 1;
-    if (born_since_us < 0)
-        since = -1;
+    int64_t since = born_since_us < 0 ? -1 : born_since_us / (1000000 / sysconf(_SC_CLK_TCK)) - 1;
+    int64_t until = now_us() + SWEEP_US;
     size_t last = 0;
-    for (int pass = 0; pass < SWEEPS_MAX; pass++) {
+    for (bool killing = false; now_us() < until;) {
         size_t n = list_procs(), hit = 0;
         mark_ours(n);
         for (size_t i = 0; i < n; i++) {
-            if (!procs[i].ours || procs[i].born < since || is_kept(procs[i].pid, since))
-                continue;
-            hit++;
-            kill(procs[i].pid, SIGSTOP);
+            if (procs[i].ours && procs[i].born >= since && !is_kept(procs[i].pid, since)) {
+                hit++;
+                kill(procs[i].pid, killing ? SIGKILL : SIGSTOP);
+            }
         }
         if (hit == 0)
             return;
-        if (hit == last || pass + 5 > SWEEPS_MAX) {
-            for (size_t i = 0; i < n; i++) {
-                if (procs[i].ours && procs[i].born >= since && !is_kept(procs[i].pid, since))
-                    kill(procs[i].pid, SIGKILL);
-            }
+        if (killing)
             usleep(500);
-            last = 0;
-        } else {
-            last = hit;
-        }
+        killing = killing || hit == last;
+        last = hit;
     }
+    guest_log("guest: %zu processes would not go", last);
 }
 
 /* ---- memory, where no cgroup counts it */

@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define QUEUE_FULL  (256u << 10) /* no more output is read above this */
@@ -119,6 +117,13 @@ ssize_t stream_relay(unsigned kind, unsigned id, int fd, size_t max)
     return n;
 }
 
+/* Nobody is left to answer to. As pid 1 our end is the end of all. */
+static _Noreturn void gone(void)
+{
+    procs_sweep(-1);
+    _exit(0);
+}
+
 void stream_flush(void)
 {
     while (queue.n > sent) {
@@ -128,7 +133,7 @@ void stream_flush(void)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0)
-            guest_die("guest: the stream is gone");
+            gone();
         sent += (size_t)n;
     }
     compact();
@@ -194,10 +199,7 @@ void stream_read(void)
     ssize_t n = read(in_fd, chunk, sizeof chunk);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n <= 0) {
-        /* Nobody is left to answer to. As pid 1 our end is the end of all. */
-        procs_sweep(-1);
-        _exit(0);
-    }
+    if (n <= 0)
+        gone();
     feed(chunk, (size_t)n);
 }

@@ -356,7 +356,7 @@ static inline void add_wall(struct args *a)
                                         "--tmpfs",
                                         "/tmp",
                                         "--size",
-                                        "67108864",
+                                        "100663296",
                                         "--tmpfs",
                                         "/workspace",
                                         "--dir",
