@@ -61,9 +61,21 @@ static const struct state_run *last_output(const struct state *st)
     return NULL;
 }
 
+const struct state_run *view_twin(const struct state *st, const struct state_run *r)
+{
+    for (size_t i = st->run_count; r && i-- > r->number;) {
+        if (st->runs[i]->twin_of == r->number)
+            return has_run(st->runs[i]) ? st->runs[i] : NULL;
+    }
+    return NULL;
+}
+
 const struct state_run *view_output_run(const struct state *st, const struct view_model *vm)
 {
     const struct state_run *r = view_run(st, vm);
+    /* What a dry run of it showed is what one decides from. */
+    if (r && !has_run(r) && view_twin(st, r))
+        return view_twin(st, r);
     while (r && !has_run(r) && !chosen_run(st, vm))
         r = state_previous_attempt(st, r);
     if (!r && !chosen_run(st, vm))

@@ -214,6 +214,8 @@ const struct state_run *view_base(const struct state *st, const struct view_mode
  * base. */
 const struct state_run *view_output_run(const struct state *st, const struct view_model *vm);
 const struct state_run *view_output_base(const struct state *st, const struct view_model *vm);
+/* The newest dry run of `r` that ran; NULL none. */
+const struct state_run *view_twin(const struct state *st, const struct state_run *r);
 /* D: turn the comparison in `pane` (code, else output) on or off. */
 void view_toggle_diff(const struct state *st, struct view_model *vm, enum view_pane pane);
 

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LABEL 10 /* columns of the labels at the left */
-#define RANKS 9  /* of contract fields */
+#define LABEL      10 /* columns of the labels at the left */
+#define RANK_FILES 2
+#define RANKS      9 /* of contract fields */
 
 /* Items one after the other, whole, over as many rows as are given. */
 struct flow {
@@ -14,6 +15,7 @@ struct flow {
     int left, right, x, y, bottom;
     bool started, full;
     bool dry; /* only measure */
+    bool cut; /* items may end in the middle */
 };
 
 /* rows < 0: measure only, with as many as it takes. */
@@ -32,18 +34,27 @@ static void flow_begin(struct flow *f, const struct view *v, struct rect r, int 
         grid_put_text(v->g, r.x + 1, y, f->left, label, STYLE(ROLE_DIM));
 }
 
+/* Out of room: say that there is more. Words may be cut, numbers and names of walls never. */
+static void flow_stop(struct flow *f, enum style_role role, const char *text)
+{
+    f->full = true;
+    if (f->dry)
+        return;
+    if (f->cut && f->right - f->x >= 15)
+        grid_put_fit(f->v->g, f->x + 3, f->y, f->right, text, STYLE(role));
+    else
+        grid_put_text(f->v->g, f->x + 1 < f->right ? f->x + 1 : f->right - 1, f->y, f->right,
+                      SYM(f->v, SYM_MORE), STYLE(ROLE_WAIT));
+}
+
 static void flow_item(struct flow *f, enum style_role role, const char *text)
 {
-
     int w = (int)text_width(text, strlen(text), TEXT_PROSE);
     if (f->full)
         return;
     if (f->started && f->x + 3 + w > f->right) {
         if (f->y + 1 >= f->bottom) {
-            f->full = true; /* no half items behind whole ones: say that there is more */
-            if (f->x + 2 <= f->right && !f->dry)
-                grid_put_format(f->v->g, f->x, f->y, f->right, STYLE(ROLE_WAIT), " %s",
-                                SYM(f->v, SYM_MORE));
+            flow_stop(f, role, text);
             return;
         }
         f->y++;
@@ -68,6 +79,7 @@ static int draw_findings(const struct view *v, struct rect r, int y, int rows,
     struct flow f;
     char text[320];
     flow_begin(&f, v, r, y, rows, "findings");
+    f.cut = true;
     if (run->finding_count == 0)
         flow_item(&f, ROLE_DIM, "none by the rules (that is no proof)");
     for (int s = SEVERITY_HIGH; s >= SEVERITY_INFO; s--)
@@ -130,13 +142,26 @@ static int contract_rank(const struct view_contract_line *c)
     if (strcmp(c->field, "network") == 0)
         return 1;
     if (strcmp(c->field, "files") == 0)
-        return 2;
+        return RANK_FILES;
     if (c->how == APPROXIMATED)
         return 3;
     for (int i = 0; i < (int)ARRAY_LEN(order); i++)
         if (strcmp(c->field, order[i]) == 0)
             return 4 + i;
     return RANKS - 1;
+}
+
+static void sandbox_item(struct flow *f)
+{
+    const struct view *v = f->v;
+    const char *title = v->vm->gate.sandbox_title ? v->vm->gate.sandbox_title
+                        : v->st->gate.sandbox     ? v->st->gate.sandbox
+                                                  : "sandbox";
+    char text[128];
+    const char *dot = strstr(title, " \xc2\xb7 ");
+    bool narrow = f->right - f->left < 90 && dot;
+    snprintf(text, sizeof text, "%.*s", narrow ? (int)(dot - title) : 120, title);
+    flow_item(f, ROLE_TEXT, text);
 }
 
 static int draw_walls(const struct view *v, struct rect r, int y, int rows)
@@ -146,18 +171,17 @@ static int draw_walls(const struct view *v, struct rect r, int y, int rows)
     flow_begin(&f, v, r, y, rows, "runs in");
     if (g->checked_only)
         flow_item(&f, ROLE_BAD, g->checked_only);
-    flow_item(&f, ROLE_TEXT,
-              g->sandbox_title ? g->sandbox_title
-                               : (v->st->gate.sandbox ? v->st->gate.sandbox : "sandbox"));
-    if (g->attachment_count) {
-        char text[64];
-        snprintf(text, sizeof text, "+ %zu more below the code", g->attachment_count);
-        flow_item(&f, ROLE_WAIT, text);
-    }
-    for (int rank = 0; rank < RANKS; rank++)
+    sandbox_item(&f);
+    for (int rank = 0; rank < RANKS; rank++) {
         for (size_t i = 0; i < g->contract_count; i++)
             if (contract_rank(&g->contract[i]) == rank)
                 contract_item(&f, &g->contract[i]);
+        if (rank == RANK_FILES && g->attachment_count) {
+            char text[64];
+            snprintf(text, sizeof text, "+ %zu more below the code", g->attachment_count);
+            flow_item(&f, ROLE_WAIT, text);
+        }
+    }
     return f.y - y + 1;
 }
 
@@ -166,6 +190,7 @@ static void draw_expectation(const struct view *v, struct rect r, int y, int row
 {
     struct flow f;
     flow_begin(&f, v, r, y, rows, "expects");
+    f.cut = true;
     const char *p = run->expect;
     if (!p || !p[0]) {
         flow_item(&f, ROLE_WAIT, "nothing: exit 0 will stay unverified (E adds a check)");
@@ -181,12 +206,40 @@ static void draw_expectation(const struct view *v, struct rect r, int y, int row
     }
 }
 
+/* What a dry run did: deletions first, never fewer than the row can hold. */
+static void draw_dry_run(struct flow *f, const struct state_run *twin)
+{
+    char text[192];
+    snprintf(text, sizeof text, "dry run %u: %s%s", twin->number, run_end_name(twin->end),
+             twin->has_exit_code && twin->exit_code != 0 ? " (failed)" : "");
+    flow_item(f, ROLE_INFO, text);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < twin->file_count; i++) {
+            const struct state_file *k = &twin->files[i];
+            if ((k->change == CHANGE_GONE) != (pass == 0) || k->change == CHANGE_SAME)
+                continue;
+            snprintf(text, sizeof text, "%s %s",
+                     k->change == CHANGE_GONE ? "deletes" : var_change_name(k->change), k->path);
+            flow_item(f, k->change == CHANGE_GONE ? ROLE_BAD : ROLE_TEXT, text);
+        }
+    }
+    for (size_t i = 0; i < twin->var_count; i++) {
+        const struct state_var *k = &twin->vars[i];
+        if (k->change == CHANGE_SAME)
+            continue;
+        snprintf(text, sizeof text, "%s %s", k->name, var_change_name(k->change));
+        flow_item(f, ROLE_DIM, text);
+    }
+}
+
 static void draw_changes(const struct view *v, struct rect r, int y, const struct state_run *run)
 {
     static const char *const stream_names[] = { "stdout", "stderr" };
     struct flow f;
     char text[128];
     flow_begin(&f, v, r, y, 1, "changes");
+    if (view_twin(v->st, run))
+        draw_dry_run(&f, view_twin(v->st, run));
     struct doc_view *d = view_get_code(v->st, v->vm);
     if (d && d->doc.compared) {
         snprintf(text, sizeof text, "code +%zu %s%zu", d->doc.added, SYM(v, SYM_MINUS),

@@ -229,8 +229,10 @@ static void draw_var(const struct view *v, struct rect r, int y, const struct st
     x += name_w + 1;
     snprintf(type, sizeof type, "%s%s%s", k->type, k->shape && k->shape[0] ? " " : "",
              k->shape ? k->shape : "");
+    /* Where room is short, the value comes before an aligned or whole type. */
+    int natural = (int)text_width(type, strlen(type), TEXT_PROSE);
     if (x + type_w + 8 > right)
-        type_w = right - x - 1; /* no room for the value: all of it for the type */
+        type_w = natural < right - x - 5 ? natural : right - x - 1;
     if (type_w > 0)
         grid_put_fit(v->g, x, y, x + type_w, type, STYLE(ROLE_DIM));
     x += type_w + 1;
