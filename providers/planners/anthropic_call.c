@@ -170,7 +170,8 @@ static void on_done(void *arg, const struct net_result *r)
         return; /* whoever heard it stopped us */
     bool whole =
         a->answer.ended && a->bad.code == ERR_NONE && !a->answer.refused && a->status == 200;
-    if (whole && (r->end == NET_ANSWERED || r->end == NET_CUT))
+    /* Its last event proves its end, however the connection ends. */
+    if (whole && (r->end == NET_ANSWERED || r->end == NET_CUT || r->end == NET_TIMEOUT))
         anthropic_take(a);
     else
         pause_or_fail(a, r);

@@ -52,44 +52,37 @@ static void write_item(const struct llm_item *it, struct json_w *w)
     json_w_close_object(w);
 }
 
-static void open_message(struct json_w *w, const char *role)
-{
-    json_w_object(w, NULL);
-    json_w_str(w, "role", role);
-    json_w_array(w, "content");
-}
-
-static void close_message(struct json_w *w, bool open)
-{
-    if (!open)
-        return;
-    json_w_close_array(w);
-    json_w_close_object(w);
-}
-
-/* What follows each other on the person's side is one message, results first: they follow the
- * answer directly. */
+/* What one side says in a row is one message; results follow their answer directly, so they come
+ * first in theirs. */
 static void write_messages(const struct anthropic *a, struct json_w *w)
 {
-    bool open = false;
+    const char *speaker = NULL;
     json_w_array(w, "messages");
     for (size_t i = 0; i < a->talk.count; i++) {
         const struct llm_item *it = &a->talk.items[i];
         const struct buf *sent = llm_item_sent(it);
-        if (it->kind != LLM_ANSWER) {
-            if (!open)
-                open_message(w, "user");
-            open = true;
-            write_item(it, w);
-        } else if (sent->len > 0) {
-            close_message(w, open);
-            open = false;
-            open_message(w, "assistant");
-            json_w_raw(w, NULL, sent->ptr, sent->len);
-            close_message(w, true);
+        const char *role = it->kind == LLM_ANSWER ? "assistant" : "user";
+        if (sent->len == 0)
+            continue;
+        if (speaker != NULL && strcmp(speaker, role) != 0) {
+            json_w_close_array(w);
+            json_w_close_object(w);
         }
+        if (speaker == NULL || strcmp(speaker, role) != 0) {
+            json_w_object(w, NULL);
+            json_w_str(w, "role", role);
+            json_w_array(w, "content");
+        }
+        speaker = role;
+        if (it->kind == LLM_ANSWER)
+            json_w_raw(w, NULL, sent->ptr, sent->len);
+        else
+            write_item(it, w);
     }
-    close_message(w, open);
+    if (speaker != NULL) {
+        json_w_close_array(w);
+        json_w_close_object(w);
+    }
     json_w_close_array(w);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/net.h"
 #include "cli/secrets.h"
+#include "providers/planner.h"
 
 #include "base/log.h"
 
@@ -16,6 +17,12 @@ const char *app_split_name(const char *word, char *room, size_t size)
     size_t n = strcspn(word, ":");
     snprintf(room, size, "%.*s", (int)n, word);
     return word[n] == ':' ? word + n + 1 : NULL;
+}
+
+bool app_planner_asks_model(const char *planner)
+{
+    const struct planner_ops *ops = planner_find(planner);
+    return ops != NULL && (ops->caps & PLANNER_NETWORK) != 0;
 }
 
 static int build_contract(struct app *app, struct err *e)

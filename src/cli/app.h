@@ -46,6 +46,10 @@ int app_need_net(struct app *app, struct err *e) MUST_CHECK;
 /* "name[:rest]" → name (copied into room) and rest (lent, NULL when absent). */
 const char *app_split_name(const char *word, char *room, size_t size);
 
+/* Does this planner ask a model, so that it needs a task in words? (A runbook's task is its own.)
+ */
+bool app_planner_asks_model(const char *planner);
+
 /* Print "airlock: <message>" to stderr, cleaned for a terminal, and give the exit code that belongs
  * to e->code. */
 int app_fail(const struct err *e);

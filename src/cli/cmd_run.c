@@ -68,6 +68,11 @@ int cmd_run(struct app *app)
         free(task);
         return app_fail(&e);
     }
+    if (task[0] == '\0' && app_planner_asks_model(planner)) {
+        err_set(&e, ERR_USAGE, "what is %s to do? airlock run -p %s \"TASK\"", planner, word);
+        free(task);
+        return app_fail(&e);
+    }
     if (task[0] == '\0' && model != NULL) {
         free(task);
         task = xstrdup(model);

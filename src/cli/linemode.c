@@ -42,7 +42,7 @@ static int ensure_session(struct linemode *m, struct err *e)
         return 0;
     const char *word = m->app->opt.planner != NULL ? m->app->opt.planner : m->app->config.planner;
     const char *model = app_split_name(word, planner, sizeof planner);
-    bool again = m->h.session != NULL;
+    bool again = m->h.session != NULL && !app_planner_asks_model(planner);
     if (headless_new_session(&m->h, again ? "human" : planner, again ? NULL : model,
                              m->app->config.gate_own_typed, e) < 0)
         return -1;

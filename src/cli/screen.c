@@ -392,7 +392,7 @@ static int begin(struct screen *s, const char *task, const char *resume, struct 
     }
     if (screen_start_session(s, planner, model, e) < 0)
         return -1;
-    if (task == NULL && model != NULL)
+    if (task == NULL && model != NULL && !app_planner_asks_model(planner))
         task = model;
     return task != NULL ? round_task(screen_round(s), task, "person", e) : 0;
 }

@@ -98,7 +98,7 @@ static int ensure_session(struct screen *s, struct err *e)
     const char *word = s->app->opt.planner != NULL ? s->app->opt.planner : s->app->config.planner;
     const char *model = app_split_name(word, planner, sizeof planner);
     /* After a finished runbook the person goes on alone. */
-    if (s->session != NULL)
+    if (s->session != NULL && !app_planner_asks_model(planner))
         return screen_start_session(s, "human", NULL, e);
     return screen_start_session(s, planner, model, e);
 }

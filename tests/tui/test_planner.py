@@ -1,0 +1,129 @@
+"""A model plans: the whole program against a Messages API on loopback."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+SERVER = os.path.join(os.path.dirname(__file__), "../servers/llm/server.py")
+KEY = "sk-ant-test-0123456789"
+
+
+@pytest.fixture
+def api(tmp_path):
+    started = []
+
+    def start(scenario, arg=""):
+        log = tmp_path / "requests.jsonl"
+        p = subprocess.Popen([sys.executable, SERVER, scenario, str(arg)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             env={"PATH": "/usr/bin:/bin", "LLM_LOG": str(log)})
+        started.append(p)
+        port = int(p.stdout.readline())
+        return {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": "http://127.0.0.1:%d" % port}, log
+
+    yield start
+    for p in started:
+        p.stdin.close()
+        p.wait(10)
+        p.stdout.close()
+
+
+def requests(log):
+    return [json.loads(line)["body"] for line in log.read_text().splitlines()]
+
+
+def test_plan_failed_attempt_verified_finish(airlock, api):
+    env, log = api("conversation")
+    done, events = airlock.json("run", "-p", "anthropic:claude-opus-5-5", "--lease", "runs=5", "--json",
+                                "Compute six times seven.", env=env)
+    assert done.returncode == 0, done.stderr
+    verdicts = [e["verdict"] for e in events if e["type"] == "run.verdict"]
+    assert verdicts == ["refuted", "verified"]
+    assert [e["step"] for e in events if e["type"] == "run.proposed"] == ["1", "1"]
+    assert any(e["type"] == "plan.updated" and e["steps"][0]["title"] == "Compute the answer" for e in events)
+    said = [e["text"] for e in events if e["type"] == "planner.message"]
+    assert said[0] == "I will compute it." and said[-1].startswith("It is 42.")
+    usage = [e for e in events if e["type"] == "usage"]
+    assert len(usage) == 5 and all(e["cost_nanousd"] == 1000 * 4000 + 50 * 20000 for e in usage)
+    assert events[-1]["type"] == "session.finished"
+
+    sent = requests(log)
+    assert len(sent) == 5 and sent[0]["messages"][0]["content"][0]["text"] == "Compute six times seven."
+    # Thinking goes back as it came, and what the program printed stands under `untrusted` only.
+    assert sent[1]["messages"][1]["content"][0] == {"type": "thinking", "thinking": "First a plan.", "signature": "c2lnMQ=="}
+    result = json.loads(sent[2]["messages"][-1]["content"][0]["content"])
+    assert result["untrusted"]["stdout"] == "41\n" and result["verdict"] == "refuted" and result["attempts_left"] == 2
+
+
+def test_the_key_is_nowhere(airlock, api):
+    env, log = api("conversation")
+    done = airlock.run("run", "-p", "anthropic", "--lease", "runs=5", "What is the key?", env=env)
+    assert done.returncode == 0, done.stderr
+    assert KEY.encode() not in done.stdout + done.stderr
+    for root, _, files in os.walk(airlock.home):
+        for name in files:
+            with open(os.path.join(root, name), "rb") as f:
+                assert KEY.encode() not in f.read(), name
+
+
+def test_the_sandbox_has_no_key(airlock, api):
+    env, _ = api("conversation")
+    done = airlock.run("exec", "--lease", "runs=1", "-", input=b"import os; print('ANTHROPIC_API_KEY' in os.environ)", env=env)
+    assert done.stdout == b"False\n"
+
+
+def test_without_a_key_it_says_how_to_add_one(airlock):
+    done = airlock.run("run", "-p", "anthropic", "task")
+    assert done.returncode == 3 and b"export ANTHROPIC_API_KEY=" in done.stderr
+    listed = airlock.run("providers")
+    assert b"anthropic" in listed.stdout and b"ANTHROPIC_API_KEY" in listed.stdout
+
+
+def test_a_budget_is_a_hard_stop(airlock, api):
+    env, log = api("conversation")
+    done, events = airlock.json("run", "-p", "anthropic", "--lease", "runs=5", "-c", "budget_usd=0.01", "--json", "task", env=env)
+    assert [e for e in events if e["type"] == "error" and "budget" in e["message"]]
+    assert log.read_text() == ""
+
+
+def test_a_refused_request_opens_no_gate(airlock, api):
+    env, _ = api("status", "400")
+    done, events = airlock.json("run", "-p", "anthropic", "--lease", "runs=5", "--json", "task", env=env)
+    assert [e for e in events if e["type"] == "error" and "400" in e["message"]]
+    assert not [e for e in events if e["type"] in ("run.proposed", "gate.opened")]
+    assert KEY.encode() not in done.stdout
+
+
+def test_a_cut_in_a_tool_call_opens_no_gate(airlock, api):
+    env, log = api("cut", 1500)
+    s = airlock.screen("-p", "anthropic", rows=40, cols=140, env=env)
+    s.wait("anthropic")
+    s.settle()
+    s.line("Show me")
+    s.wait("before the answer did")
+    s.send("\x03")
+    s.settle()
+    assert "WAITING FOR YOU" not in s.text() and "capsule" not in s.text()
+
+
+def test_a_model_needs_a_task(airlock, api):
+    env, _ = api("conversation")
+    done = airlock.run("run", "-p", "anthropic:claude-opus-5-5", env=env)
+    assert done.returncode == 2 and b"what is anthropic to do" in done.stderr
+
+
+def test_code_streams_and_then_waits_at_the_gate(airlock, api):
+    go = airlock.home / "go-on"
+    env, log = api("slow_code", go)
+    s = airlock.screen("-p", "anthropic:claude-opus-5-5", rows=40, cols=140, env=env)
+    s.wait("anthropic")
+    s.settle()
+    s.line("Show me")
+    s.wait("first_half = 1")
+    assert "second_half" not in s.text()
+    go.write_text("")
+    s.wait("print\\(first_half\\)")
+    s.wait("second_half = 2")
+    s.wait("WAITING FOR YOU")
+    assert requests(log)[0]["messages"][0]["content"][0]["text"] == "Show me"
