@@ -37,6 +37,13 @@ static const struct option_spec option_specs[] = {
     { OPT_LANGUAGE, 'l', "language", "NAME",
       "python, javascript or bash; else from the file's name" },
     { OPT_ALL, 'a', "all", NULL, "every one" },
+    { OPT_WHAT, 0, "what", "LIST", "compare code, stdout, stderr, result, vars, end, or all" },
+    { OPT_MASK, 0, "mask", "LIST|all|none",
+      "what a comparison ignores: time, date, duration, pid, …" },
+    { OPT_WORD, 0, "word", NULL, "mark the words that differ" },
+    { OPT_SIDE_BY_SIDE, 0, "side-by-side", NULL, "two columns" },
+    { OPT_RUNS, 0, "runs", "A-B", "only these runs" },
+    { OPT_ON, 0, "on", "NAME[:IMAGE]", "in this sandbox instead of the recorded one" },
 };
 
 static const struct command command_specs[] = {
@@ -50,6 +57,8 @@ static const struct command command_specs[] = {
       "list, rename, tag or remove sessions", BIT(OPT_ALL), cmd_sessions, false },
     { "show", "ID[:RUN]", "a session or one run: plan, code, decision, output, verdict, variables",
       0, cmd_show, false },
+    { "diff", "A B", "compare two runs (ID:RUN) or two sessions; exit 1 when they differ",
+      BIT(OPT_WHAT) | BIT(OPT_MASK) | BIT(OPT_WORD) | BIT(OPT_SIDE_BY_SIDE), cmd_diff, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
     { "providers", "", "planners and sandboxes: ready, or what is missing", 0, cmd_providers,
       true },
@@ -191,6 +200,24 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
         break;
     case OPT_ALL:
         opt->all = true;
+        break;
+    case OPT_WHAT:
+        opt->what = value;
+        break;
+    case OPT_MASK:
+        opt->mask = value;
+        break;
+    case OPT_WORD:
+        opt->word = true;
+        break;
+    case OPT_SIDE_BY_SIDE:
+        opt->side_by_side = true;
+        break;
+    case OPT_RUNS:
+        opt->runs = value;
+        break;
+    case OPT_ON:
+        opt->on = value;
         break;
     case OPT_COUNT:
         break;

@@ -10,10 +10,10 @@ struct app;
 /* Options everywhere (interface.md "Commands"), and those of single commands. */
 struct options {
     const char *planner, *sandbox, *data, *config, *budget, *policy, *lease, *output, *format,
-        *expect, *theme, *language;
+        *expect, *theme, *language, *what, *mask, *runs, *on;
     const char *contract[64];
     size_t contract_count;
-    bool plain, json, no_color, quiet, verbose, all;
+    bool plain, json, no_color, quiet, verbose, all, word, side_by_side;
     /* words behind the command */
     char **args;
     int arg_count;
@@ -39,6 +39,12 @@ enum option_id {
     OPT_LANGUAGE,
     OPT_ALL,
     OPT_THEME,
+    OPT_WHAT,
+    OPT_MASK,
+    OPT_WORD,
+    OPT_SIDE_BY_SIDE,
+    OPT_RUNS,
+    OPT_ON,
     OPT_COUNT
 };
 

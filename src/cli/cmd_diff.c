@@ -1,0 +1,279 @@
+/* cmd_diff.c - `airlock diff A B`: two recorded runs, or two sessions run by run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/difftext.h"
+#include "cli/runparts.h"
+#include "cli/saved.h"
+#include "sessions/mask.h"
+
+struct differ {
+    struct app *app;
+    struct saved a, b;
+    unsigned masks, parts; /* parts: bits of enum run_part */
+    struct difftext text;
+    struct buf out;
+    bool differs, out_failed;
+};
+
+static int flush_out(struct buf *out)
+{
+    int rc = write_all_fd(STDOUT_FILENO, buf_str(out), out->len);
+    buf_reset(out);
+    return rc;
+}
+
+static int parse_parts(const char *word, unsigned *parts, struct err *e)
+{
+    *parts = (1u << PART_COUNT) - 1;
+    if (word == NULL || strcmp(word, "all") == 0)
+        return 0;
+    *parts = 0;
+    for (const char *s = word; *s != '\0';) {
+        size_t n = strcspn(s, ","), k = 0;
+        while (k < PART_COUNT && (strlen(run_part_name(k)) != n || memcmp(run_part_name(k), s, n)))
+            k++;
+        if (k == PART_COUNT)
+            return err_set(e, ERR_USAGE,
+                           "--what '%.40s': it is code, stdout, stderr, result, vars, end or all",
+                           word);
+        *parts |= 1u << k;
+        s += n + (s[n] != '\0');
+    }
+    return 0;
+}
+
+static size_t columns(void)
+{
+    struct winsize ws;
+    const char *word = getenv("COLUMNS");
+    long n = word != NULL ? strtol(word, NULL, 10) : 0;
+    if (n <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0)
+        n = ws.ws_col;
+    return n >= 20 && n <= 1000 ? (size_t)n : 130;
+}
+
+/* ---- one part of one pair ---- */
+
+static void add_label(struct buf *out, const struct saved *s, uint32_t run)
+{
+    (void)buf_addf(out, "%s:%u", s->id, run);
+}
+
+static void put_text(struct differ *d, enum run_part part, const struct compare *c, uint32_t ra,
+                     uint32_t rb)
+{
+    struct buf *out = &d->out;
+    if (c->verdict != COMPARE_DIFFERS) {
+        (void)buf_addf(out, "%s: identical%s", run_part_name(part),
+                       c->verdict == COMPARE_MASKED ? " after masks (" : "\n");
+        if (c->verdict == COMPARE_MASKED) {
+            mask_print(c->masks, out);
+            (void)buf_add_str(out, ")\n");
+        }
+        return;
+    }
+    (void)buf_addf(out, "%s: differs at line %zu\n--- ", run_part_name(part), c->line);
+    add_label(out, &d->a, ra);
+    (void)buf_addf(out, " %s\n+++ ", run_part_name(part));
+    add_label(out, &d->b, rb);
+    (void)buf_addf(out, " %s\n", run_part_name(part));
+    difftext_print(&d->text, c, out);
+    if (c->diff.capped)
+        (void)buf_add_str(out,
+                          "(too different to align exactly: some equal lines may be missed)\n");
+    if (c->cut)
+        (void)buf_addf(out, "(only the first %zu MiB of each side were compared)\n",
+                       COMPARE_MAX >> 20);
+}
+
+static void json_masks(struct json_w *w, const char *key, unsigned set)
+{
+    json_w_array(w, key);
+    for (unsigned k = 0; k < MASK_COUNT; k++) {
+        if (set & (1u << k))
+            json_w_str(w, NULL, mask_name((enum mask_kind)k));
+    }
+    json_w_close_array(w);
+}
+
+static void json_side(struct json_w *w, const char *key, const struct saved *s, uint32_t run)
+{
+    struct buf label = BUF_INIT(256);
+    add_label(&label, s, run);
+    json_w_str(w, key, buf_str(&label));
+    buf_release(&label);
+}
+
+static void put_json(struct differ *d, enum run_part part, const struct compare *c, uint32_t ra,
+                     uint32_t rb)
+{
+    struct json_w w;
+    json_w_init(&w, &d->out);
+    json_w_object(&w, NULL);
+    json_side(&w, "a", &d->a, ra);
+    json_side(&w, "b", &d->b, rb);
+    json_w_str(&w, "what", run_part_name(part));
+    json_w_str(&w, "verdict", compare_verdict_name(c->verdict));
+    json_masks(&w, "masks", part == PART_CODE ? MASK_NONE : d->masks);
+    json_masks(&w, "masked", c->masks);
+    if (c->verdict == COMPARE_DIFFERS) {
+        json_w_int(&w, "line", (int64_t)c->line);
+        json_w_int(&w, "deleted", (int64_t)c->diff.deleted);
+        json_w_int(&w, "added", (int64_t)c->diff.added);
+        json_w_bool(&w, "capped", c->diff.capped);
+        json_w_bool(&w, "cut", c->cut);
+        json_w_array(&w, "changes");
+        difftext_json(c, &w);
+        json_w_close_array(&w);
+    }
+    json_w_close_object(&w);
+    (void)!json_w_end(&w);
+    (void)buf_add_char(&d->out, '\n');
+}
+
+static int diff_runs(struct differ *d, const struct state_run *ra, const struct state_run *rb,
+                     struct err *e)
+{
+    struct run_ref a = { d->a.store, ra }, b = { d->b.store, rb };
+    for (unsigned part = 0; part < PART_COUNT && !d->out_failed; part++) {
+        struct compare c;
+        if ((d->parts & (1u << part)) == 0)
+            continue;
+        int rc = run_compare(&c, (enum run_part)part, &a, &b, d->masks, e);
+        if (rc == 0 && d->app->opt.json)
+            put_json(d, (enum run_part)part, &c, ra->number, rb->number);
+        else if (rc == 0)
+            put_text(d, (enum run_part)part, &c, ra->number, rb->number);
+        d->differs |= rc == 0 && c.verdict == COMPARE_DIFFERS;
+        compare_release(&c);
+        if (rc < 0)
+            return err_wrap(e, "%s of run %u", run_part_name((enum run_part)part), ra->number);
+        d->out_failed |= flush_out(&d->out) < 0;
+    }
+    return 0;
+}
+
+/* ---- sessions ---- */
+
+/* The next run from *at on that is no dry run; NULL at the end. */
+static const struct state_run *next_run(const struct state *st, size_t *at)
+{
+    while (*at < st->run_count) {
+        const struct state_run *sr = st->runs[(*at)++];
+        if (sr->twin_of == 0)
+            return sr;
+    }
+    return NULL;
+}
+
+static void put_lonely(struct differ *d, const struct saved *s, const struct state_run *sr,
+                       const char *side)
+{
+    d->differs = true;
+    if (!d->app->opt.json) {
+        (void)buf_addf(&d->out, "\n=== only in %s: ", side);
+        add_label(&d->out, s, sr->number);
+        (void)buf_add_char(&d->out, '\n');
+        return;
+    }
+    struct json_w w;
+    json_w_init(&w, &d->out);
+    json_w_object(&w, NULL);
+    json_side(&w, side, s, sr->number);
+    json_w_str(&w, "what", "run");
+    json_w_str(&w, "verdict", "missing");
+    json_w_close_object(&w);
+    (void)!json_w_end(&w);
+    (void)buf_add_char(&d->out, '\n');
+}
+
+static int diff_sessions(struct differ *d, struct err *e)
+{
+    size_t ia = 0, ib = 0;
+    for (;;) {
+        const struct state_run *ra = next_run(&d->a.state, &ia), *rb = next_run(&d->b.state, &ib);
+        if ((ra == NULL && rb == NULL) || d->out_failed)
+            return 0;
+        if (ra == NULL || rb == NULL) {
+            put_lonely(d, ra != NULL ? &d->a : &d->b, ra != NULL ? ra : rb, ra != NULL ? "a" : "b");
+            continue;
+        }
+        if (!d->app->opt.json)
+            (void)buf_addf(&d->out, "\n=== run %u and run %u\n", ra->number, rb->number);
+        if (diff_runs(d, ra, rb, e) < 0)
+            return -1;
+    }
+}
+
+/* ---- the command ---- */
+
+static void put_masks(struct differ *d)
+{
+    (void)buf_add_str(&d->out, "masks: ");
+    mask_print(d->masks, &d->out);
+    (void)buf_add_str(&d->out, d->masks != MASK_NONE ? "  (--mask none shows all)\n" : "\n");
+}
+
+static int diff(struct differ *d, struct err *e)
+{
+    int rc;
+    if ((d->a.run == 0) != (d->b.run == 0))
+        return err_set(e, ERR_USAGE, "diff takes two runs (ID:RUN) or two sessions (ID), not both");
+    if (!d->app->opt.json)
+        put_masks(d);
+    if (d->a.run != 0)
+        rc = diff_runs(d, state_run_at(&d->a.state, d->a.run), state_run_at(&d->b.state, d->b.run),
+                       e);
+    else
+        rc = diff_sessions(d, e);
+    d->out_failed |= flush_out(&d->out) < 0;
+    const struct saved *broken = d->a.broken.code != ERR_NONE   ? &d->a
+                                 : d->b.broken.code != ERR_NONE ? &d->b
+                                                                : NULL;
+    if (rc == 0 && broken != NULL) {
+        *e = broken->broken;
+        return err_wrap(e, "session %s is whole only up to event %llu", broken->id,
+                        (unsigned long long)broken->state.last_seq);
+    }
+    if (rc == 0 && d->out_failed)
+        return err_set(e, ERR_IO, "standard output can't be written");
+    return rc;
+}
+
+int cmd_diff(struct app *app)
+{
+    struct err e = ERR_INIT;
+    struct differ d = { .app = app, .out = BUF_INIT((size_t)64 << 20), .masks = MASK_ALL };
+    bool tty = isatty(STDOUT_FILENO);
+    d.text = (struct difftext){ .words = app->opt.word,
+                                .side_by_side = app->opt.side_by_side,
+                                .color = tty && !app->opt.no_color && getenv("NO_COLOR") == NULL,
+                                .width = columns(),
+                                .flush = flush_out };
+    int rc = 0;
+    if (app->opt.arg_count != 2)
+        rc = err_set(&e, ERR_USAGE, "diff takes two runs or sessions, such as last:1 last:2");
+    if (rc == 0)
+        rc = parse_parts(app->opt.what, &d.parts, &e);
+    if (rc == 0 && app->opt.mask != NULL)
+        rc = mask_parse(app->opt.mask, &d.masks, &e);
+    if (rc == 0)
+        rc = saved_open(&d.a, app, app->opt.args[0], &e);
+    if (rc == 0) {
+        rc = saved_open(&d.b, app, app->opt.args[1], &e);
+        if (rc == 0) {
+            rc = diff(&d, &e);
+            saved_close(&d.b);
+        }
+        saved_close(&d.a);
+    }
+    buf_release(&d.out);
+    if (rc < 0)
+        return app_fail(&e);
+    return d.differs ? EXIT_WORK_FAILED : EXIT_OK;
+}

@@ -1,0 +1,28 @@
+/* runparts.h - the parts of a recorded run that can be compared: what `diff` and `rerun` share. */
+#ifndef AIRLOCK_CLI_RUNPARTS_H
+#define AIRLOCK_CLI_RUNPARTS_H
+
+#include "sessions/compare.h"
+#include "tool/state.h"
+
+enum run_part {
+    PART_CODE, /* never masked */
+    PART_STDOUT,
+    PART_STDERR,
+    PART_RESULT, /* texts; pictures and other bytes by type, size and SHA-256 */
+    PART_VARS,   /* one line each: name, type, shape, preview, digest */
+    PART_END,    /* how it ended */
+    PART_COUNT
+};
+const char *run_part_name(enum run_part part);
+
+struct run_ref {
+    struct store *store;
+    const struct state_run *run;
+};
+
+/* As compare_sources; release *out also on failure. */
+int run_compare(struct compare *out, enum run_part part, const struct run_ref *a,
+                const struct run_ref *b, unsigned masks, struct err *e) MUST_CHECK;
+
+#endif
