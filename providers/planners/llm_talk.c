@@ -138,8 +138,20 @@ static void remove_items(struct llm_talk *t, size_t from, size_t to)
     t->count -= to - from;
 }
 
+/* A line for what was folded; the oldest lines give way, half of them at a time. */
+static void note_folded(struct llm_talk *t, const char *line, size_t max)
+{
+    if (t->folded.len + strlen(line) + 3 > max) {
+        const char *half = buf_str(&t->folded) + t->folded.len / 2, *end = strchr(half, '\n');
+        size_t drop = end != NULL ? (size_t)(end + 1 - t->folded.ptr) : t->folded.len;
+        buf_drop_front(&t->folded, drop);
+    }
+    if (strlen(line) + 3 <= max)
+        (void)buf_addf(&t->folded, "- %s\n", line);
+}
+
 /* The oldest answer that is not among the newest goes, and its results become a line each. */
-static bool fold_oldest(struct llm_talk *t)
+static bool fold_oldest(struct llm_talk *t, size_t lines_max)
 {
     size_t end = settled(t), from = 0;
     while (from < end && t->items[from].kind != LLM_ANSWER)
@@ -147,12 +159,8 @@ static bool fold_oldest(struct llm_talk *t)
     if (from == end)
         return false;
     size_t to = from + 1;
-    for (; to < t->count && t->items[to].kind == LLM_RESULT; to++) {
-        if (buf_addf(&t->folded, "- %s\n", buf_str(&t->items[to].plain)) < 0) {
-            buf_reset(&t->folded);
-            (void)buf_add_str(&t->folded, "- (the oldest are left out)\n");
-        }
-    }
+    for (; to < t->count && t->items[to].kind == LLM_RESULT; to++)
+        note_folded(t, buf_str(&t->items[to].plain), lines_max);
     remove_items(t, from, to);
     return true;
 }
@@ -176,7 +184,8 @@ bool llm_talk_fit(struct llm_talk *t, size_t max)
         return false;
     shorten_results(t, max / 2);
     bool folded = false;
-    while (llm_talk_bytes(t) > max / 2 && fold_oldest(t))
+    size_t lines_max = max / 8 < FOLDED_MAX ? max / 8 : FOLDED_MAX;
+    while (llm_talk_bytes(t) > max / 2 && fold_oldest(t, lines_max))
         folded = true;
     if (folded)
         write_digest(t);
