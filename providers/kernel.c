@@ -217,7 +217,7 @@ struct kernel *kernel_new(const struct kernel_config *cfg)
     buf_init(&k->payload, FRAME_MAX);
     buf_init(&k->run.result, RESULT_MAX);
     buf_init(&k->run.body, KERNEL_BODY_MAX);
-    buf_init(&k->saved, SAVED_MAX + 64);
+    buf_init(&k->saved, SAVED_MAX + KERNEL_SAVED_HEAD_LEN);
     buf_init(&k->bulk, GET_MAX);
     k->files_end = &k->files;
     queue_setup(k, cfg);
@@ -379,7 +379,7 @@ static void take_output(struct kernel *k, const char *p, size_t len)
 static void take_bulk(struct kernel *k, const char *p, size_t len)
 {
     struct buf *to = k->head[1] == BULK_SAVED ? &k->saved : &k->bulk;
-    size_t max = k->head[1] == BULK_SAVED ? SAVED_MAX : k->files->max;
+    size_t max = k->head[1] == BULK_SAVED ? SAVED_MAX + KERNEL_SAVED_HEAD_LEN : k->files->max;
     if (to->len + len > max || buf_add(to, p, len) < 0)
         kernel_break(k, ERR_LIMIT, "the guest sent more than was asked for");
 }
@@ -694,6 +694,7 @@ int kernel_save(struct kernel *k, struct err *e)
         return err_set(e, ERR_BUSY, "the state is being saved");
     k->saving = true;
     buf_reset(&k->saved);
+    INVARIANT(buf_addf(&k->saved, KERNEL_SAVED_HEAD, 0) == 0); /* the run is filled in at the end */
     send_about(k, "save", 0);
     return 0;
 }
@@ -703,17 +704,19 @@ int kernel_load(struct kernel *k, const char *ptr, size_t len, struct err *e)
 {
     struct buf json;
     struct json_w w;
-    const char *end = memchr(ptr, '\n', len < 64 ? len : 64);
-    unsigned long run = 0;
+    unsigned long run;
     if (check_idle(k, e) < 0)
         return -1;
-    if (end == NULL || len < 16 || memcmp(ptr, "AIRLOCK-SAVED 1 ", 16) != 0 || len > SAVED_MAX)
+    if (len < KERNEL_SAVED_HEAD_LEN || memcmp(ptr, KERNEL_SAVED_HEAD, 16) != 0 ||
+        ptr[KERNEL_SAVED_HEAD_LEN - 1] != '\n')
         return err_set(e, ERR_FORMAT, "this is no saved namespace of this program");
+    if (len - KERNEL_SAVED_HEAD_LEN > SAVED_MAX)
+        return err_set(e, ERR_LIMIT, "the saved namespace is larger than one can be");
     run = strtoul(ptr + 16, NULL, 10);
     begin_op(k, KERNEL_LOAD, run <= UINT32_MAX ? (uint32_t)run : 0);
     begin_json(&w, &json, "load");
-    size_t head = (size_t)(end + 1 - ptr);
-    send_body(k, &json, &w, ptr + head, len - head, NULL, 0, &k->out);
+    send_body(k, &json, &w, ptr + KERNEL_SAVED_HEAD_LEN, len - KERNEL_SAVED_HEAD_LEN, NULL, 0,
+              &k->out);
     return 0;
 }
 

@@ -123,9 +123,10 @@ int kernel_complete(struct kernel *k, const char *language, const char *text, si
 /* Append the frames of `rq` to `out` (max >= KERNEL_BODY_MAX). */
 int kernel_encode_exec(const struct sandbox_run *rq, int64_t timeout_ms, bool checkpoint,
                        struct buf *out, struct err *e) MUST_CHECK;
-#define KERNEL_BODY_MAX ((size_t)200 << 20)
+#define KERNEL_BODY_MAX ((size_t)50 << 20)
 
-/* The same bytes decoded again, independently of `rq`. Strings are NUL-terminated copies. */
+/* The same bytes decoded again, independently of `rq`: strings are NUL-terminated copies. Only
+ * bytes exactly as kernel_encode_exec writes them are accepted (ERR_FORMAT). */
 struct kernel_request {
     struct sandbox_run run; /* lent from this struct */
     int64_t timeout_ms;

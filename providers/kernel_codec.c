@@ -154,71 +154,86 @@ int kernel_encode_exec(const struct sandbox_run *rq, int64_t timeout_ms, bool ch
     return rc < 0 ? -1 : 0;
 }
 
-/* ---- decode: from the bytes alone */
+/* ---- decode: from the bytes alone. Only the one way kernel_encode_exec writes it is accepted, so
+ * that two bodies never mean the same and nothing rides along unread. */
 
 struct decoded {
     struct json *control;
-    struct buf bulk; /* all of it, joined */
-    char **strings;  /* each NUL-terminated */
-    size_t *sizes, count;
+    char *arena; /* the byte strings, each ended by a NUL */
+    struct span *spans;
+    size_t count, total;
     const char **argv, **exists;
     struct sandbox_file *files;
 };
 
-static int read_frame(const char **p, const char *end, unsigned *kind, const char **payload,
-                      size_t *len, struct err *e)
+static int read_frame(const char **p, const char *end, unsigned *kind, struct span *payload,
+                      struct err *e)
 {
     const unsigned char *h = (const unsigned char *)*p;
     if (end - *p < FRAME_HEAD)
         return err_set(e, ERR_FORMAT, "request: a frame is cut short");
-    *len = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | (size_t)h[7];
+    payload->len = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | (size_t)h[7];
+    payload->ptr = *p + FRAME_HEAD;
     *kind = h[0];
-    *payload = *p + FRAME_HEAD;
-    if (h[1] != 0 || h[2] != 0 || h[3] != 0 || *len > FRAME_MAX || (size_t)(end - *payload) < *len)
+    if (h[1] != 0 || h[2] != 0 || h[3] != 0 || payload->len > FRAME_MAX ||
+        (size_t)(end - payload->ptr) < payload->len)
         return err_set(e, ERR_FORMAT, "request: a frame that can't be");
-    *p = *payload + *len;
+    *p = payload->ptr + payload->len;
     return 0;
 }
 
-static int read_frames(struct decoded *d, const char *p, const char *end, struct err *e)
-{
-    unsigned kind;
-    const char *payload;
-    size_t len;
-    if (read_frame(&p, end, &kind, &payload, &len, e) < 0)
-        return -1;
-    if (kind != FRAME_CONTROL)
-        return err_set(e, ERR_FORMAT, "request: it does not begin with a control message");
-    if (json_parse(&d->control, payload, len, e) < 0)
-        return -1;
-    while (p < end) {
-        if (read_frame(&p, end, &kind, &payload, &len, e) < 0)
-            return -1;
-        if (kind != FRAME_BULK || buf_add(&d->bulk, payload, len) < 0)
-            return err_set(e, ERR_FORMAT, "request: something else than its body follows");
-    }
-    return 0;
-}
-
-static int cut_strings(struct decoded *d, struct err *e)
+static int read_sizes(struct decoded *d, struct err *e)
 {
     const struct json *sizes = json_get(d->control, "sizes");
-    size_t at = 0;
-    d->count = json_len(sizes);
-    d->strings = xcalloc(d->count + 1, sizeof *d->strings);
-    d->sizes = xcalloc(d->count + 1, sizeof *d->sizes);
-    size_t i = 0;
-    for (const struct json *s = json_first(sizes); s != NULL; s = json_next(s), i++) {
+    size_t n = json_len(sizes);
+    d->spans = xcalloc(n + 1, sizeof *d->spans);
+    for (const struct json *s = json_first(sizes); s != NULL; s = json_next(s)) {
         int64_t len = json_int(s, -1);
-        if (len < 0 || (uint64_t)len > d->bulk.len - at)
-            return err_set(e, ERR_FORMAT, "request: its sizes do not fit its body");
-        d->sizes[i] = (size_t)len;
-        d->strings[i] = xmemdup(len > 0 ? d->bulk.ptr + at : "", (size_t)len);
-        at += (size_t)len;
+        if (len < 0 || len > BODY_MAX || d->total + (size_t)len > BODY_MAX)
+            return err_set(e, ERR_FORMAT, "request: a size that can't be");
+        d->spans[d->count++].len = (size_t)len;
+        d->total += (size_t)len;
     }
-    if (at != d->bulk.len)
-        return err_set(e, ERR_FORMAT, "request: bytes behind its body");
+    d->arena = xcalloc(d->total + d->count + 1, 1);
+    char *at = d->arena;
+    for (size_t i = 0; i < d->count; i++) {
+        d->spans[i].ptr = at;
+        at += d->spans[i].len + 1;
+    }
     return 0;
+}
+
+static char *string_at(const struct decoded *d, size_t i)
+{
+    return d->arena + (d->spans[i].ptr - d->arena);
+}
+
+/* Spread bulk bytes over the byte strings. */
+static int read_bulk(struct decoded *d, const char *p, const char *end, struct err *e)
+{
+    size_t i = 0, at = 0, seen = 0;
+    while (p < end) {
+        struct span part;
+        unsigned kind;
+        if (read_frame(&p, end, &kind, &part, e) < 0)
+            return -1;
+        if (kind != FRAME_BULK || part.len == 0 || (part.len < FRAME_MAX && p < end) ||
+            part.len > d->total - seen)
+            return err_set(e, ERR_FORMAT, "request: its body is not what it says");
+        seen += part.len;
+        while (part.len > 0) {
+            size_t room = d->spans[i].len - at, n = part.len < room ? part.len : room;
+            memcpy(string_at(d, i) + at, part.ptr, n);
+            part.ptr += n;
+            part.len -= n;
+            at += n;
+            if (at == d->spans[i].len) {
+                i++;
+                at = 0;
+            }
+        }
+    }
+    return seen == d->total ? 0 : err_set(e, ERR_FORMAT, "request: its body is cut short");
 }
 
 static int fill_run(struct kernel_request *out, struct decoded *d, struct err *e)
@@ -232,7 +247,7 @@ static int fill_run(struct kernel_request *out, struct decoded *d, struct err *e
         json_need_int(c, "exec", "filec", 0, EXEC_FILES_MAX, &filec, e) < 0)
         return -1;
     const struct json *modes = json_get(c, "modes");
-    if (strcmp(json_get_str(c, "t", ""), "exec") != 0 || json_len(modes) != (size_t)filec ||
+    if (json_len(modes) != (size_t)filec ||
         d->count != (size_t)(STRINGS + argc + existc + 2 * filec))
         return err_set(e, ERR_FORMAT, "request: its parts do not add up");
     size_t at = STRINGS;
@@ -240,46 +255,75 @@ static int fill_run(struct kernel_request *out, struct decoded *d, struct err *e
     d->exists = xcalloc((size_t)existc + 1, sizeof *d->exists);
     d->files = xcalloc((size_t)filec + 1, sizeof *d->files);
     for (int64_t i = 0; i < argc; i++)
-        d->argv[i] = d->strings[at++];
+        d->argv[i] = d->spans[at++].ptr;
     for (int64_t i = 0; i < existc; i++)
-        d->exists[i] = d->strings[at++];
+        d->exists[i] = d->spans[at++].ptr;
     const struct json *mode = json_first(modes);
     for (int64_t i = 0; i < filec; i++, at += 2, mode = json_next(mode)) {
-        d->files[i] = (struct sandbox_file){ .name = d->strings[at],
+        d->files[i] = (struct sandbox_file){ .name = string_at(d, at),
                                              .mode = (uint32_t)json_int(mode, 0),
-                                             .ptr = d->strings[at + 1],
-                                             .len = d->sizes[at + 1] };
+                                             .ptr = string_at(d, at + 1),
+                                             .len = d->spans[at + 1].len };
     }
     out->checkpoint = json_get_bool(c, "checkpoint", false);
     out->run = (struct sandbox_run){ .run = (uint32_t)run,
-                                     .language = d->strings[0],
-                                     .interpreter = d->strings[1],
-                                     .code = d->strings[2],
-                                     .code_len = d->sizes[2],
+                                     .language = d->spans[0].ptr,
+                                     .interpreter = d->spans[1].ptr,
+                                     .code = d->spans[2].ptr,
+                                     .code_len = d->spans[2].len,
                                      .argv = d->argv,
                                      .argv_count = (size_t)argc,
-                                     .cwd = d->strings[3],
-                                     .input = d->strings[4],
-                                     .input_len = d->sizes[4],
+                                     .cwd = d->spans[3].ptr,
+                                     .input = d->spans[4].ptr,
+                                     .input_len = d->spans[4].len,
                                      .files = d->files,
                                      .file_count = (size_t)filec,
-                                     .check_code = d->strings[5],
-                                     .check_code_len = d->sizes[5],
+                                     .check_code = d->spans[5].ptr,
+                                     .check_code_len = d->spans[5].len,
                                      .exists = d->exists,
                                      .exists_count = (size_t)existc };
     return 0;
 }
 
+/* Written again it must be the same bytes; strings that hold a NUL where none can be are found
+ * here. */
+static int check_canonical(const struct kernel_request *rq, const struct decoded *d,
+                           const struct span *control, struct err *e)
+{
+    struct buf again = BUF_INIT(FRAME_MAX + FRAME_HEAD);
+    bool same = true;
+    add_control(&again, &rq->run, rq->timeout_ms, rq->checkpoint, d->spans, d->count);
+    if (again.len != FRAME_HEAD + control->len ||
+        memcmp(again.ptr + FRAME_HEAD, control->ptr, control->len) != 0)
+        same = false;
+    for (size_t i = 0; i < d->count; i++) {
+        bool bytes = i == 2 || i == 4 || i == 5 ||
+                     (i >= STRINGS + rq->run.argv_count + rq->run.exists_count &&
+                      (i - STRINGS - rq->run.argv_count - rq->run.exists_count) % 2 == 1);
+        same = same && (bytes || strlen(d->spans[i].ptr) == d->spans[i].len);
+    }
+    buf_release(&again);
+    return same ? 0 : err_set(e, ERR_FORMAT, "request: not written as we write it");
+}
+
 int kernel_decode_exec(struct kernel_request *out, const char *ptr, size_t len, struct err *e)
 {
     struct decoded *d = xcalloc(1, sizeof *d);
-    buf_init(&d->bulk, BODY_MAX);
+    const char *p = ptr, *end = ptr + len;
+    struct span control;
+    unsigned kind;
     *out = (struct kernel_request){ .own = d };
-    if (read_frames(d, ptr, ptr + len, e) == 0 && cut_strings(d, e) == 0 &&
-        fill_run(out, d, e) == 0)
-        return 0;
-    kernel_request_release(out);
-    return -1;
+    int rc = read_frame(&p, end, &kind, &control, e);
+    if (rc == 0 && kind != FRAME_CONTROL)
+        rc = err_set(e, ERR_FORMAT, "request: it does not begin with a control message");
+    if (rc == 0)
+        rc = json_parse(&d->control, control.ptr, control.len, e);
+    if (rc == 0 && (read_sizes(d, e) < 0 || read_bulk(d, p, end, e) < 0 ||
+                    fill_run(out, d, e) < 0 || check_canonical(out, d, &control, e) < 0))
+        rc = -1;
+    if (rc < 0)
+        kernel_request_release(out);
+    return rc;
 }
 
 void kernel_request_release(struct kernel_request *rq)
@@ -287,14 +331,11 @@ void kernel_request_release(struct kernel_request *rq)
     if (rq == NULL || rq->own == NULL)
         return;
     struct decoded *d = rq->own;
-    for (size_t i = 0; i < d->count && d->strings != NULL; i++)
-        free(d->strings[i]);
-    free(d->strings);
-    free(d->sizes);
+    free(d->arena);
+    free(d->spans);
     free(d->argv);
     free(d->exists);
     free(d->files);
-    buf_release(&d->bulk);
     json_free(d->control);
     free(d);
     *rq = (struct kernel_request){ 0 };

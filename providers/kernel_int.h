@@ -15,6 +15,10 @@ enum kernel_language { KERNEL_PYTHON, KERNEL_JAVASCRIPT, KERNEL_BASH, KERNEL_LAN
 #define KERNEL_FILES_MAX   2000
 #define KERNEL_COMPLETIONS 32
 
+/* In front of a saved namespace: the run it is the state after. */
+#define KERNEL_SAVED_HEAD     "AIRLOCK-SAVED 1 %010u\n"
+#define KERNEL_SAVED_HEAD_LEN 27
+
 struct kernel_var {
     char *name, *type, *shape, *preview, *digest;
     int64_t bytes;

@@ -441,7 +441,7 @@ static int said_saved(struct kernel *k, const struct json *m, struct err *e)
     if (json_need_int(m, "saved", "size", 0, SAVED_MAX, &size, e) < 0 ||
         json_need_int(m, "saved", "run", 0, UINT32_MAX, &run, e) < 0)
         return -1;
-    if ((size_t)size != k->saved.len)
+    if ((size_t)size != k->saved.len - KERNEL_SAVED_HEAD_LEN)
         return err_set(e, ERR_FORMAT, "saved: not the number of bytes that came");
     k->saving = false;
     struct sandbox_event ev = { .kind = SANDBOX_SAVED, .run = (uint32_t)run };
@@ -452,21 +452,19 @@ static int said_saved(struct kernel *k, const struct json *m, struct err *e)
         buf_reset(&k->saved);
         return 0;
     }
-    struct buf blob = BUF_INIT(SAVED_MAX + 128);
-    snprintf(head, sizeof head, "AIRLOCK-SAVED 1 %lld\n", (long long)run);
-    buf_add_str(&blob, head);
-    buf_add(&blob, buf_str(&k->saved), k->saved.len);
-    buf_release(&k->saved);
-    buf_init(&k->saved, SAVED_MAX + 64);
-    sha256_once(blob.ptr, blob.len, sum);
+    snprintf(head, sizeof head, KERNEL_SAVED_HEAD, (uint32_t)run);
+    memcpy(k->saved.ptr, head, KERNEL_SAVED_HEAD_LEN);
+    sha256_once(k->saved.ptr, k->saved.len, sum);
     hex_encode(sum, sizeof sum, digest);
-    ev.ptr = blob.ptr;
-    ev.len = blob.len;
+    ev.ptr = k->saved.ptr;
+    ev.len = k->saved.len;
     ev.digest = digest;
     size_t kept_count = 0, lost_count = 0;
     char **kept = json_strings(json_get(of, "kept"), "", NULL, &kept_count);
     char **lost = json_strings(json_get(of, "lost"), "", NULL, &lost_count);
     lost = other_languages(k, lost, &lost_count);
+    struct buf blob = k->saved; /* the sink may save again */
+    buf_init(&k->saved, blob.max);
     tell_names(k, &ev, kept, kept_count, lost, lost_count);
     buf_release(&blob);
     return 0;

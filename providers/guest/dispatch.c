@@ -267,7 +267,8 @@ static bool read_sizes(struct str c)
     while (json_each(sizes, &at, &item)) {
         char *end;
         unsigned long long v = strtoull(item.p, &end, 10);
-        if (body.count == SIZES_MAX || end != item.p + item.n || v > BODY_MAX)
+        if (body.count == SIZES_MAX || end != item.p + item.n ||
+            v > (body.kind == BODY_LOAD ? SAVED_MAX : BODY_MAX))
             return false;
         if (!is_content(body.count) && body.kind != BODY_LOAD)
             in_memory += v;

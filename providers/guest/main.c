@@ -18,7 +18,7 @@ static int signals;
 static void set_up(void)
 {
     sigset_t watched;
-    close_range(3, ~0U, 0); /* what a wall left open is not for the code behind us */
+    close_range(3, ~0U, 0);    /* what a wall left open is not for the code behind us */
     prctl(PR_SET_DUMPABLE, 0); /* our memory and descriptors are nobody's */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGPIPE, SIG_IGN);

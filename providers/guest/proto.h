@@ -99,7 +99,7 @@ enum frame_kind { FRAME_CONTROL = 1, FRAME_OUTPUT, FRAME_BULK, FRAME_CREDIT };
 #define CODE_MAX       (1u << 20)
 #define CHECK_MAX      (1u << 20)
 #define INPUT_MAX      (16u << 20)
-#define BODY_MAX       (192u << 20)
+#define BODY_MAX       (48u << 20)
 #define ARGS_MAX       1024
 #define EXISTS_MAX     256
 #define EXEC_FILES_MAX 1024
