@@ -155,6 +155,9 @@ static void pause_or_fail(struct anthropic *a, const struct net_result *r)
     }
     a->phase = PHASE_PAUSING;
     loop_arm_us(a->cfg.loop, a->timer, ms * 1000);
+    size_t said = strlen(e.msg);
+    snprintf(e.msg + said, sizeof e.msg - said, "; try %u of %d in %.1f s", a->tries + 1,
+             (int)a->tries_max, (double)ms / 1000);
     anthropic_fail(a, &e, ms > 0 ? ms : 1);
 }
 

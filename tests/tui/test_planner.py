@@ -95,6 +95,15 @@ def test_a_refused_request_opens_no_gate(airlock, api):
     assert KEY.encode() not in done.stdout
 
 
+def test_a_storm_passes_and_is_said(airlock, api):
+    env, log = api("storm", "2")
+    done, events = airlock.json("run", "-p", "anthropic", "--lease", "runs=5", "--json", "task", env=env)
+    assert done.returncode == 0, done.stderr
+    errors = [e["message"] for e in events if e["type"] == "error"]
+    assert len(errors) == 2 and all("529 overloaded_error" in m and " in " in m for m in errors)
+    assert len([e for e in events if e["type"] == "run.proposed"]) == 1
+
+
 def test_a_cut_in_a_tool_call_opens_no_gate(airlock, api):
     env, log = api("cut", 1500)
     s = airlock.screen("-p", "anthropic", rows=40, cols=140, env=env)
