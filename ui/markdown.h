@@ -34,8 +34,13 @@ void prose_add_markdown(struct prose *p, const char *md, size_t len, size_t widt
 void prose_add_plain(struct prose *p, const char *s, size_t len, size_t width,
                      enum style_role role);
 /* A name of `columns` columns, and behind it the text, wrapped under itself. */
-void prose_add_field(struct prose *p, const char *name, size_t columns, const char *s, size_t len,
-                     size_t width, enum style_role role);
+struct prose_field {
+    const char *name;
+    size_t columns;
+    enum style_role name_role, role;
+};
+void prose_add_field(struct prose *p, const struct prose_field *f, const char *s, size_t len,
+                     size_t width);
 /* One line as it is: several calls with `more` build it from spans. */
 void prose_add_span(struct prose *p, const char *s, size_t len, enum style_role role, bool more);
 void prose_add_empty(struct prose *p);

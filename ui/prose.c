@@ -198,18 +198,18 @@ void prose_add_plain(struct prose *p, const char *s, size_t len, size_t width, e
         prose_add_span(p, "(cut here)", 10, ROLE_DIM, false);
 }
 
-void prose_add_field(struct prose *p, const char *name, size_t columns, const char *s, size_t len,
-                     size_t width, enum style_role role)
+void prose_add_field(struct prose *p, const struct prose_field *f, const char *s, size_t len,
+                     size_t width)
 {
     struct wrap w;
-    char label[32];
-    snprintf(label, sizeof label, "%-*s", (int)(columns < 30 ? columns : 30), name);
+    char label[64];
+    snprintf(label, sizeof label, "%-*s", (int)(f->columns < 60 ? f->columns : 60), f->name);
     wrap_begin(&w, p, width);
     wrap_line(&w);
-    wrap_raw(&w, label, strlen(label), ROLE_DIM);
+    wrap_raw(&w, label, strlen(label), f->name_role);
     w.start = w.column;
-    w.indent = columns;
-    wrap_lines(&w, s, len < PROSE_BYTES_MAX ? len : PROSE_BYTES_MAX, role);
+    w.indent = f->columns;
+    wrap_lines(&w, s, len < PROSE_BYTES_MAX ? len : PROSE_BYTES_MAX, f->role);
 }
 
 int grid_put_prose(struct grid *g, int x, int y, int max_x, const struct prose *p, size_t line)

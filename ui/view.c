@@ -170,21 +170,30 @@ void view_title(const struct view *v, enum view_pane pane, const struct title *t
         x = grid_put_format(v->g, x, r.y, end, STYLE(ROLE_KEY), "%d ", (int)pane);
     x = grid_put_fit(v->g, x, r.y, end, view_pane_name(pane),
                      STYLE(focus ? ROLE_FRAME_ON : ROLE_TITLE));
+    int right = (int)text_width(t->right, strlen(t->right), TEXT_PROSE),
+        stop = right && end - x > right + 24 ? end - right - 2 : end;
     for (size_t i = 0; i < t->count; i++) {
         const char *s = t->piece[i].text;
         int need = 3 + (int)text_width(s, strlen(s), TEXT_PROSE);
-        bool whole = x + need < end;
-        if (!whole && (i > 0 || end - x < 8))
+        bool whole = x + need < stop;
+        if (!whole && (i > 0 || stop - x < 8))
             break;
         x = grid_put_format(v->g, x, r.y, end, line, " %s ", SYM(v, SYM_LINE));
-        x = grid_put_fit(v->g, x, r.y, end - 1, s, STYLE(t->piece[i].role));
+        x = grid_put_fit(v->g, x, r.y, stop - 1, s, STYLE(t->piece[i].role));
     }
     x = grid_put_text(v->g, x, r.y, end, " ", line);
-    int need = (int)text_width(t->right, strlen(t->right), TEXT_PROSE);
-    if (need && x + need + 2 < end) {
-        grid_put_text(v->g, end - need - 1, r.y, end, " ", line);
-        grid_put_text(v->g, end - need, r.y, end, t->right, STYLE(ROLE_DIM));
+    if (right && x + right + 1 < end) {
+        grid_put_text(v->g, end - right - 1, r.y, end, " ", line);
+        grid_put_text(v->g, end - right, r.y, end, t->right, STYLE(ROLE_DIM));
     }
+}
+
+struct rect view_full_rect(const struct state *st, const struct layout *l)
+{
+    struct rect r = l->body;
+    if (st->gate.open && l->pane[PANE_GATE].w)
+        r.h = l->pane[PANE_GATE].y - r.y + 1;
+    return r;
 }
 
 /* ---- the picture ---- */

@@ -141,6 +141,9 @@ int view_result_rows(const struct state *st, const struct view_model *vm, struct
 struct rect view_output_rect(const struct state *st, const struct view_model *vm,
                              const struct layout *l, enum view_pane pane);
 
+/* Where sessions and help are listed, frame included: all panes' room but an open gate's. */
+struct rect view_full_rect(const struct state *st, const struct layout *l);
+
 /* ---- small things ---- */
 /* First place of `needle` in hay; needle all lower-case matches both cases. SIZE_MAX: none. */
 size_t view_find(const char *hay, size_t len, const char *needle, size_t needle_len);

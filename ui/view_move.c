@@ -205,15 +205,15 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
     view_layout(st, vm, w, h, &l);
     if (pane == PANE_GATE)
         pane = PANE_CODE;
-    int height = layout_inner(&l, pane).h;
+    int height = layout_inner(&l, pane).h, full = rect_inner(view_full_rect(st, &l)).h;
     bool sideways = m == MOVE_LEFT || m == MOVE_RIGHT;
     if (vm->screen == SCREEN_HELP) {
-        vm->help_scroll.top = move_top(vm->help_scroll.top, probe_rows(st, vm, w, h, PANE_PROMPT),
-                                       m, l.body.h - 2, count);
+        vm->help_scroll.top =
+            move_top(vm->help_scroll.top, probe_rows(st, vm, w, h, PANE_PROMPT), m, full, count);
     } else if (vm->screen == SCREEN_START) {
         struct view_scroll *s = &vm->scroll[PANE_TIMELINE];
         s->selected = (int64_t)move_index(s->selected > 0 ? (uint64_t)s->selected : 0,
-                                          vm->session_count, m, l.body.h - 2, count);
+                                          vm->session_count, m, full, count);
     } else if (pane == PANE_OUT && vm->show_result) {
         move_result(st, vm, m, w, h, height - 1, count);
     } else if (pane == PANE_TIMELINE || sideways) {

@@ -97,8 +97,8 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
     const struct state_run *code = view_run(v->st, v->vm);
     if (r) {
         bool other = !code || code->number != r->number;
-        if (other || pane == PANE_OUT)
-            title_add(&t, other ? ROLE_WAIT : ROLE_TEXT, other ? "of run %u" : "run %u", r->number);
+        if (other)
+            title_add(&t, ROLE_WAIT, "of run %u", r->number);
         if (pane == PANE_OUT || v->l->pane[PANE_OUT].w == 0)
             add_end(v, &t, r);
         const struct state_output *o = &r->out[stream_of(pane)];

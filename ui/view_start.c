@@ -10,10 +10,8 @@
 
 static struct rect frame(const struct view *v, const char *title, const char *right)
 {
-    struct rect r = v->l->body;
+    struct rect r = view_full_rect(v->st, v->l);
     struct style st = STYLE(v->vm->focus != PANE_PROMPT ? ROLE_FRAME_ON : ROLE_FRAME);
-    if (v->st->gate.open && v->l->pane[PANE_GATE].w)
-        r.h = v->l->pane[PANE_GATE].y - r.y + 1;
     grid_box(v->g, r, st);
     grid_put_format(v->g, r.x + 1, r.y, r.x + r.w - 1, STYLE(ROLE_TITLE), " %s ", title);
     int w = (int)strlen(right);
@@ -69,8 +67,13 @@ static void draw_session(const struct view *v, struct rect r, int y, const struc
     if (s->cost_nanousd && wide)
         view_money(s->cost_nanousd, money, sizeof money);
     grid_put_format(v->g, x, y, end, STYLE(ROLE_DIM), "%6.12s", age);
-    const char *name = s->name && s->name[0] ? s->name : s->id;
-    grid_put_fit(v->g, x + 8, y, name_end, name, STYLE(s->live ? ROLE_INFO : ROLE_TEXT));
+    bool named = s->name && s->name[0];
+    char id[12];
+    snprintf(id, sizeof id, "%.10s", s->id); /* enough to be told from others */
+    grid_put_fit(v->g, x + 8, y, name_end, named ? s->name : id,
+                 STYLE(s->live ? ROLE_INFO
+                       : named ? ROLE_TEXT
+                               : ROLE_DIM));
     const char *words = broken ? s->problem : s->task;
     grid_put_fit(v->g, name_end + 1, y, right, words ? words : "",
                  STYLE(broken ? ROLE_BAD : ROLE_TEXT));
@@ -111,34 +114,58 @@ void view_draw_sessions(const struct view *v)
 
 /* ---- help: the key table, drawn ---- */
 
+#define HELP_W 90 /* columns of a column, where there is room for two */
+
+/* One line of the printed help: a heading, or keys and what they do, two blanks between. */
+static void add_help_line(struct prose *p, const char *s, size_t n, size_t width)
+{
+    char name[64];
+    size_t gap = 2;
+    if (n == 0) {
+        prose_add_empty(p);
+        return;
+    }
+    if (*s != ' ') {
+        prose_add_span(p, s, n, ROLE_HEADING, false);
+        return;
+    }
+    while (gap + 1 < n && !(s[gap] == ' ' && s[gap + 1] == ' '))
+        gap++;
+    size_t text = gap;
+    while (text < n && s[text] == ' ')
+        text++;
+    snprintf(name, sizeof name, "%.*s", (int)gap, s);
+    struct prose_field f = { name, text, ROLE_KEY, ROLE_TEXT };
+    prose_add_field(p, &f, s + text, n - text, width);
+}
+
 void view_draw_help(const struct view *v)
 {
     struct buf text = BUF_INIT((size_t)64 << 10);
     struct rect r = frame(v, "Keys and commands", "q back");
+    struct prose p;
     if (v->st->gate.open && v->l->pane[PANE_GATE].w) {
         grid_box(v->g, v->l->pane[PANE_GATE], STYLE(ROLE_FRAME));
         view_draw_gate(v);
     }
+    size_t rows = (size_t)(r.h > 0 ? r.h : 1), columns = r.w >= 2 * HELP_W ? 2 : 1,
+           width = (size_t)(r.w > 0 ? r.w : 1) / columns;
+    prose_init(&p);
     (void)keymap_print_help(&text);
-    size_t line = 0, top = (size_t)v->vm->help_scroll.top, total = 0;
-    for (size_t i = 0; i < text.len; i++)
-        total += text.ptr[i] == '\n';
-    if (r.h > 0 && top + (size_t)r.h > total)
-        top = total > (size_t)r.h ? total - (size_t)r.h : 0;
-    const char *p = buf_str(&text);
-    for (int y = r.y; *p && y < r.y + r.h; line++) {
-        size_t n = strcspn(p, "\n");
-        if (line >= top) {
-            bool head = n > 0 && *p != ' ';
-            size_t key = head ? n : n < 17 ? n : 17;
-            int x = grid_put_textn(v->g, r.x + 1, y, r.x + r.w, p, key,
-                                   STYLE(head ? ROLE_HEADING : ROLE_KEY));
-            if (!head && n > key)
-                grid_put_textn(v->g, x, y, r.x + r.w, p + key, n - key, STYLE(ROLE_TEXT));
-            y++;
-        }
-        p += n + (p[n] == '\n');
+    for (const char *s = buf_str(&text); *s;) {
+        size_t n = strcspn(s, "\n");
+        add_help_line(&p, s, n, width > 2 ? width - 2 : 1);
+        s += n + (s[n] == '\n');
     }
-    v->info->rows[PANE_PROMPT] = total;
+    size_t page = rows * columns, top = (size_t)v->vm->help_scroll.top;
+    if (top + page > p.line_count)
+        top = p.line_count > page ? p.line_count - page : 0;
+    for (size_t i = 0; i < page && top + i < p.line_count && r.h > 0; i++) {
+        int x = r.x + 1 + (int)(i / rows * width);
+        grid_put_prose(v->g, x, r.y + (int)(i % rows), x + (int)width - 1, &p, top + i);
+    }
+    /* as one column of what is left to scroll through */
+    v->info->rows[PANE_PROMPT] = p.line_count > page - rows ? p.line_count - (page - rows) : 0;
+    prose_release(&p);
     buf_release(&text);
 }

@@ -85,8 +85,9 @@ void view_draw_notes(const struct view *v)
 static void field(struct prose *p, const char *name, const char *text, enum style_role role,
                   size_t width)
 {
+    struct prose_field f = { name, FIELD, ROLE_DIM, role };
     if (text && text[0])
-        prose_add_field(p, name, FIELD, text, strlen(text), width, role);
+        prose_add_field(p, &f, text, strlen(text), width);
 }
 
 static void decision_field(const struct view *v, struct prose *p, const struct state_run *r,

@@ -308,7 +308,7 @@ static void test_start_and_help(void **state)
     s.vm.scroll[PANE_TIMELINE].selected = 1;
     golden(&s, "sessions", ALL);
     s.vm.screen = SCREEN_HELP;
-    golden(&s, "help", 0, 2);
+    golden(&s, "help", 0, 3);
     scene_end(&s);
 }
 
