@@ -243,7 +243,7 @@ void round_do_observe(struct round *r, uint32_t run)
     const struct state *st = r->cfg.state;
     const struct state_run *sr = state_run_at(st, run);
     const struct proposal *p = proposal_of(r, run);
-    if (sr == NULL || strcmp(sr->author, "person") == 0 || sr->twin_of != 0 || st->finished)
+    if (sr == NULL || sr->own || sr->twin_of != 0 || st->finished)
         return;
     struct buf out = BUF_INIT(4 * OBSERVE_CLIP_BYTES), err_out = BUF_INIT(4 * OBSERVE_CLIP_BYTES);
     struct buf checks = BUF_INIT(64 << 10), results = BUF_INIT(256 << 10);

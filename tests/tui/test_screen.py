@@ -296,3 +296,26 @@ def test_idle_writes_nothing(airlock):
         s.pump(0.1)
     assert len(s.raw) == before
     assert switches() == count
+
+
+def test_code_edited_at_the_gate_goes_back_to_the_planner(airlock):
+    editor = airlock.home / "editor.sh"
+    editor.write_text("#!/bin/sh\nprintf 'print(600, \"readings\")\\n' > \"$1\"\n")
+    editor.chmod(0o755)
+    s = airlock.screen(rows=36, cols=120, env={"EDITOR": str(editor)})
+    s.wait("a task")
+    s.line(":tour")
+    s.wait("to decide")
+    s.send("\x07")
+    s.wait(r"\[a\]")
+    s.settle(0.7)
+    s.send("e")
+    s.wait("600, \"readings\"")
+    s.wait("WAITING FOR YOU")
+    s.settle(0.5)
+    s.send("\x07")
+    s.settle(0.9)
+    s.send("a")
+    s.wait("step 2/5")
+    edited = [e for e in events(airlock) if e["type"] == "run.proposed"]
+    assert [e["rev"] for e in edited[:2]] == [1, 2] and edited[1]["author"] == "person"
