@@ -75,6 +75,8 @@ static void on_applied(void *arg, const struct event *ev)
         print_json(h, ev);
     else if (h->print == PRINT_LINES)
         print_lines(h, ev);
+    else if (h->print == PRINT_NOTHING)
+        return;
     else if (ev->type == EVENT_RUN_OUTPUT && ev->run != 0)
         print_output(h, ev->stream, ev->bytes, ev->len);
     else if (ev->type == EVENT_RUN_FINISHED)
@@ -194,6 +196,7 @@ int headless_new_session(struct headless *h, const char *planner, const char *mo
         .model = model,
         .image = app_split_name(word, sandbox, sizeof sandbox),
         .contract = &app->contract,
+        .parent = h->parent,
         .typed_runs = typed_runs,
     };
     spec.sandbox = sandbox;

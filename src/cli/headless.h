@@ -15,9 +15,11 @@ struct headless {
     enum {
         PRINT_LINES,
         PRINT_JSON,
-        PRINT_OUTPUT /* the code's own stdout and stderr, nothing else */
+        PRINT_OUTPUT, /* the code's own stdout and stderr, nothing else */
+        PRINT_NOTHING
     } print;
-    bool person; /* somebody is at the terminal and can be asked */
+    const char *parent; /* of a new session: "ID" whose work it repeats; NULL */
+    bool person;        /* somebody is at the terminal and can be asked */
     bool interrupted, out_failed;
     uint8_t signals;
     struct buf json; /* lines that wait until their events are on disk */

@@ -59,6 +59,8 @@ static const struct command command_specs[] = {
       0, cmd_show, false },
     { "diff", "A B", "compare two runs (ID:RUN) or two sessions; exit 1 when they differ",
       BIT(OPT_WHAT) | BIT(OPT_MASK) | BIT(OPT_WORD) | BIT(OPT_SIDE_BY_SIDE), cmd_diff, false },
+    { "rerun", "ID", "run the approved code of a session again and compare with the record",
+      UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK), cmd_rerun, true },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
     { "providers", "", "planners and sandboxes: ready, or what is missing", 0, cmd_providers,
       true },

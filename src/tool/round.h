@@ -87,6 +87,8 @@ struct round_own {
     size_t argv_count;
     const char *input;
     size_t input_len;
+    const struct sandbox_file *files; /* put there before the code, part of the capsule */
+    size_t file_count;
     bool typed;
 };
 int round_own_code(struct round *r, const struct round_own *own, struct err *e) MUST_CHECK;

@@ -210,6 +210,13 @@ int round_own_code(struct round *r, const struct round_own *own, struct err *e)
     p->argv = xcalloc(own->argv_count, sizeof *p->argv);
     for (; p->argv_count < own->argv_count; p->argv_count++)
         p->argv[p->argv_count] = xstrdup(own->argv[p->argv_count]);
+    p->files = xcalloc(own->file_count, sizeof *p->files);
+    for (; p->file_count < own->file_count; p->file_count++) {
+        const struct sandbox_file *f = &own->files[p->file_count];
+        p->files[p->file_count] = (struct sandbox_file){
+            .name = xstrdup(f->name), .mode = f->mode, .ptr = xmemdup(f->ptr, f->len), .len = f->len
+        };
+    }
     p->typed = own->typed;
     return round_propose(r, p, e);
 }
