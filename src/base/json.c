@@ -120,7 +120,7 @@ static int build(cJSON **out, const char *text, size_t len, const struct json_fa
     cJSON *root = cJSON_ParseWithLengthOpts(text, len, NULL, 0);
     if (root == NULL)
         return err_set(e, ERR_LIMIT, "JSON: no memory for %zu values", f->values);
-    struct walk w = { text, f->longs, f->longs + f->long_count, 0, e };
+    struct walk w = { text, f->longs, f->longs != NULL ? f->longs + f->long_count : NULL, 0, e };
     if (walk_tree(&w, root) < 0) {
         cJSON_Delete(root);
         return -1;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/app.h"
+#include "providers/sandboxes/local.h"
 #include "cli/secrets.h"
 
 struct session {
@@ -263,11 +264,24 @@ static int record_created(struct session *s, const struct session_spec *spec, st
     return rc;
 }
 
+/* Where sessions and settings lie is never mounted into a sandbox, wherever that is. [SBX-6] */
+static void keep_ours_private(const struct app *app)
+{
+    local_keep_private(app->paths.data_dir);
+    local_keep_private(app->paths.state_dir);
+    char *dir = xstrdup(app->paths.config_file), *slash = strrchr(dir, '/');
+    if (slash != NULL && slash != dir)
+        *slash = '\0';
+    local_keep_private(dir);
+    free(dir);
+}
+
 /* Everything that can be refused is refused before a file exists. */
 static int check_spec(struct app *app, const struct session_spec *spec, struct err *e)
 {
     const struct planner_ops *planner = need_planner(spec->planner, e);
     const struct sandbox_ops *sandbox = planner != NULL ? need_sandbox(spec->sandbox, e) : NULL;
+    keep_ours_private(app);
     struct contract_enforcement en;
     struct planner_config pc = {
         .loop = app->loop, .net = app->net, .model = spec->model, .setting = secrets_setting

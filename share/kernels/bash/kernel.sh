@@ -158,7 +158,7 @@ __airlock_write_down() {
 # Is it a variable of the code, or one that it changed?
 __airlock_is_news() {
     case $1 in
-    __airlock_* | AIRLOCK_AGAIN | BASH | BASH_* | BASHOPTS | BASHPID | COMP_* | DIRSTACK | EPOCH* | EUID | FUNCNAME | \
+    __airlock_* | AIRLOCK_AGAIN | BASH | BASH_* | BASHOPTS | BASHPID | COMP_* | DIRSTACK | EPOCH* | EUID | FUNCNAME | OLDPWD | \
         GROUPS | HISTCMD | IFS | LINENO | OPTERR | OPTIND | PIPESTATUS | PPID | RANDOM | REPLY | SECONDS | SHELLOPTS | \
         SHLVL | SRANDOM | UID | _ | MAPFILE) return 1 ;;
     esac
