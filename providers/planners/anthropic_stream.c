@@ -319,6 +319,12 @@ static void write_input(struct json_w *w, const struct answer_block *b)
     json_free(o);
 }
 
+/* As the API's keys are; the writer takes no others. */
+static bool is_plain_key(const char *key)
+{
+    return key[0] != '\0' && key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+}
+
 static int write_block(const struct answer_block *b, struct buf *out)
 {
     static const char *const text_key[] = { "text", "thinking", "input", "" };
@@ -329,7 +335,8 @@ static int write_block(const struct answer_block *b, struct buf *out)
     json_w_object(&w, NULL);
     for (const struct json *m = json_first(b->start); m != NULL; m = json_next(m)) {
         const char *key = json_key(m);
-        if (strcmp(key, text_key[b->kind]) != 0 && strcmp(key, "signature") != 0)
+        if (is_plain_key(key) && strcmp(key, text_key[b->kind]) != 0 &&
+            strcmp(key, "signature") != 0)
             json_w_value(&w, key, m);
     }
     if (b->kind == BLOCK_CALL)
