@@ -5,7 +5,7 @@
 #include "providers/sandbox.h"
 
 /* A directory (copied) that no mount may show, besides home's dot directories and the XDG ones: the
- * one of --data. At most two; further calls replace the last. */
+ * one of --data. At most three; further calls replace the last. */
 void local_keep_private(const char *dir);
 
 /* For tests and benches: is a warm sandbox there and ready to be adopted? */

@@ -17,7 +17,7 @@
 /* Directories of this user and program that no mount may show. Borrowed strings, NULL: none. */
 struct local_private {
     const char *home;
-    const char *dirs[6]; /* config, data, state, runtime, two more */
+    const char *dirs[7]; /* config, data, state, runtime, two more */
 };
 
 /* 0, or ERR_DENIED with why and what to do instead. Looks at the words only. */

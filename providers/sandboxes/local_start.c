@@ -207,13 +207,16 @@ static int add_files(struct preparation *p, struct err *e)
 
 /* ---- mounts ---- */
 
-static char *kept_private[2];
+static char *kept_private[3];
 
 void local_keep_private(const char *dir)
 {
-    char **slot = kept_private[0] == NULL ? &kept_private[0] : &kept_private[1];
-    free(*slot);
-    *slot = xstrdup(dir);
+    size_t at = 0;
+    while (at < ARRAY_LEN(kept_private) - 1 && kept_private[at] != NULL &&
+           strcmp(kept_private[at], dir) != 0)
+        at++;
+    free(kept_private[at]);
+    kept_private[at] = xstrdup(dir);
 }
 
 static int add_mount_as_root(struct preparation *p, int fd, struct local_mount_arg *m,
@@ -264,7 +267,8 @@ static int add_mounts(struct preparation *p, struct err *e)
         return -1;
     struct local_private own = { .home = getenv("HOME"),
                                  .dirs = { dirs.config_file, dirs.data_dir, dirs.state_dir,
-                                           dirs.runtime_dir, kept_private[0], kept_private[1] } };
+                                           dirs.runtime_dir, kept_private[0], kept_private[1],
+                                           kept_private[2] } };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->mount_count; i++)
         rc = add_mount(p, &c->mounts[i], &own, e);
