@@ -230,6 +230,24 @@ static void blocks_go_back_as_they_came(void **state)
     forget(&r);
 }
 
+static void odd_keys_are_not_echoed(void **state)
+{
+    static const char stream[] = EV("{\"type\":\"message_start\",\"message\":{}}")
+        EV("{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\","
+           "\"Text\":\"x\",\"a\\\"b\":1}}")
+            EV("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\","
+               "\"text\":\"hi\"}}");
+    struct reading r;
+    struct buf wire = BUF_INIT(1 << 20), plain = BUF_INIT(1 << 20);
+    (void)state;
+    read_stream(&r, stream, strlen(stream), 5);
+    assert_int_equal(answer_echo(&r.answer, &wire, &plain), 0);
+    assert_string_equal(buf_str(&wire), "{\"type\":\"text\",\"text\":\"hi\"}");
+    buf_release(&wire);
+    buf_release(&plain);
+    forget(&r);
+}
+
 /* ---- the preview */
 
 static void preview_shows_the_code_wherever_it_is_split(void **state)
@@ -465,6 +483,7 @@ int main(void)
         cmocka_unit_test(a_stream_cut_at_any_byte_never_ends),
         cmocka_unit_test(what_streamed_is_the_code_of_the_call),
         cmocka_unit_test(blocks_go_back_as_they_came),
+        cmocka_unit_test(odd_keys_are_not_echoed),
         cmocka_unit_test(preview_shows_the_code_wherever_it_is_split),
         cmocka_unit_test(calls_are_read_to_the_letter),
         cmocka_unit_test(schemas_are_json_and_no_tool_runs_at_the_server),
