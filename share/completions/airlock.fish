@@ -5,6 +5,7 @@ complete -c airlock -n __fish_use_subcommand -a sessions -d 'list, rename, tag o
 complete -c airlock -n __fish_use_subcommand -a show -d 'a session or one run: plan, code, decision, output, verdict, variables'
 complete -c airlock -n __fish_use_subcommand -a diff -d 'compare two runs (ID:RUN) or two sessions; exit 1 when they differ'
 complete -c airlock -n __fish_use_subcommand -a rerun -d 'run the approved code of a session again and compare with the record'
+complete -c airlock -n __fish_use_subcommand -a search -d 'in tasks, plans, code, errors and output of all sessions'
 complete -c airlock -n __fish_use_subcommand -a verify -d 'check the hash chain'
 complete -c airlock -n __fish_use_subcommand -a providers -d 'planners and sandboxes: ready, or what is missing'
 complete -c airlock -n __fish_use_subcommand -a doctor -d 'what is installed, what is missing and the fix'

@@ -27,6 +27,7 @@ int cmd_sessions(struct app *app);
 int cmd_show(struct app *app);
 int cmd_diff(struct app *app);
 int cmd_rerun(struct app *app);
+int cmd_search(struct app *app);
 int cmd_verify(struct app *app);
 int cmd_providers(struct app *app);
 int cmd_doctor(struct app *app);

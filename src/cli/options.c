@@ -61,6 +61,8 @@ static const struct command command_specs[] = {
       BIT(OPT_WHAT) | BIT(OPT_MASK) | BIT(OPT_WORD) | BIT(OPT_SIDE_BY_SIDE), cmd_diff, false },
     { "rerun", "ID", "run the approved code of a session again and compare with the record",
       UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK), cmd_rerun, true },
+    { "search", "TEXT", "in tasks, plans, code, errors and output of all sessions", BIT(OPT_ALL),
+      cmd_search, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
     { "providers", "", "planners and sandboxes: ready, or what is missing", 0, cmd_providers,
       true },
