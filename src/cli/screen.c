@@ -283,6 +283,7 @@ static void init_buffers(struct screen *s)
     buf_init(&s->code_stream, (size_t)2 << 20);
     buf_init(&s->prose_stream, (size_t)2 << 20);
     buf_init(&s->block, (size_t)2 << 20);
+    buf_init(&s->mask_names, 256);
 }
 
 static int open_terminal(struct screen *s, const char **note, struct err *e)
