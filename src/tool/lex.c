@@ -96,10 +96,11 @@ bool lex_is_word(const char *const *words, size_t count, const char *p, size_t n
     size_t lo = 0, hi = count;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        int c = strncmp(words[mid], p, n);
-        if (c == 0 && words[mid][n] == '\0')
+        size_t len = strlen(words[mid]);
+        int c = memcmp(words[mid], p, len < n ? len : n);
+        if (c == 0 && len == n)
             return true;
-        if (c < 0)
+        if (c < 0 || (c == 0 && len < n))
             lo = mid + 1;
         else
             hi = mid;

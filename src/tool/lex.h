@@ -58,7 +58,8 @@ struct lex_token {
     uint32_t start, len; /* bytes; len > 0 */
     uint8_t kind;        /* enum lex_kind */
     uint8_t flags;
-    uint8_t depth; /* open brackets, templates, substitutions … before the token; saturates */
+    uint8_t depth;    /* open brackets, templates, substitutions … before the token; saturates */
+    uint8_t reserved; /* zero: tokens can be compared as bytes */
 };
 
 #define LEX_DEPTH_MAX 42

@@ -452,7 +452,7 @@ void names_add_alias(struct names *n, uint32_t id, const char *target, size_t le
     if (len == 0 || len >= NAME_TEXT_MAX || (it->len == len && memcmp(it->p, target, len) == 0))
         return;
     for (size_t i = 0; i < it->alias_count; i++) {
-        if (strncmp(it->alias[i], target, len) == 0 && it->alias[i][len] == '\0')
+        if (strlen(it->alias[i]) == len && memcmp(it->alias[i], target, len) == 0)
             return;
     }
     if (it->alias_count == ALIASES_MAX)

@@ -238,7 +238,7 @@ static void review_code_word(const struct command *c, const struct rule_arg *a)
     if (w == NULL || w->text_len <= skip || w->text_len > NESTED_MAX * 16)
         return;
     /* the walk of the inner code has words of its own, and this text may move */
-    char *code = xstrndup(word_text(s, w) + skip, w->text_len - skip);
+    char *code = xmemdup(word_text(s, w) + skip, w->text_len - skip);
     size_t len = w->text_len - skip;
     for (size_t i = 0; i < len; i++) {
         if (code[i] == REVIEW_HOLE)

@@ -418,6 +418,7 @@ static void fold_range(struct fold *f, size_t i, size_t end)
 void literal_fold(struct names *n, size_t i, size_t end, struct literal *out)
 {
     *out = (struct literal){ .text = BUF_INIT(FOLD_MAX) };
+    (void)buf_add(&out->text, "", 0); /* ptr is never NULL from here on */
     struct fold f = { .n = n, .out = out };
     if (i < end)
         fold_range(&f, i, end < n->count ? end : n->count);

@@ -464,7 +464,7 @@ void review_shell(struct review_job *j)
     struct shell *s = xcalloc(1, sizeof(*s));
     s->j = j;
     buf_init(&s->text, TEXT_MAX);
-    buf_str(&s->text); /* never NULL from here on */
+    (void)buf_add(&s->text, "", 0); /* ptr is never NULL from here on */
     s->vars = xcalloc(VARS_SLOTS, sizeof(*s->vars));
     walk(s);
     for (size_t i = 0; i < LEVELS_MAX; i++)
