@@ -34,8 +34,10 @@ static int parse_parts(const char *word, unsigned *parts, struct err *e)
         return 0;
     *parts = 0;
     for (const char *s = word; *s != '\0';) {
-        size_t n = strcspn(s, ","), k = 0;
-        while (k < PART_COUNT && (strlen(run_part_name(k)) != n || memcmp(run_part_name(k), s, n)))
+        size_t n = strcspn(s, ",");
+        unsigned k = 0;
+        while (k < PART_COUNT && (strlen(run_part_name((enum run_part)k)) != n ||
+                                  memcmp(run_part_name((enum run_part)k), s, n) != 0))
             k++;
         if (k == PART_COUNT)
             return err_set(e, ERR_USAGE,
