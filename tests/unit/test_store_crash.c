@@ -384,7 +384,7 @@ static void test_lock_of_a_dead_process(void **state)
     free(lock);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, fixture_teardown)
 
 int main(void)
 {

@@ -882,7 +882,7 @@ static void test_missing_wal(void **state)
     free_all(&all);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, fixture_teardown)
 
 int main(void)
 {

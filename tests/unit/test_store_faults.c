@@ -630,18 +630,23 @@ static void test_power_cuts(void **state)
         forget_disk();
         l = (struct life){ 0 };
         cuts.life = &l;
-        cuts.one_in = 7;
+        cuts.one_in = 1; /* every step of opening and closing, some of the rest */
         disk.recording = cuts.on = true;
         assert_ok(store_create(&s, fx.dir, ID, &e));
+        cuts.one_in = 9;
         live(s, 150, &l);
         assert_false(l.failed);
         assert_ok(store_flush(s, &e));
         l.acked = store_durable_seq(s);
+        cuts.one_in = 1;
         store_close(s);
         for (int again = 0; again < 2; again++) {
             s = fixture_open(true);
+            cuts.one_in = 9;
             live(s, 60, &l);
+            cuts.one_in = 2;
             assert_ok(store_erase(s, 3 + 7 * (uint64_t)again, &e));
+            cuts.one_in = 1;
             store_close(s);
         }
         disk.recording = cuts.on = false;
@@ -654,21 +659,13 @@ static void test_power_cuts(void **state)
     free(cuts.dir);
 }
 
-/* Hundreds of thousands of writes, none of which need a real disk. */
-static int faults_setup(void **state)
-{
-    if (access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 1);
-    return fixture_setup(state);
-}
-
 static int faults_teardown(void **state)
 {
     forget_disk();
     return fixture_teardown(state);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, faults_setup, faults_teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, faults_teardown)
 
 int main(void)
 {
