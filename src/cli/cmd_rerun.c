@@ -154,7 +154,7 @@ struct verdict {
     size_t line;
     unsigned masks;
     bool cut;
-    char why[256];
+    char why[512];
 };
 
 static int judge(struct rerun *r, const struct state_run *was, const struct state_run *is,
