@@ -14,6 +14,7 @@
 /* ---- killed at any moment ---- */
 
 static char chunk[20000];
+static size_t chunk_len;
 
 /* Append for ever; tell every seq that is on disk. */
 static void write_and_tell(int fd)
@@ -31,7 +32,7 @@ static void write_and_tell(int fd)
         else if (i % 3 == 0)
             rc = append_json(s, EVENT_NOTE, 0, NOTE_JSON, &e);
         else
-            rc = append_output(s, 1, 1, chunk, sizeof chunk - (size_t)(i % 77), &e);
+            rc = append_output(s, 1, 1, chunk, chunk_len - (size_t)(i % 77), &e);
         if (rc < 0)
             _exit(2);
         if (store_durable_seq(s) != told) {
@@ -73,6 +74,7 @@ static void test_kill(void **state)
     struct verify_report rep;
     uint64_t events = 0;
     memset(chunk, 'x', sizeof chunk);
+    chunk_len = sizeof chunk;
     for (unsigned round = 0; round < 40; round++) {
         uint64_t told = kill_after(1 + round % 5, (long)(round * 7919 % 97) * 20000);
         struct store *s = fixture_open(false); /* a reader comes first and recovers */
@@ -113,7 +115,9 @@ static void test_read_while_writing(void **state)
     int fds[2], status;
     uint64_t seq, before = 0;
     memset(chunk, 'x', sizeof chunk);
+    chunk_len = 1500;
     assert_int_equal(pipe(fds), 0);
+    assert_true(fcntl(fds[1], F_SETPIPE_SZ, 4096) > 0); /* the writer stays this little ahead */
     pid_t pid = fork();
     if (pid == 0)
         write_and_tell(fds[1]);
