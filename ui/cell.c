@@ -96,6 +96,12 @@ struct cell *grid_at(struct grid *g, int x, int y)
     return &g->cells[(size_t)y * (size_t)g->w + (size_t)x];
 }
 
+/* The same where the place is known to be inside. */
+static struct cell *inside(struct grid *g, int x, int y)
+{
+    return &g->cells[(size_t)y * (size_t)g->w + (size_t)x];
+}
+
 size_t grid_cell_text(const struct grid *g, const struct cell *c, uint32_t out[1 + TEXT_MARKS_MAX])
 {
     if (c->width == 0)
@@ -142,7 +148,7 @@ static uint32_t pool_add(struct grid *g, const struct text_glyph *gl)
 /* A cell is about to be overwritten: what is left of a wide character becomes blank. */
 static void repair(struct grid *g, int x, int y)
 {
-    struct cell *c = grid_at(g, x, y);
+    struct cell *c = inside(g, x, y);
     if (c->width == 0 && x > 0) {
         c[-1].cp = ' ';
         c[-1].width = 1;
@@ -187,7 +193,7 @@ int grid_put_glyph(struct grid *g, int x, int y, int max_x, const struct text_gl
         return x;
     if (x < 0)
         return x + gl->width;
-    struct cell *c = grid_at(g, x, y);
+    struct cell *c = inside(g, x, y);
     repair(g, x, y);
     c->style = text_style(gl, base);
     c->width = gl->width;
@@ -281,7 +287,7 @@ void grid_fill(struct grid *g, struct rect r, uint32_t cp, struct style st)
             repair(g, r.x + r.w - 1, y);
         }
         for (int x = r.x; x < r.x + r.w; x++)
-            *grid_at(g, x, y) = (struct cell){ .cp = cp, .style = st, .width = 1 };
+            *inside(g, x, y) = (struct cell){ .cp = cp, .style = st, .width = 1 };
     }
 }
 
@@ -290,7 +296,7 @@ void grid_paint(struct grid *g, struct rect r, struct style st)
     r = clip(g, r);
     for (int y = r.y; y < r.y + r.h; y++)
         for (int x = r.x; x < r.x + r.w; x++)
-            grid_at(g, x, y)->style = st;
+            inside(g, x, y)->style = st;
 }
 
 /* ---- frames: each line character is a set of arms, and sets are united where lines meet ---- */

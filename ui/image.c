@@ -260,7 +260,7 @@ int image_decode(struct image *out, const void *png, size_t len, struct err *e)
 {
     struct image_job *j;
     int rc = image_job_start(&j, png, len, e);
-    if (rc < 0)
+    if (rc < 0 || !j)
         return -1;
     while ((rc = image_job_step(j, out, e)) == 0) {
         struct pollfd p = { .fd = j->fd, .events = POLLIN };
@@ -318,7 +318,7 @@ static void mean(const struct image *img, int x, int y, int w, int h, uint8_t ou
         }
     for (int k = 0; k < 3; k++)
         out[k] = (uint8_t)(sum[3] ? sum[k] / sum[3] : 0);
-    out[3] = (uint8_t)(sum[3] / n);
+    out[3] = (uint8_t)(n ? sum[3] / n : 0);
 }
 
 static void put_cp(struct grid *g, int x, int y, uint32_t cp, struct style st)
@@ -368,7 +368,7 @@ void image_draw(struct grid *g, struct rect r, const struct image *img, int colo
     fit(img, r.w, r.h, &w, &h);
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++) {
-            uint8_t top[4], low[4];
+            uint8_t top[4] = { 0 }, low[4] = { 0 };
             mean(img, x, 2 * y, w, 2 * h, top);
             mean(img, x, 2 * y + 1, w, 2 * h, low);
             if (colors < 8 || g->ascii)

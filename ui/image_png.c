@@ -129,10 +129,10 @@ static int decode(png_structp png, png_infop info)
     s.row = calloc(s.dst_w, 4);
     uint8_t *rows = calloc(interlaced ? s.src_h : 1, stride);
     if (!s.sum || !s.row || !rows)
-        return IMAGE_NO_ROOM;
+        _exit(IMAGE_NO_ROOM);
     uint32_t head[2] = { s.dst_w, s.dst_h };
     if (!write_all(head, sizeof head))
-        return IMAGE_BROKEN;
+        _exit(IMAGE_BROKEN);
     if (interlaced)
         for (int pass = 0; pass < 7; pass++)
             for (uint32_t y = 0; y < s.src_h; y++)
@@ -143,7 +143,10 @@ static int decode(png_structp png, png_infop info)
         take_row(&s, interlaced ? rows + y * stride : rows, y);
     }
     flush_row(&s);
-    return IMAGE_OK; /* nothing is freed: the process ends here */
+    free(rows);
+    free(s.row);
+    free(s.sum);
+    return IMAGE_OK;
 }
 
 int image_png_main(void)

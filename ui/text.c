@@ -330,7 +330,7 @@ static bool take_escape(struct text_iter *it)
             return false;
         }
     }
-    if (it->mode != TEXT_CODE && left > 1 && memchr("]P_^X", it->line[at + 1], 5))
+    if (it->mode != TEXT_CODE && left > 1 && it->line[at + 1] && strchr("]P_^X", it->line[at + 1]))
         begin_payload(it, at + 2);
     expand_caret(it, at, 0x1b);
     it->pos++;

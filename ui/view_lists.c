@@ -266,7 +266,7 @@ static size_t gone_count(const struct state_run *r)
 
 static const struct state_var *nth_gone(const struct state_run *r, size_t n)
 {
-    for (size_t i = 0; i < r->var_count; i++)
+    for (size_t i = 0; r && i < r->var_count; i++)
         if (r->vars[i].change == CHANGE_GONE && n-- == 0)
             return &r->vars[i];
     return NULL;
@@ -294,11 +294,12 @@ void view_draw_state(const struct view *v)
     size_t first = view_list_first(count + files, (size_t)r.h, v->vm->scroll[PANE_STATE].top, -1);
     for (int i = 0; i < r.h && first + (size_t)i < count + files; i++) {
         size_t k = first + (size_t)i;
+        const struct state_var *var;
         if (k < now)
             draw_var(v, r, r.y + i, run ? &run->vars[k] : &st->vars[k]);
-        else if (k < count)
-            draw_var(v, r, r.y + i, nth_gone(last, k - now));
-        else
+        else if (k < count && (var = nth_gone(last, k - now)))
+            draw_var(v, r, r.y + i, var);
+        else if (last && k >= count)
             draw_file(v, r, r.y + i, &last->files[k - count]);
     }
 }

@@ -160,7 +160,7 @@ static void draw_stream(const struct view *v, enum view_pane pane, struct rect r
     }
     lines_open(&ln, o, &v->vm->source, run->number, stream_of(pane));
     struct line_at at = view_lines_start(&ln, s, (size_t)r.h, width, mode);
-    uint64_t first = lines_number(&ln, at.offset), last_start = at.offset, next = at.offset;
+    uint64_t first = lines_number(&ln, at.offset), next = at.offset, last_start = next;
     int y = r.y;
     size_t row = at.row;
     while (y < r.y + r.h && lines_get(&ln, next, &p)) {

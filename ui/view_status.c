@@ -132,8 +132,9 @@ static void add_rest(struct bar *b)
         view_clock(b->v->vm->now_us - st->created_at_us, text, sizeof text);
         bar_add(b, ROLE_STATUS, 0, text);
     }
-    if (st->input_tokens + st->output_tokens > 0) {
-        snprintf(text, sizeof text, "%lld tok", (long long)(st->input_tokens + st->output_tokens));
+    int64_t tokens = st->input_tokens + st->output_tokens;
+    if (tokens > 0) {
+        snprintf(text, sizeof text, "%lld tok", (long long)tokens);
         bar_add(b, ROLE_STATUS, 0, text);
     }
     if (st->planner && st->planner[0]) {
