@@ -382,8 +382,13 @@ static int take_contract(struct rerun *r, struct err *e)
         app->opt.sandbox = st->sandbox;
     if (json_parse(&o, st->contract_json, strlen(st->contract_json), e) < 0)
         return err_wrap(e, "the contract of session %s", r->old.id);
-    int rc = contract_from_json(&app->contract, o, e);
+    struct contract recorded;
+    int rc = contract_from_json(&recorded, o, e);
     json_free(o);
+    if (rc == 0) {
+        contract_release(&app->contract);
+        app->contract = recorded;
+    }
     for (size_t i = 0; rc == 0 && i < app->opt.contract_count; i++)
         rc = contract_set(&app->contract, app->opt.contract[i], e);
     return rc;
