@@ -59,9 +59,9 @@ failed:
 int main(int argc, char **argv)
 {
     static const struct bench_goal goals[] = {
-        { "ingest", "MB/s", 0, 0, 0.7, true },
-        { "ingest-read", "MB/s warm", 1, -1, 1000, true },
-        { "ingest-fold", "MB/s warm, hashes checked", 2, -1, 500, true },
+        { "ingest", "MB/s", BENCH_RATIO, true, 0.7, .ours = 0, .floor = 0 },
+        { "ingest.read", "MB/s", BENCH_TIME, true, 1000, .ours = 1, .floor = 1, .reference = 4500 },
+        { "ingest.fold", "MB/s", BENCH_TIME, true, 500, .ours = 2, .floor = 1, .reference = 4500 },
     };
     if (argc == 3 && strcmp(argv[1], "ours") == 0)
         return ours(atol(argv[2]));
@@ -69,5 +69,6 @@ int main(int argc, char **argv)
     snprintf(bytes, sizeof bytes, "%ld", bench_size(1L << 30));
     const char *ours_argv[] = { argv[0], "ours", bytes, NULL };
     const char *floor_argv[] = { bench_beside(argv[0], "floor_ingest"), bytes, NULL };
-    return bench_pairs(ours_argv, floor_argv, goals, 3);
+    struct bench_plan plan = { .ours = ours_argv, .floor = floor_argv };
+    return bench_goals(&plan, goals, 3);
 }

@@ -1,69 +1,14 @@
 /* bench_open.c - the list with 10 000 sessions, and opening a session of 1 000 events (`open`). */
 #include <fcntl.h>
 
-#include "bench.h"
-#include "sessions/index.h"
-#include "sessions/store.h"
+#include "sessions.h"
 
-#define SESSIONS 10000
-#define TIMES    30
-
-static struct err e;
-
-static void check(int rc)
-{
-    if (rc < 0) {
-        fprintf(stderr, "%s\n", e.msg);
-        exit(1);
-    }
-}
-
-static void make_session(const char *dir, const char *id, int events)
-{
-    static const char created[] = "{\"planner\":\"human\",\"model\":\"\",\"sandbox\":\"local\","
-                                  "\"contract\":{},\"contract_digest\":\"00\",\"version\":\"0\"}";
-    static const char note[] =
-        "{\"text\":\"what a planner says in one delta\",\"author\":\"planner\"}";
-    struct store *s;
-    struct event first = { .type = EVENT_SESSION_CREATED,
-                           .json = created,
-                           .json_len = sizeof created - 1 };
-    check(store_create(&s, dir, id, &e));
-    check(store_append(s, &first, &e));
-    for (int i = 1; i < events; i++) {
-        struct event ev = { .type = EVENT_PLANNER_MESSAGE,
-                            .json = note,
-                            .json_len = sizeof note - 1 };
-        check(store_append(s, &ev, &e));
-    }
-    check(store_flush(s, &e));
-    store_close(s);
-}
-
-static int count_entry(void *arg, const struct index_entry *entry)
-{
-    (void)entry;
-    ++*(int *)arg;
-    return 0;
-}
+#define TIMES 30
 
 static int count_event(void *arg, const struct event *ev)
 {
     *(int *)arg += ev->body != NULL;
     return 0;
-}
-
-static void list_once(const char *dir, bool refresh)
-{
-    struct index *ix;
-    int n = 0;
-    check(index_open(&ix, dir, &e));
-    if (refresh)
-        check(index_refresh(ix, &e));
-    check(index_list(ix, NULL, false, 50, count_entry, &n, &e));
-    index_close(ix);
-    if (n != 50)
-        exit(1);
 }
 
 static void forget_cache(const char *path)
@@ -82,23 +27,6 @@ static void touch_dir(const char *dir)
     snprintf(path, sizeof path, "%s/x", dir);
     close(open(path, O_CREAT | O_WRONLY, 0600));
     unlink(path);
-}
-
-/* 10 000 names of one session: what is measured is the looking, not the disk they would fill. */
-static double fill(const char *data, const char *sessions)
-{
-    char first[400], path[400];
-    make_session(sessions, "s00000", 20);
-    snprintf(first, sizeof first, "%s/s00000.db", sessions);
-    for (int i = 1; i < SESSIONS; i++) {
-        snprintf(path, sizeof path, "%s/s%05d.db", sessions, i);
-        if (link(first, path) < 0)
-            exit(1);
-    }
-    nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL); /* old enough to be trusted */
-    double start = bench_now();
-    list_once(data, true);
-    return bench_now() - start;
 }
 
 enum how { STALE, QUIET, CHANGED, COLD };
@@ -141,9 +69,7 @@ static int ours(void)
 {
     char *data = bench_make_dir(), sessions[300], one[400];
     snprintf(sessions, sizeof sessions, "%s/sessions", data);
-    double rebuild = fill(data, sessions);
-    nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
-    list_once(data, true);
+    double rebuild = fill_sessions(data);
     printf("%f %f", list_ms(data, sessions, QUIET), list_ms(data, sessions, COLD));
     printf(" %f %f", list_ms(data, sessions, STALE), list_ms(data, sessions, CHANGED));
     printf(" %f", rebuild * 1e6 / SESSIONS);
@@ -158,19 +84,21 @@ static int ours(void)
 int main(int argc, char **argv)
 {
     static const struct bench_goal goals[] = {
-        { "list", "ms warm, 50 of 10 000", 0, -1, 2, false },
-        { "list-cold", "ms", 1, -1, 10, false },
-        { "list-floor", "to raw SQLite", 0, 0, 3, false },
-        { "list-stale", "ms without a refresh", 2, -1, 2, false },
-        { "list-changed", "ms after the directory changed", 3, -1, 40, false },
-        { "list-rebuild", "us a session", 4, -1, 1000, false },
-        { "open", "ms to fold 1 000 events", 5, -1, 5, false },
-        { "open-floor", "to raw SQLite", 5, 1, 8, false },
-        { "open-write", "ms to fold 1 000 events", 6, -1, 5, false },
+        { "open.list", "ms", BENCH_TIME, false, 2, .ours = 0, .reference = 0.33 },
+        { "open.list-cold", "ms", BENCH_VALUE, false, 10, .ours = 1 },
+        { "open.list-ratio", "ms", BENCH_RATIO, false, 3, .ours = 0, .floor = 0 },
+        { "open.list-stale", "ms", BENCH_TIME, false, 2, .ours = 2, .reference = 0.33 },
+        { "open.list-changed", "ms", BENCH_TIME, false, 40, .ours = 3, .reference = 0.33 },
+        { "open.list-rebuild", "us/session", BENCH_TIME, false, 1000, .ours = 4,
+          .reference = 0.33 },
+        { "open", "ms", BENCH_TIME, false, 5, .ours = 5, .floor = 1, .reference = 0.8 },
+        { "open.ratio", "ms", BENCH_RATIO, false, 8, .ours = 5, .floor = 1 },
+        { "open.write", "ms", BENCH_TIME, false, 5, .ours = 6, .floor = 1, .reference = 0.8 },
     };
     if (argc == 2 && strcmp(argv[1], "ours") == 0)
         return ours();
     const char *ours_argv[] = { argv[0], "ours", NULL };
     const char *floor_argv[] = { bench_beside(argv[0], "floor_open"), NULL };
-    return bench_pairs(ours_argv, floor_argv, goals, 9);
+    struct bench_plan plan = { .ours = ours_argv, .floor = floor_argv, .pairs = 3 };
+    return bench_goals(&plan, goals, sizeof goals / sizeof goals[0]);
 }
