@@ -408,12 +408,15 @@ static void finish(void)
 /* ---- time and interrupts */
 
 /* Node is asked by a message first: it can lose a signal that comes as a script ends. One whose
- * loop does not turn then gets the signal. */
+ * loop does not turn then gets the signal. Bash can lose one between two commands: it gets a
+ * second. */
 static void stop_code(int64_t now)
 {
     struct bytes ask = { 0 };
     if (run.in->language != LANG_JAVASCRIPT) {
         interp_kill(run.in, SIGINT);
+        if (run.in->language == LANG_BASH)
+            nudge_us = now + NUDGE_US;
         return;
     }
     bytes_addf(&ask, "{\"t\":\"interrupt\",\"run\":%u}\n", run.id);
@@ -426,7 +429,8 @@ static void nudge(int64_t now)
 {
     if (nudge_us == 0 || now < nudge_us)
         return;
-    nudge_us = run.state == RUN_ON ? now + NUDGE_US : 0;
+    bool again = run.state == RUN_ON && run.in->language == LANG_JAVASCRIPT;
+    nudge_us = again ? now + NUDGE_US : 0;
     if (run.state == RUN_ON)
         interp_kill(run.in, SIGINT);
 }

@@ -267,6 +267,9 @@ void screen_set_theme(struct screen *s, const char *name)
 static void on_prewarm(void *arg)
 {
     struct screen *s = arg;
+    if (s->session == NULL && s->vm.screen == SCREEN_START &&
+        s->vm.scroll[PANE_TIMELINE].selected <= 0)
+        screen_list_sessions(s, NULL);
     const struct sandbox_ops *ops =
         sandbox_find(s->app->opt.sandbox != NULL ? s->app->opt.sandbox : s->app->config.sandbox);
     if (ops != NULL && ops->prewarm != NULL && (ops->caps & SANDBOX_CAN_WARM))
@@ -388,7 +391,7 @@ static int begin(struct screen *s, const char *task, const char *resume, struct 
     if (resume != NULL)
         return screen_open_session(s, resume, e);
     if (task == NULL && s->app->opt.planner == NULL) {
-        screen_list_sessions(s, NULL);
+        screen_list_known(s); /* the files are looked at after the first paint */
         return 0;
     }
     if (screen_start_session(s, planner, model, e) < 0)

@@ -100,6 +100,7 @@ int screen_start_session(struct screen *s, const char *planner, const char *mode
 int screen_open_session(struct screen *s, const char *path, struct err *e) MUST_CHECK;
 void screen_close_session(struct screen *s);
 void screen_list_sessions(struct screen *s, const char *query);
+void screen_list_known(struct screen *s); /* what the index has, without looking at the files */
 void screen_free_recent(struct screen *s);
 int screen_open_selected(struct screen *s, struct err *e) MUST_CHECK;
 

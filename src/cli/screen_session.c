@@ -239,11 +239,11 @@ static int add_recent(void *arg, const struct index_entry *x)
     return 0;
 }
 
-void screen_list_sessions(struct screen *s, const char *query)
+static void list_sessions(struct screen *s, const char *query, bool refresh)
 {
     struct err e = ERR_INIT;
     screen_free_recent(s);
-    if (app_need_index(s->app, &e) < 0 || index_refresh(s->app->index, &e) < 0 ||
+    if (app_need_index(s->app, &e) < 0 || (refresh && index_refresh(s->app->index, &e) < 0) ||
         index_list(s->app->index, query, false, RECENT_MAX, add_recent, s, &e) < 0)
         screen_fail(s, &e);
     s->vm.sessions = s->recent;
@@ -251,6 +251,16 @@ void screen_list_sessions(struct screen *s, const char *query)
     s->vm.screen = SCREEN_START;
     s->vm.scroll[PANE_TIMELINE].selected = 0;
     screen_changed(s);
+}
+
+void screen_list_sessions(struct screen *s, const char *query)
+{
+    list_sessions(s, query, true);
+}
+
+void screen_list_known(struct screen *s)
+{
+    list_sessions(s, NULL, false);
 }
 
 int screen_open_selected(struct screen *s, struct err *e)
