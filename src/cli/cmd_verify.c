@@ -94,5 +94,10 @@ int cmd_verify(struct app *app)
         rc = verify_file(app, id, path, &all.worst, &e);
     free(id);
     free(path);
-    return rc < 0 ? app_fail(&e) : all.worst;
+    if (rc < 0) {
+        int code = app_fail(&e);
+        /* 5 says "truncated"; a file that can't even be opened as a session is broken. */
+        return e.code == ERR_INTEGRITY || e.code == ERR_FORMAT ? EXIT_WORK_FAILED : code;
+    }
+    return all.worst;
 }
