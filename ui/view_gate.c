@@ -159,7 +159,7 @@ static void sandbox_item(struct flow *f)
                                                   : "sandbox";
     char text[128];
     const char *dot = strstr(title, " \xc2\xb7 ");
-    bool narrow = f->right - f->left < 90 && dot;
+    bool narrow = dot && (f->right - f->left < 90 || v->g->ascii);
     snprintf(text, sizeof text, "%.*s", narrow ? (int)(dot - title) : 120, title);
     flow_item(f, ROLE_TEXT, text);
 }

@@ -128,8 +128,11 @@ static void add_rest(struct bar *b)
 {
     const struct state *st = b->v->st;
     char text[96];
-    if (st->created_at_us && b->v->vm->now_us > st->created_at_us) {
-        view_clock(b->v->vm->now_us - st->created_at_us, text, sizeof text);
+    /* At rest nothing wakes us to move a clock, so it stands at what happened last. */
+    bool rests = st->phase == PHASE_IDLE || st->phase == PHASE_FINISHED;
+    int64_t until = rests ? st->last_at_us : b->v->vm->now_us;
+    if (st->created_at_us && until > st->created_at_us) {
+        view_clock(until - st->created_at_us, text, sizeof text);
         bar_add(b, ROLE_STATUS, 0, text);
     }
     int64_t tokens = st->input_tokens + st->output_tokens;
