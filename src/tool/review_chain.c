@@ -74,6 +74,16 @@ static void follow_dotted(struct names *n, struct chain *c)
 /* One name for what has several. */
 static void normalise_python(struct chain *c)
 {
+    /* modules are also found in modules: os.path.os */
+    static const char *const modules[] = { "os",     "sys",       "subprocess",
+                                           "shutil", "importlib", "builtins" };
+    const char *dot = memrchr(c->name, '.', c->len);
+    for (size_t i = 0; dot != NULL && i < ARRAY_LEN(modules); i++) {
+        if (strcmp(dot + 1, modules[i]) == 0) {
+            set_name(c, modules[i], strlen(modules[i]));
+            break;
+        }
+    }
     static const char *const fronts[] = { "builtins.", "__builtins__.", "__builtin__." };
     for (size_t i = 0; i < ARRAY_LEN(fronts); i++) {
         size_t n = strlen(fronts[i]);
@@ -118,6 +128,32 @@ static void normalise(struct names *n, struct chain *c)
 
 /* ---- beginning ---- */
 
+/* The chain of an argument; false when they are nested too deep to follow. */
+static bool resolve_inner(struct names *n, size_t i, struct chain *out)
+{
+    if (n->depth >= 8)
+        return false;
+    n->depth++;
+    chain_resolve(n, i, 0, out);
+    n->depth--;
+    return true;
+}
+
+/* `(os).x`, `(await import("fs")).x`: what stands in the parentheses before token i. */
+static void begin_in_parentheses(struct names *n, size_t i, struct chain *c)
+{
+    struct chain inner;
+    if (i < 3 || !tok_is_op(n, i - 1, ')') || n->toks[i - 1].aux + 1 >= i)
+        return;
+    size_t at = (size_t)n->toks[i - 1].aux + 1;
+    for (unsigned k = 0; k < 8 && (tok_is_op(n, at, '(') || tok_is_word(n, at, "await")); k++)
+        at++;
+    if (!tok_is_name(n, at) || !resolve_inner(n, at, &inner) || !tok_is_op(n, inner.at, ')'))
+        return;
+    set_name(c, inner.name, inner.len);
+    c->known = inner.known;
+}
+
 /* What the rules have under the name as it stands now. */
 static void look_up(const struct names *n, struct chain *c)
 {
@@ -150,9 +186,10 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
     c->path_from = c->path_to = 0;
     c->step = STEP_NAME;
     c->dynamic_key = c->built_key = c->known = false;
-    if (tok_is_op(n, i, '.')) {
-        c->at = i;
+    if (!tok_is_name(n, i)) {
+        c->at = i; /* behind something without a name */
         set_name(c, "?", 1);
+        begin_in_parentheses(n, i, c);
         return k == 0;
     }
     struct ident *id = &n->ids[n->toks[i].aux];
@@ -274,17 +311,6 @@ static void step_import(struct names *n, struct chain *c, const struct args *a)
         append(c, "()", 2);
     }
     literal_release(&l);
-}
-
-/* The chain of an argument; false when they are nested too deep to follow. */
-static bool resolve_inner(struct names *n, size_t i, struct chain *out)
-{
-    if (n->depth >= 8)
-        return false;
-    n->depth++;
-    chain_resolve(n, i, 0, out);
-    n->depth--;
-    return true;
 }
 
 /* getattr(X, "name"), Reflect.get(X, "name") */
@@ -417,6 +443,7 @@ static bool step(struct names *n, struct chain *c)
     }
     if (!(tok_is_op(n, i, '(') || tok_is_op(n, i, '[')) || n->toks[i].aux <= i)
         return false;
+    n->toks[i].mark |= TOK_DONE;
     if (tok_is_op(n, i, '('))
         step_call(n, c);
     else

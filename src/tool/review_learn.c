@@ -196,11 +196,17 @@ static size_t skip_to_value(const struct names *n, size_t i)
     return i;
 }
 
-static void learn_value(struct names *n, uint32_t id, size_t from)
+/* Does another value of the same expression start behind token i: `a or b`, `c ? d : e`? */
+static bool is_choice(const struct names *n, size_t i)
 {
-    bool cut;
-    size_t end = expression_end(n, from, &cut);
-    size_t start = skip_to_value(n, from);
+    return tok_is_word(n, i, "or") || tok_is_word(n, i, "and") || tok_is_word(n, i, "else") ||
+           tok_is_word(n, i, "||") || tok_is_word(n, i, "&&") || tok_is_word(n, i, "??") ||
+           tok_is_op(n, i, '?') || tok_is_op(n, i, ':') || tok_is_op(n, i, '=');
+}
+
+/* The chain at `start` is what the name may stand for, when nothing is done with it. */
+static void learn_chain(struct names *n, uint32_t id, size_t start, size_t end)
+{
     struct chain c;
     for (unsigned k = 0; tok_is_name(n, start) && start < n->count; k++) {
         size_t next = chain_resolve(n, start, k, &c);
@@ -208,9 +214,22 @@ static void learn_value(struct names *n, uint32_t id, size_t from)
             break;
         bool path = strcmp(c.name, "pathlib.Path()") == 0;
         bool whole = next >= end || n->toks[next].kind != LEX_OPERATOR || tok_is_op(n, next, ')') ||
-                     tok_is_op(n, next, '?') || (path && tok_is_op(n, next, '/'));
+                     is_choice(n, next) || (path && tok_is_op(n, next, '/'));
         if (c.known && whole)
             names_add_alias(n, id, c.name, c.len);
+    }
+}
+
+static void learn_value(struct names *n, uint32_t id, size_t from)
+{
+    bool cut;
+    size_t end = expression_end(n, from, &cut);
+    learn_chain(n, id, skip_to_value(n, from), end);
+    for (size_t i = from; i < end; i++) {
+        if (n->toks[i].kind == LEX_OPERATOR && n->toks[i].aux > i)
+            i = n->toks[i].aux;
+        else if (is_choice(n, i))
+            learn_chain(n, id, skip_to_value(n, i + 1), end);
     }
     if (cut || end <= from) {
         n->ids[id].dynamic = true;

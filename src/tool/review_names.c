@@ -359,11 +359,21 @@ static void report_chain(struct names *n, size_t i)
 {
     struct chain c;
     for (unsigned k = 0; chain_begin(n, i, k, &c); k++) {
-        if (!tok_is_op(n, i, '.'))
+        if (tok_is_name(n, i))
             check_step(n, &c);
         while (chain_step(n, &c))
             check_step(n, &c);
     }
+}
+
+/* `.x` or, in JavaScript, `["x"]` behind something that has no name: (a || b).x, []["x"] */
+static bool continues_unnamed(const struct names *n, size_t i)
+{
+    if (tok_is_op(n, i, '.'))
+        return true;
+    return n->j->lang == LEX_LANG_JAVASCRIPT && i > 0 && tok_is_op(n, i, '[') &&
+           (tok_is_op(n, i - 1, ']') || tok_is_op(n, i - 1, ')') ||
+            n->toks[i - 1].kind == LEX_STRING);
 }
 
 static void report(struct names *n)
@@ -378,7 +388,7 @@ static void report(struct names *n)
         if (tok_is_name(n, i) && !after_dot) {
             if (!is_only_label(n, i))
                 report_chain(n, i);
-        } else if (tok_is_op(n, i, '.') && (n->toks[i].mark & TOK_DONE) == 0) {
+        } else if ((n->toks[i].mark & TOK_DONE) == 0 && continues_unnamed(n, i)) {
             report_chain(n, i);
         }
     }
