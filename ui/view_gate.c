@@ -368,7 +368,10 @@ static void draw_bottom(const struct view *v, struct rect r, int y, const struct
     const struct view_gate *g = &v->vm->gate;
     char label[160];
     size_t seen, total;
-    if (g->deny_text) {
+    if (g->deny_text && v->vm->focus == PANE_PROMPT) { /* typed at the prompt: not twice */
+        grid_put_fit(v->g, r.x + 1, y, r.x + r.w, "your words go to the planner as they are",
+                     STYLE(ROLE_WAIT));
+    } else if (g->deny_text) {
         size_t len = strlen(g->deny_text);
         draw_field(v, r, y, "deny because:", g->deny_text,
                    g->deny_cursor < len ? g->deny_cursor : len);
@@ -400,7 +403,9 @@ static void gate_title(const struct view *v, const struct state_run *run)
         title_add(&t, view_severity_role(run->worst), "%s", severity_name(run->worst));
     const char *hex = v->st->gate.capsule;
     bool narrow = v->g->w < 60;
-    if (v->vm->focus != PANE_GATE)
+    if (g->deny_text)
+        title_add(&t, ROLE_WAIT, "denying");
+    else if (v->vm->focus != PANE_GATE)
         title_add(&t, ROLE_WAIT, "^G to decide");
     if (hex && strlen(hex) >= 8)
         title_add(&t, ROLE_TITLE, "%s%.4s-%.4s", narrow ? "" : "capsule ", hex, hex + 4);

@@ -354,12 +354,13 @@ void view_draw_hints(const struct view *v)
         return;
     if (v->vm->replaying && v->vm->replay_status)
         x = grid_put_fit(v->g, x, r.y, r.w, v->vm->replay_status, STYLE(ROLE_INFO)) + 2;
-    if (v->st->gate.open && v->vm->focus != PANE_GATE) {
+    bool gate_line = v->vm->focus == PANE_GATE || (v->st->gate.open && v->vm->gate.deny_text);
+    if (v->st->gate.open && !gate_line) {
         x = grid_put_text(v->g, x, r.y, r.w, "^G", STYLE(ROLE_WAIT));
         x = grid_put_text(v->g, x, r.y, r.w, " decide", STYLE(ROLE_TEXT)) + 2;
     }
     size_t n = keymap_hints(context_of(v->vm), hints, ARRAY_LEN(hints));
-    if (v->vm->focus == PANE_GATE) { /* its keys stand in the gate itself */
+    if (gate_line) { /* its keys stand in the gate itself */
         grid_put_fit(v->g, x, r.y, r.w, gate_hint(v), STYLE(ROLE_DIM));
         return;
     }

@@ -161,6 +161,11 @@ static void test_gate_questions(void **state)
     s.vm.gate.deny_text = "keep in.csv, write \xe2\x80\xaeout";
     s.vm.gate.deny_cursor = strlen(s.vm.gate.deny_text);
     golden(&s, "gate-deny", 0, 2);
+    s.vm.focus = PANE_PROMPT; /* as the screen does it: the words are typed at the prompt */
+    s.vm.prompt.label = "deny because: ";
+    s.vm.prompt.text = s.vm.gate.deny_text;
+    s.vm.prompt.len = s.vm.prompt.cursor = s.vm.gate.deny_cursor;
+    golden(&s, "gate-deny-prompt", 0, 1);
     s.vm.gate.deny_text = NULL;
     s.vm.focus = PANE_PROMPT;
     s.vm.prompt.label = "note> ";
