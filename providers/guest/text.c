@@ -363,9 +363,9 @@ bool json_text(struct str v, struct bytes *out)
 
 bool json_each(struct str a, const char **at, struct str *item)
 {
-    const char *end = a.p + a.n;
     if (a.p == NULL || a.n < 2 || a.p[0] != '[')
         return false;
+    const char *end = a.p + a.n;
     const char *p = skip_space(*at == NULL ? a.p + 1 : *at, end);
     if (p < end && *p == ',')
         p = skip_space(p + 1, end);

@@ -69,7 +69,7 @@ static const struct word *find_arg(const struct command *c, int pos, const char 
     for (size_t i = 1; i < c->count; i++) {
         const struct word *w = &c->w[i];
         const char *p = word_text(c->s, w);
-        if (n > 0 && w->text_len >= n && memcmp(p, kw, n) == 0) {
+        if (kw != NULL && n > 0 && w->text_len >= n && memcmp(p, kw, n) == 0) {
             if (w->text_len > n) {
                 *skip = n + (p[n] == '=');
                 return w;
