@@ -128,6 +128,7 @@ void screen_on_line(void *arg, const char *line, bool typed);
 void screen_use_prompt(struct screen *s, enum prompt_use use, const char *text);
 void screen_prompt_done(struct screen *s); /* back to the main prompt, the draft restored */
 void screen_fill_prompt(struct screen *s); /* the model's view of it */
+void screen_paste(struct screen *s, const char *text, size_t len);
 void screen_tab(struct screen *s);
 void screen_take_completion(struct screen *s, uint64_t token, const char *const *names,
                             size_t count);

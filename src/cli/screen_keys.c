@@ -448,7 +448,7 @@ void screen_on_key(void *arg, const struct key_event *ev)
         break;
     case KEY_PASTE:
         if (s->vm.focus == PANE_PROMPT)
-            prompt_paste(ev->bytes, ev->len, false);
+            screen_paste(s, ev->bytes, ev->len);
         if (ev->cut)
             screen_toast(s, TONE_WAIT, "the paste was longer than 1 MiB: the rest was dropped");
         break;

@@ -163,6 +163,42 @@ static void block_line(struct screen *s, const char *line, bool typed)
         run_block(s);
 }
 
+/* A pasted text of several lines is code when it follows a `!` or goes on a block: its lines are
+ * kept, and an empty line sends it, after a look. Else it is words, and its line ends are blanks.
+ * It never sends itself. [TTY-7] */
+void screen_paste(struct screen *s, const char *text, size_t len)
+{
+    const char *language = s->block_language, *code;
+    struct buf whole = BUF_INIT((size_t)2 << 20);
+    (void)buf_add_str(&whole, prompt_line(NULL, NULL));
+    bool fresh = s->block.len == 0;
+    bool is_code = !fresh || own_code_parse(whole.len > 0 ? buf_str(&whole) : text, s->language,
+                                            &language, &code);
+    if (s->use != USE_MAIN || !is_code || memchr(text, '\n', len) == NULL) {
+        prompt_paste(text, len, false);
+        buf_release(&whole);
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] != '\r' || i + 1 >= len || text[i + 1] != '\n')
+            (void)buf_add_char(&whole, text[i] == '\r' ? '\n' : text[i]);
+    }
+    code = buf_str(&whole);
+    if (fresh)
+        (void)own_code_parse(buf_str(&whole), s->language, &language, &code);
+    snprintf(s->block_language, sizeof s->block_language, "%s", language);
+    prompt_clear();
+    /* The last line stays at the prompt. */
+    const char *last = strrchr(code, '\n');
+    char *head = last != NULL ? xstrndup(code, (size_t)(last - code)) : xstrdup("");
+    add_block_line(s, head, false);
+    if (last != NULL && last[1] != '\0')
+        prompt_paste(last + 1, strlen(last + 1), false);
+    free(head);
+    buf_release(&whole);
+    screen_toast(s, TONE_INFO, "pasted code: an empty line sends it to the gate");
+}
+
 /* ---- words ---- */
 
 static void say(struct screen *s, const char *text)

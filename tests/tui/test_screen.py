@@ -319,3 +319,19 @@ def test_code_edited_at_the_gate_goes_back_to_the_planner(airlock):
     s.wait("step 2/5")
     edited = [e for e in events(airlock) if e["type"] == "run.proposed"]
     assert [e["rev"] for e in edited[:2]] == [1, 2] and edited[1]["author"] == "person"
+
+
+def test_pasted_lines_of_code_stay_lines(airlock):
+    s = start(airlock, rows=36, cols=120)
+    s.send("\x1b[200~!for i in range(3):\n    print('row', i)\n\x1b[201~")
+    s.wait("an empty line sends it")
+    s.send("\r")
+    s.wait("to decide")
+    s.send("\x07")
+    s.wait(r"\[a\]")
+    s.settle(0.7)
+    s.send("a")
+    s.wait("row 2")
+    proposed = [e for e in events(airlock) if e["type"] == "run.proposed"]
+    assert proposed[0]["code"] == "for i in range(3):\n    print('row', i)\n"
+    assert decisions(airlock) == [("approve", "person")]
