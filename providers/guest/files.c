@@ -89,6 +89,7 @@ int files_begin_put(const char *name, size_t n, unsigned mode, char *why, size_t
     struct stat st;
     int fd = files_open(name, n, true, mode);
     const char *text = fd < 0 ? reason(errno) : NULL;
+    scan_forget();
     if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
         text = "not a regular file";
     else if (fd >= 0 && (ftruncate(fd, 0) != 0 || fchmod(fd, mode & 0777) != 0))

@@ -190,6 +190,7 @@ void files_relay(void);
 void files_answer(uint64_t token, const char *path, size_t n, int64_t size, unsigned mode,
                   const char *error);
 
+void scan_forget(void);                                 /* a file was put */
 void scan_baseline(void);                               /* before the first run */
 void scan_changes(struct bytes *json, bool *truncated); /* [{path,change,bytes},…] since then */
 

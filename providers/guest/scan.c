@@ -106,9 +106,25 @@ static void take(struct tree *t)
         qsort(t->entries, t->count, sizeof *t->entries, by_name);
 }
 
+static bool known;
+
+void scan_forget(void)
+{
+    known = false;
+}
+
+/* What the last scan saw is where the next run starts, so nothing that changes between two runs
+ * goes untold; unless we put files there ourselves. */
 void scan_baseline(void)
 {
-    take(&before);
+    if (known) {
+        struct tree old = before;
+        before = after;
+        after = old;
+    } else {
+        take(&before);
+    }
+    known = false;
 }
 
 static void tell(struct bytes *json, const struct tree *t, const struct entry *e,
@@ -125,6 +141,7 @@ void scan_changes(struct bytes *json, bool *truncated)
 {
     size_t a = 0, b = 0, told = 0;
     take(&after);
+    known = true;
     *truncated = before.truncated || after.truncated;
     bytes_add(json, "[", 1);
     while (a < before.count || b < after.count) {

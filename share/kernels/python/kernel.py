@@ -13,7 +13,6 @@ import _socket
 import binascii
 import builtins
 import fcntl
-import gc
 import os
 import sys
 import types
@@ -120,6 +119,15 @@ def next_message(sock, idle=None):
         K.buffer += data
 
 
+def is_waited_for():
+    """Is a request there already?"""
+    try:
+        K.sock.settimeout(0)
+        return K.buffer != b'' or K.sock.recv(1, _socket.MSG_PEEK) != b''
+    except BlockingIOError:
+        return False
+
+
 def part(name):
     """Another file of this kernel, loaded on first use."""
     full = '_airlock_' + name
@@ -129,7 +137,7 @@ def part(name):
         with _io.open(path, encoding='utf-8') as f:
             text = f.read()
         module = types.ModuleType(full)
-        module.__file__, module.K, module.kernel = path, K, sys.modules['_airlock']
+        module.__file__, module.__builtins__ = path, __builtins__
         exec(compile(text, path, 'exec', dont_inherit=True), module.__dict__)
         sys.modules[full] = module
     return module
@@ -253,104 +261,6 @@ class Seeded:
         return getattr(self.loader, name)
 
 
-def safe_str(value):
-    try:
-        return str(value)
-    except BaseException as e:
-        return '<%s could not be shown: %s>' % (type(value).__name__, type(e).__name__)
-
-
-def own_frames(tb):
-    """Without the frames of the kernel at the top."""
-    here = (__file__, os.path.join(HERE, 'show.py'))
-    while tb is not None and tb.tb_frame.f_code.co_filename in here:
-        tb = tb.tb_next
-    return tb
-
-
-def format_error(error):
-    try:
-        import traceback
-        return ''.join(traceback.format_exception(type(error), error, own_frames(error.__traceback__)))
-    except BaseException:
-        return 'Traceback (most recent call last):\n(not available)\n%s: %s\n' % (
-            type(error).__name__, safe_str(error))
-
-
-def hook_of_user():
-    return sys.excepthook if sys.excepthook is not sys.__excepthook__ else None
-
-
-LIMITS = {28: 'disk', 122: 'disk', 27: 'file size'}
-
-
-def can_fork():
-    try:
-        pid = os.fork()
-    except OSError:
-        return False
-    if pid == 0:
-        os._exit(0)
-    try:
-        os.waitpid(pid, 0)
-    except OSError:
-        pass
-    return True
-
-
-def limit_of(error):
-    """Which limit of the sandbox this exception is about, if any."""
-    for _ in range(10):
-        if isinstance(error, OSError) and error.errno in LIMITS:
-            return LIMITS[error.errno]
-        if (isinstance(error, OSError) and error.errno == 11) or \
-           (isinstance(error, RuntimeError) and error.args == ("can't start new thread",)):
-            return '' if can_fork() else 'pids'  # EAGAIN has other reasons, too
-        error = error.__cause__ or error.__context__
-        if error is None:
-            break
-    return ''
-
-
-def failed(error, done):
-    if isinstance(error, SystemExit):
-        code = error.code
-        if code is None:
-            code = 0
-        elif isinstance(code, int):
-            code = int(code) & 0xff
-        else:
-            write_error(safe_str(code) + '\n')
-            code = 1
-        done['code'] = code
-        return
-    if isinstance(error, KeyboardInterrupt):
-        done['interrupted'] = 1
-    text = cut(format_error(error))
-    done['code'] = 1
-    done['error'] = {'name': type(error).__name__[:400], 'value': safe_str(error)[:20000],
-                     'traceback': text[:100000]}
-    limit = limit_of(error)
-    if limit:
-        done['limit'] = limit
-    hook = hook_of_user()
-    if hook is not None:
-        try:
-            hook(type(error), error, own_frames(error.__traceback__))
-            return
-        except BaseException:
-            pass
-    write_error(text)
-
-
-def write_error(text):
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except BaseException:
-        os.write(K.err, text.encode('utf-8', 'backslashreplace'))
-
-
 # ---- around a run
 
 def identity(fd):
@@ -385,20 +295,26 @@ def mend_streams():
     if is_closed('stderr'):
         sys.stderr = sys.__stderr__ = new_writer(2, 'backslashreplace')
     if K.input_used or K.stdin.closed or identity(0) != K.null:
-        set_input('/dev/null')
-        K.null = identity(0)
+        os.dup2(K.nothing, 0)
+        new_stdin()
         K.input_used = False
 
 
-def set_input(path):
-    fd = os.open(path, os.O_RDONLY)
-    if fd != 0:
-        os.dup2(fd, 0)
-        os.close(fd)
+def new_stdin():
     ours = _io.open(0, 'r', encoding='utf-8', errors='surrogateescape', closefd=False)
     if getattr(sys, 'stdin', None) is K.stdin or is_closed('stdin'):
         sys.stdin = sys.__stdin__ = ours
     K.stdin = ours
+
+
+def give_input():
+    """The run's stdin, from its beginning, whatever an earlier run still reads."""
+    fd = os.open('/proc/self/fd/%d' % K.input, os.O_RDONLY)
+    if fd != 0:
+        os.dup2(fd, 0)
+        os.close(fd)
+    K.input_used = True
+    new_stdin()
 
 
 def mend_interpreter():
@@ -451,8 +367,7 @@ def run_it(request, source, check, where, say):
     name = '<run %d>' % K.run
     try:
         if request['input']:
-            K.input_used = True
-            set_input('/proc/self/fd/%d' % K.input)
+            give_input()
         sys.modules['__main__'] = main
         remember(name, source.decode('utf-8', 'replace'))
         sys.argv = arguments(request)
@@ -465,7 +380,7 @@ def run_it(request, source, check, where, say):
         set_interrupt(on_idle_interrupt)
         if os.getpid() == K.pid:
             mend_interpreter()
-            failed(e, done)
+            tell_failure(e, done)
         else:
             leave_child(e)
     if os.getpid() != K.pid:
@@ -473,9 +388,18 @@ def run_it(request, source, check, where, say):
     mend_interpreter()
     after_code(done)
     if check and not done.get('interrupted'):
-        run_check(check, done)
+        part('errors').run_check(check, done)
     flush()
     say(done)
+
+
+def tell_failure(error, done):
+    try:
+        part('errors').failed(error, done)
+    except BaseException as e:  # not a descriptor or page left for it, or the code is after us
+        done['code'] = 1
+        done['error'] = {'name': type(error).__name__[:400], 'value': '',
+                         'traceback': '(%s while it was put into words)' % type(e).__name__}
 
 
 def leave_child(error):
@@ -483,7 +407,7 @@ def leave_child(error):
     code = 0
     if error is not None:
         done = {}
-        failed(error, done)
+        tell_failure(error, done)
         code = done.get('code', 1)
     flush()
     os._exit(code)
@@ -495,42 +419,7 @@ def after_code(done):
         try:
             part('show').plots()
         except BaseException as e:
-            write_error('(a figure could not be drawn: %s: %s)\n' % (type(e).__name__, safe_str(e)))
-
-
-def run_check(check, done):
-    name = '<check of run %d>' % K.run
-    saved = sys.stdout, sys.stderr
-    remember(name, check.decode('utf-8', 'replace'))
-    result = {'ok': True, 'text': ''}
-    try:
-        sys.stdout = sys.stderr = _io.StringIO()
-        try:
-            set_interrupt(_signal.default_int_handler)
-            exec(compile(check, name, 'exec', K.flags, dont_inherit=True), dict(ns))
-        finally:
-            set_interrupt(on_idle_interrupt)
-    except BaseException as e:
-        result = {'ok': False, 'text': check_text(e, check)}
-    finally:
-        sys.stdout, sys.stderr = saved
-    done['check'] = result
-
-
-def check_text(error, check):
-    text = type(error).__name__
-    value = safe_str(error)
-    if value:
-        text += ': ' + value
-    tb, line = error.__traceback__, 0
-    while tb is not None:
-        if tb.tb_frame.f_code.co_filename.startswith('<check '):
-            line = tb.tb_lineno
-        tb = tb.tb_next
-    lines = check.decode('utf-8', 'replace').splitlines()
-    if 0 < line <= len(lines):
-        text += ' (line %d: %s)' % (line, lines[line - 1].strip())
-    return text[:4000]
+            part('errors').write_error('(a figure could not be drawn: %s)\n' % type(e).__name__)
 
 
 def on_check(request):
@@ -538,171 +427,8 @@ def on_check(request):
     K.run = request['run']
     done = {'t': 'done', 'run': K.run}
     arguments(request)
-    run_check(os.pread(K.code, request['check'], 0), done)
+    part('errors').run_check(os.pread(K.code, request['check'], 0), done)
     send(done)
-
-
-# ---- frozen copies [architecture §6]
-
-def detached(work):
-    """Run work() in a process that is not our child, so the code's own wait() never sees it."""
-    handler = _signal.getsignal(_signal.SIGCHLD)
-    if handler not in (_signal.SIG_DFL, _signal.SIG_IGN, None):
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-    random = sys.modules.get('random')
-    try:
-        state = random._inst.getstate() if random is not None else None
-        pid = os.fork()
-        if pid == 0:
-            try:
-                if os.fork() == 0:
-                    if state is not None:
-                        random._inst.setstate(state)  # a fork seeds it anew; a copy must not be
-                    work()
-                    return True
-                os._exit(0)
-            except BaseException:
-                os._exit(1)
-        try:
-            status = os.waitpid(pid, 0)[1]
-        except ChildProcessError:
-            status = 0
-        if status != 0:
-            raise OSError(11, 'no process left')
-    finally:
-        if handler not in (_signal.SIG_DFL, _signal.SIG_IGN, None):
-            _signal.signal(_signal.SIGCHLD, handler)
-    return False
-
-
-def set_oom_score(score):
-    try:
-        fd = os.open('/proc/self/oom_score_adj', os.O_WRONLY)
-        os.write(fd, b'%d' % score)
-        os.close(fd)
-    except OSError:
-        pass
-
-
-def step_aside(score):
-    """In a fork: no stream, no terminal signals, first to go when memory is short."""
-    os.setsid()
-    set_interrupt(_signal.SIG_IGN)
-    set_oom_score(score)
-    null = os.open('/dev/null', os.O_RDWR)
-    for fd in (0, 1, 2, K.out, K.err, K.code, K.input, K.args):
-        os.dup2(null, fd, inheritable=fd < 3)
-    os.close(null)
-    K.sock.close()
-
-
-def threads():
-    threading = sys.modules.get('threading')
-    if threading is None:
-        return []
-    return ['thread ' + str(t.name)[:80] for t in list(threading._active.values())
-            if t is not threading._main_thread]
-
-
-def on_checkpoint(request, fds):
-    flush()
-    lost = threads()
-    names = K.names
-    gc.freeze()
-    try:
-        thawed = detached(lambda: freeze(request, fds[0], lost))
-    except OSError as e:
-        send({'t': 'forked', 'run': request['run'], 'error': safe_str(e)})
-        thawed = False
-    if not thawed:
-        gc.unfreeze()
-        os.close(fds[0])
-        rehearse()
-    K.names = names
-
-
-def rehearse():
-    """Touch what the next run will touch: pages shared with the copy are parted now, not then."""
-    saved = K.run, K.flags, sys.argv
-    try:
-        request = parse('{"t":"exec","run":0,"code":0,"check":0,"chdir":0,"argc":1,"args":17,"input":0}', 0)[0]
-        run_it(request, b'x = 1\nNone', b'', {'__builtins__': builtins}, lambda m: dump(m).encode())
-        K.sources.pop('<run 0>')
-    except Exception:
-        pass
-    K.run, K.flags, sys.argv = saved
-
-
-def freeze(request, channel, lost):
-    """The copy: report the variables, then wait to be woken, however long that takes."""
-    try:
-        K.thawed = False
-        was_on = gc.isenabled()
-        gc.disable()
-        step_aside(900)
-        K.buffer, K.fds = b'', []
-        sock = _socket.socket(fileno=channel)
-        send({'t': 'frozen'}, sock)
-        part('vars').report(ns, K.names, lambda m: send(m, sock))
-        if not request['keep']:
-            os._exit(0)
-        while True:
-            message, fds = next_message(sock)
-            if message is None:
-                os._exit(0)
-            if message['t'] == 'save' and fds:
-                detached(lambda: save(fds[0]))
-            elif message['t'] == 'wake' and len(fds) == 6 and detached(lambda: thaw(fds, was_on)):
-                sock.close()
-                send({'t': 'ready', 'lost': lost})
-                return
-            for fd in fds:
-                os.close(fd)
-    except BaseException:
-        if K.thawed:
-            raise
-        os._exit(1)
-
-
-def thaw(fds, gc_on):
-    """The new live one: the streams it was given, everything else as it was frozen."""
-    os.setsid()
-    K.pid = os.getpid()
-    out, err, ctl, code, given, args = fds
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    for name, fd in (('out', out), ('err', err), ('code', code), ('input', given), ('args', args)):
-        os.dup2(fd, getattr(K, name), inheritable=False)
-        os.close(fd)
-    K.sock = _socket.socket(fileno=ctl)
-    K.thawed = True
-    K.null = None
-    mend_streams()
-    set_oom_score(300)
-    set_interrupt(on_idle_interrupt)
-    gc.unfreeze()
-    if gc_on:
-        gc.enable()
-
-
-def save(fd):
-    """A process of its own pickles the namespace onto fd, then is gone."""
-    try:
-        set_oom_score(950)
-        part('save').save(ns, _socket.socket(fileno=fd))
-    finally:
-        os._exit(0)
-
-
-def on_load(request):
-    kept, lost = [], []
-    try:
-        kept, lost = part('save').load(ns, os.pread(K.code, request['code'], 0))
-        os.ftruncate(K.code, 0)
-        send({'t': 'restored', 'kept': kept, 'lost': lost})
-    except BaseException as e:
-        send({'t': 'restored', 'kept': kept, 'lost': lost,
-              'error': '%s: %s' % (type(e).__name__, safe_str(e)[:300])})
 
 
 def on_complete(request):
@@ -718,8 +444,8 @@ def on_complete(request):
 # ---- the loop
 
 def serve():
-    warm = [lambda: part('vars'), lambda: part('show'), lambda: __import__('linecache'),
-            lambda: __import__('traceback'), lambda: part('complete')]
+    warm = [lambda: part('frozen'), lambda: __import__('ctypes'), lambda: part('vars'), lambda: part('errors'),
+            lambda: __import__('traceback'), lambda: part('show'), lambda: part('complete')]
     while True:
         request, fds = next_message(K.sock, warm)
         if request is None:
@@ -729,16 +455,15 @@ def serve():
             on_exec(request)
             mend_streams()
         elif kind == 'checkpoint':
-            on_checkpoint(request, fds)
+            part('frozen').on_checkpoint(request, fds)
         elif kind == 'check':
             on_check(request)
         elif kind == 'complete':
             on_complete(request)
         elif kind == 'load':
-            on_load(request)
+            part('frozen').on_load(request)
         elif kind == 'save':
-            detached(lambda: save(fds[0]))
-            os.close(fds[0])
+            part('frozen').on_save(fds)
 
 
 def start():
@@ -750,6 +475,7 @@ def start():
     K.sock = _socket.socket(fileno=high(3))
     for fd in range(3, 9):
         os.close(fd)
+    K.nothing = high(0)
     K.null = identity(0)
     K.pipes = identity(1), identity(2)
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', line_buffering=True)

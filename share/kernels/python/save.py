@@ -8,6 +8,8 @@ import marshal
 import sys
 import types
 
+import _airlock as kernel
+
 MAGIC = b'AIRLOCK-PYTHON 1 %d.%d\n' % sys.version_info[:2]
 ONE_MAX = 16 << 20
 ALL_MAX = 64 << 20
@@ -91,7 +93,7 @@ def record(head, data):
 
 
 def why(error):
-    text = kernel.safe_str(error).split('\n')[0][:120]
+    text = kernel.part('errors').safe_str(error).split('\n')[0][:120]
     return '%s: %s' % (type(error).__name__, text) if text else type(error).__name__
 
 

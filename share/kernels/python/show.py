@@ -3,6 +3,8 @@
 import _io
 import sys
 
+import _airlock as kernel
+
 MIMES = (('_repr_html_', 'text/html'), ('_repr_markdown_', 'text/markdown'),
          ('_repr_svg_', 'image/svg+xml'), ('_repr_png_', 'image/png'), ('_repr_jpeg_', 'image/jpeg'),
          ('_repr_latex_', 'text/latex'), ('_repr_json_', 'application/json'))

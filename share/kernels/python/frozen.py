@@ -1,0 +1,258 @@
+# frozen.py - checkpoints: forks of the interpreter that wait to take its place. [architecture §6]
+
+import _signal
+import _socket
+import builtins
+import gc
+import os
+import sys
+
+import _airlock as kernel
+
+K = kernel.K
+
+
+CLONE_PARENT, SIGCHLD = 0x8000, 17
+CLONE = {'x86_64': 56, 'aarch64': 220}
+
+
+def random_kept():
+    """A fork seeds `random` anew; a copy must not be. What puts it back."""
+    random = sys.modules.get('random')
+    if random is None:
+        return lambda: None
+    state = random._inst.getstate()
+    return lambda: random._inst.setstate(state)
+
+
+def in_child(put_back, work):
+    try:
+        put_back()
+        work()
+    except BaseException:
+        os._exit(1)
+
+
+def detached(work):
+    """Run work() in a process that is not our child: the code's own wait() must not meet it. True in the
+    new process, when work() comes back there."""
+    handler = _signal.getsignal(_signal.SIGCHLD)
+    theirs = handler not in (_signal.SIG_DFL, _signal.SIG_IGN, None)
+    if theirs:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    put_back = random_kept()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                if os.fork() != 0:
+                    os._exit(0)
+            except BaseException:
+                os._exit(1)
+            in_child(put_back, work)
+            return True
+        try:
+            if os.waitpid(pid, 0)[1] != 0:
+                raise OSError(11, 'no process left')
+        except ChildProcessError:
+            pass  # SIGCHLD is ignored: it is gone already
+    finally:
+        if theirs:
+            _signal.signal(_signal.SIGCHLD, handler)
+    return False
+
+
+def aside(work):
+    """As detached(), by one fork: its child is our parent's. glibc's fork can't do that, so only while
+    there is a single thread, when none of its locks can be taken."""
+    number = CLONE.get(os.uname().machine)
+    if number is None or len(os.listdir('/proc/self/task')) != 1:
+        return detached(work)
+    import ctypes
+    clone = ctypes.PyDLL(None).syscall
+    clone.restype = ctypes.c_long
+    put_back = random_kept()
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid = clone(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        in_child(put_back, work)
+        return True
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    return detached(work) if pid < 0 else False
+
+
+def set_oom_score(score):
+    try:
+        fd = os.open('/proc/self/oom_score_adj', os.O_WRONLY)
+        os.write(fd, b'%d' % score)
+        os.close(fd)
+    except OSError:
+        pass
+
+
+def step_aside(score):
+    """In a fork: no stream, no terminal signals, first to go when memory is short."""
+    os.setsid()
+    kernel.set_interrupt(_signal.SIG_IGN)
+    set_oom_score(score)
+    for fd in (0, 1, 2, K.out, K.err, K.code, K.input, K.args):
+        os.dup2(K.nothing, fd, inheritable=fd < 3)
+    K.sock.close()
+
+
+def threads():
+    threading = sys.modules.get('threading')
+    if threading is None:
+        return []
+    return ['thread ' + str(t.name)[:80] for t in list(threading._active.values())
+            if t is not threading._main_thread]
+
+
+CLONE_PARENT, SIGCHLD = 0x8000, 17
+CLONE = {'x86_64': 56, 'aarch64': 220}
+
+
+def fork_aside(work):
+    """One fork whose child is our parent's: neither a zombie nor anything the code's wait() could meet.
+    glibc's fork() can't do that, so only while there is a single thread (its locks are not taken)."""
+    number = CLONE.get(os.uname().machine)
+    if number is None or len(os.listdir('/proc/self/task')) != 1:
+        return detached(work)
+    import ctypes
+    api = ctypes.pythonapi
+    clone = ctypes.PyDLL(None, use_errno=True).syscall
+    clone.restype = ctypes.c_long
+    random = sys.modules.get('random')
+    state = random._inst.getstate() if random is not None else None
+    api.PyOS_BeforeFork()
+    pid = clone(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)
+    if pid != 0:
+        api.PyOS_AfterFork_Parent()
+        if pid < 0:
+            return detached(work)
+        return False
+    try:
+        api.PyOS_AfterFork_Child()
+        if state is not None:
+            random._inst.setstate(state)
+        work()
+        return True
+    except BaseException:
+        os._exit(1)
+
+
+def on_checkpoint(request, fds):
+    if not fds:
+        refused(request['run'], 'no descriptor is free')
+        return
+    kernel.flush()
+    kernel.part('vars')  # once here, not in every copy
+    lost = threads()
+    names = K.names
+    thawed = False
+    gc.freeze()
+    try:
+        thawed = aside(lambda: freeze(request, fds[0], lost))
+    except OSError as e:
+        refused(request['run'], kernel.part('errors').safe_str(e))
+    K.names = names
+    if not thawed:
+        gc.unfreeze()
+        os.close(fds[0])
+        if not kernel.is_waited_for():
+            rehearse()
+
+
+def refused(run, why):
+    kernel.send({'t': 'forked', 'run': run, 'error': why})
+
+
+def rehearse():
+    """Touch what the next run will touch: pages shared with the copy are parted now, not then."""
+    saved = K.run, K.flags, sys.argv
+    try:
+        request = kernel.parse('{"t":"exec","run":0,"code":0,"check":0,"chdir":0,"argc":1,"args":17,"input":0}', 0)[0]
+        kernel.run_it(request, b'x = 1\nNone', b'', {'__builtins__': builtins}, lambda m: kernel.dump(m).encode())
+        K.sources.pop('<run 0>')
+    except Exception:
+        pass
+    K.run, K.flags, sys.argv = saved
+
+
+def freeze(request, channel, lost):
+    """The copy: report the variables, then wait to be woken, however long that takes."""
+    try:
+        K.thawed = False
+        was_on = gc.isenabled()
+        gc.disable()
+        step_aside(900)
+        K.buffer, K.fds = b'', []
+        sock = _socket.socket(fileno=channel)
+        kernel.send({'t': 'frozen'}, sock)
+        kernel.part('vars').report(kernel.ns, K.names, lambda m: kernel.send(m, sock))
+        if not request['keep']:
+            os._exit(0)
+        while True:
+            message, fds = kernel.next_message(sock)
+            if message is None:
+                os._exit(0)
+            if message['t'] == 'save' and fds:
+                detached(lambda: save(fds[0]))
+            elif message['t'] == 'wake' and len(fds) == 6 and detached(lambda: thaw(fds, was_on)):
+                sock.close()
+                kernel.send({'t': 'ready', 'lost': lost})
+                return
+            for fd in fds:
+                os.close(fd)
+    except BaseException:
+        if K.thawed:
+            raise
+        os._exit(1)
+
+
+def thaw(fds, gc_on):
+    """The new live one: the streams it was given, everything else as it was frozen."""
+    os.setsid()
+    K.pid = os.getpid()
+    out, err, ctl, code, given, args = fds
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    for name, fd in (('out', out), ('err', err), ('code', code), ('input', given), ('args', args)):
+        os.dup2(fd, getattr(K, name), inheritable=False)
+        os.close(fd)
+    K.sock = _socket.socket(fileno=ctl)
+    K.thawed = True
+    kernel.mend_streams()
+    set_oom_score(300)
+    kernel.set_interrupt(kernel.on_idle_interrupt)
+    gc.unfreeze()
+    if gc_on:
+        gc.enable()
+
+
+def save(fd):
+    """A process of its own pickles the namespace onto fd, then is gone."""
+    try:
+        set_oom_score(950)
+        kernel.part('save').save(kernel.ns, _socket.socket(fileno=fd))
+    finally:
+        os._exit(0)
+
+
+def on_load(request):
+    kept, lost = [], []
+    try:
+        kept, lost = kernel.part('save').load(kernel.ns, os.pread(K.code, request['code'], 0))
+        os.ftruncate(K.code, 0)
+        kernel.send({'t': 'restored', 'kept': kept, 'lost': lost})
+    except BaseException as e:
+        kernel.send({'t': 'restored', 'kept': kept, 'lost': lost,
+              'error': '%s: %s' % (type(e).__name__, kernel.part('errors').safe_str(e)[:300])})
+
+
+def on_save(fds):
+    """Without a frozen copy the live process is pickled, by a child of it."""
+    if fds:
+        detached(lambda: save(fds[0]))
+        os.close(fds[0])
