@@ -213,8 +213,8 @@ static int read_bulk(struct decoded *d, const char *p, const char *end, struct e
 {
     size_t i = 0, at = 0, seen = 0;
     while (p < end) {
-        struct span part;
-        unsigned kind;
+        struct span part = { 0 };
+        unsigned kind = 0;
         if (read_frame(&p, end, &kind, &part, e) < 0)
             return -1;
         if (kind != FRAME_BULK || part.len == 0 || (part.len < FRAME_MAX && p < end) ||
@@ -310,8 +310,8 @@ int kernel_decode_exec(struct kernel_request *out, const char *ptr, size_t len, 
 {
     struct decoded *d = xcalloc(1, sizeof *d);
     const char *p = ptr, *end = ptr + len;
-    struct span control;
-    unsigned kind;
+    struct span control = { 0 };
+    unsigned kind = 0;
     *out = (struct kernel_request){ .own = d };
     int rc = read_frame(&p, end, &kind, &control, e);
     if (rc == 0 && kind != FRAME_CONTROL)

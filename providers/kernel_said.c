@@ -405,7 +405,7 @@ static char **json_strings(const struct json *array, const char *prefix, char **
 
 static void free_list(char **list, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; list != NULL && i < count; i++)
         free(list[i]);
     free(list);
 }

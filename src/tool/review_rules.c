@@ -474,6 +474,7 @@ static int read_line(struct reader *rd, char *line)
         return 0;
     char *rest = line;
     char *key = next_word(&rest);
+    INVARIANT(key != NULL); /* the line is not blank */
     rest += strspn(rest, " \t");
     if (strcmp(key, "rule") == 0)
         return start_rule(rd, rest);

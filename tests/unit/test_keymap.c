@@ -114,9 +114,15 @@ static void test_documents(void **state)
         char word[80];
         assert_non_null(t[i].help);
         assert_true(t[i].help[0] != '\0');
+        const char *words[] = { t[i].name, t[i].args, t[i].hint, t[i].help, t[i].man };
+        for (size_t k = 0; k < ARRAY_LEN(words); k++)
+            for (const char *p = words[k]; *p; p++)
+                assert_in_range(*p, 0x20, 0x7e); /* printed on any terminal */
         bool key = t[i].keys[0] != 0, typed = t[i].where & KEYMAP_AS_COMMAND;
         assert_true(key || typed);
         if (typed) {
+            snprintf(word, sizeof word, ":%s %s", t[i].name, t[i].args);
+            assert_true(strlen(word) < 28); /* two blanks stay between it and its help */
             snprintf(word, sizeof word, ":%s", t[i].name);
             assert_non_null(strstr(buf_str(&help), word));
             assert_non_null(strstr(buf_str(&man), word));

@@ -104,7 +104,8 @@ static void test_plain_keeps_columns(void **state)
     prose_add_plain(&p, "    aaaa bbbb cccc", 18, 12, ROLE_TEXT);
     assert_string_equal(show(&p), "    aaaa\nbbbb cccc\n");
     prose_reset(&p);
-    prose_add_field(&p, "name", 6, "aaaa bbbb cccc", 14, 12, ROLE_TEXT);
+    struct prose_field f = { "name", 6, ROLE_DIM, ROLE_TEXT };
+    prose_add_field(&p, &f, "aaaa bbbb cccc", 14, 12);
     assert_string_equal(show(&p), "<dim:name  >aaaa\n      bbbb\n      cccc\n");
     prose_release(&p);
 }

@@ -190,6 +190,9 @@ static void test_ascii_terminal(void **state)
     assert_string_equal(buf_str(&b), "M<U+00FC>ller>  <U+20AC>");
     for (size_t i = 0; i < b.len; i++)
         assert_in_range((unsigned char)b.ptr[i], 0x20, 0x7e);
+    buf_reset(&b); /* a mark can't stand on a letter there */
+    assert_int_equal(text_clean(&b, "e\xcc\x81", 3, TEXT_PROSE, false, true), 0);
+    assert_string_equal(buf_str(&b), "e<U+0301>");
     buf_release(&b);
 }
 
