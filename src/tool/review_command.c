@@ -77,7 +77,7 @@ static const struct word *find_arg(const struct command *c, int pos, const char 
             return i + 1 < c->count ? &c->w[i + 1] : NULL;
         }
         /* -c in -xc */
-        if (n == 2 && w->text_len > 2 && p[0] == '-' && p[1] != '-' &&
+        if (n == 2 && w->text_len > 2 && p[0] == '-' && p[1] != '-' && kw != NULL &&
             p[w->text_len - 1] == kw[1] && i + 1 < c->count)
             return &c->w[i + 1];
         if (options && word_is(c->s, w, "--"))
