@@ -21,8 +21,7 @@ static struct body {
     size_t sizes[SIZES_MAX];
     struct piece pieces[SIZES_MAX];
     struct bytes store;
-    int fd;        /* where the current content goes; -1 nowhere */
-    int64_t *mode; /* of the files, in order */
+    int fd; /* where the current content goes; -1 nowhere */
     char why[256];
 } body;
 

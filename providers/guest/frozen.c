@@ -185,7 +185,8 @@ void frozen_make(struct interp *in, uint32_t id, bool keep)
                                               .until_us = now_us() + REPORT_US };
 }
 
-/* The live process only speaks of a copy that could not be made. */
+/* The live process only speaks of a copy that could not be made. It tells its variables itself
+ * then. */
 void frozen_forked(struct str line)
 {
     struct bytes why = { 0 };
@@ -195,6 +196,9 @@ void frozen_forked(struct str line)
     guest_log("guest: no checkpoint after run %u: %s", id, why.p);
     for (size_t i = 0; i < frozen_count; i++) {
         if (frozen[i].run == id && frozen[i].pid == 0) {
+            frozen[i].reported = true;
+            python()->vars_run = id;
+            python()->vars_until_us = now_us() + REPORT_US;
             forget(i, why.p);
             break;
         }

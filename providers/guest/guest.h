@@ -52,6 +52,10 @@ bool json_text(struct str value, struct bytes *out);                 /* decoded 
 /* Items of an array: start with *at = NULL; false at the end. */
 bool json_each(struct str array, const char **at, struct str *item);
 
+/* ---- main.c */
+
+void reap_zombies(void); /* what nobody waits for; interpreters and copies are dealt with later */
+
 /* ---- stream.c */
 
 void stream_open(int in, int out);

@@ -11,7 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FDS_MAX 64
+#define FDS_MAX  64
+#define DEAD_MAX 64
 
 static int signals;
 
@@ -36,24 +37,47 @@ static void set_up(void)
         interps[i].language = (enum language)i;
 }
 
-static void reap(void)
+/* Deaths that mean something, until the loop comes to them; the rest only counted as processes. */
+static struct {
+    pid_t pid;
+    int status;
+} dead[DEAD_MAX];
+static size_t dead_count;
+
+void reap_zombies(void)
 {
-    struct signalfd_siginfo info;
     int status;
     pid_t pid;
+    while (dead_count < DEAD_MAX && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        bool known = frozen_is_pid(pid);
+        for (int i = 0; i < LANG_COUNT; i++)
+            known = known || interps[i].pid == pid;
+        if (known) {
+            dead[dead_count].pid = pid;
+            dead[dead_count++].status = status;
+        }
+    }
+}
+
+static void bury(void)
+{
+    struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGTERM) {
+        /* From outside the namespace, whose pids have no number in here; not from the code. */
+        if (info.ssi_signo == SIGTERM && (info.ssi_pid == 0 || getpid() != 1)) {
             procs_sweep(-1);
             _exit(0);
         }
     }
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    reap_zombies();
+    for (size_t n = 0; n < dead_count; n++) {
         for (int i = 0; i < LANG_COUNT; i++) {
-            if (interps[i].pid == pid)
-                interp_died(&interps[i], status);
+            if (interps[i].pid == dead[n].pid)
+                interp_died(&interps[i], dead[n].status);
         }
-        frozen_died(pid);
+        frozen_died(dead[n].pid);
     }
+    dead_count = 0;
 }
 
 static int wait_ms(void)
@@ -114,13 +138,14 @@ int main(void)
         n += poll_interps(fds + n);
         size_t copies = n;
         n += frozen_poll(fds + n, FDS_MAX - n);
-        int timeout = files_getting() && stream_room() > 0 ? 0 : wait_ms();
+        bool more = (files_getting() && stream_room() > 0) || dead_count > 0;
+        int timeout = more ? 0 : wait_ms();
         if (poll(fds, n, timeout) < 0 && errno != EINTR)
             guest_die("guest: poll failed");
         interps_ready(fds + from, copies - from);
         frozen_ready(fds + copies, n - copies);
-        if (fds[1].revents != 0)
-            reap();
+        if (fds[1].revents != 0 || dead_count > 0)
+            bury();
         if (fds[0].revents != 0)
             stream_read();
         files_relay();

@@ -120,6 +120,7 @@ void procs_sweep(int64_t born_since_us)
                 kill(procs[i].pid, killing ? SIGKILL : SIGSTOP);
             }
         }
+        reap_zombies();
         if (hit == 0)
             return;
         if (killing)

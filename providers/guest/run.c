@@ -281,10 +281,11 @@ void run_interp_died(struct interp *in, int status)
 
 void run_resumed(uint32_t from)
 {
+    if (run.state != RUN_RESUMING)
+        return; /* it died between runs, or beside one of another language */
     run.resumed = from;
     run.lost = from == 0;
-    if (run.state == RUN_RESUMING)
-        finish();
+    finish();
 }
 
 static const char *end_word(void)

@@ -193,6 +193,22 @@ static const struct example python[] = {
       "r = subprocess.run('ls -l /proc/self/fd | grep -c -e socket: -e memfd:', shell=True, "
       "capture_output=True)\nr.stdout",
       END_EXIT, 0, "", NULL, "b'0\\n'", NULL },
+    { "an object of its own as stdout",
+      "class Tee:\n    def write(self, s): os.write(1, ('tee ' + s).encode())\n    def "
+      "flush(self): pass\n"
+      "sys.stdout = Tee(); sys.stdout.write('1\\n'); None",
+      END_EXIT, 0, "tee 1\n", NULL, NULL, NULL },
+    { "it stays", "sys.stdout.write('2\\n'); sys.stdout = sys.__stdout__", END_EXIT, 0, "tee 2\n",
+      NULL, NULL, NULL },
+    { "no descriptor left", "hold = []\nwhile True: hold.append(open('/dev/null'))", END_EXIT, 1,
+      "", "Too many open files", NULL, "OSError" },
+    { "and more", "len(hold) > 200", END_EXIT, 0, "", NULL, "True", NULL },
+    { "after they are free", "hold.clear(); open('/dev/null').close()", END_EXIT, 0, "", NULL, NULL,
+      NULL },
+    { "signals sent to the guest",
+      "import time\nfor n in (2, 15, 1, 9, 19): os.kill(1, n)\ntime.sleep(0.05)", END_EXIT, 0, "",
+      NULL, NULL, NULL },
+    { "which is still there", "os.path.exists('/proc/1')", END_EXIT, 0, "", NULL, "True", NULL },
     { "exit in a thread", "t = threading.Thread(target=sys.exit, args=(9,)); t.start(); t.join()",
       END_EXIT, 0, "", NULL, NULL, NULL },
     { "wall: root is read-only", "try: open('/x', 'w')\nexcept OSError as e: print(e.errno)",
@@ -301,6 +317,10 @@ static const struct example bash[] = {
       END_EXIT, 0, "ok\n", NULL, NULL, NULL },
     { "pipes", "printf 'b\\na\\n' | sort | tr '\\n' ' '", END_EXIT, 0, "a b ", NULL, NULL, NULL },
     { "here document", "cat <<X\nt $x\nX\n", END_EXIT, 0, "t 1\n", NULL, NULL, NULL },
+    { "names that are read-only", "readonly line=1 REPLY=2 name=3 n=4 args=5 status=6", END_EXIT, 0,
+      "", NULL, NULL, NULL },
+    { "exit with them", "exit 3", END_EXIT, 3, "", NULL, NULL, NULL },
+    { "they are there", "echo $line $n", END_EXIT, 0, "1 4\n", NULL, NULL, NULL },
     { "interrupt trap of its own", "trap 'echo int' INT", END_EXIT, 0, "", NULL, NULL, NULL },
 };
 
@@ -714,6 +734,18 @@ static void test_background_output(void **state)
     BOX_UNTIL(b, has(&b->background, "idle\n"));
 }
 
+static void test_alarm_after_the_end(void **state)
+{
+    (void)state;
+    struct box *b = shared;
+    buf_reset(&b->background);
+    py(b, "import signal\ndef ring(n, f): raise "
+          "RuntimeError('late')\nsignal.signal(signal.SIGALRM, ring)\n"
+          "signal.setitimer(signal.ITIMER_REAL, 0.05)");
+    BOX_UNTIL(b, has(&b->background, "RuntimeError: late\n"));
+    assert_string_equal(py(b, "6 * 7")->result[0].text, "42");
+}
+
 /* ---- interrupts and time */
 
 static void test_interrupt(void **state)
@@ -881,7 +913,8 @@ static void test_lost_interpreter(void **state)
                  { "import os; os.kill(os.getpid(), 9)", END_SIGNAL, 9 },
                  { "import ctypes; ctypes.string_at(0)", END_SIGNAL, 11 },
                  { "import os; os.abort()", END_SIGNAL, 6 },
-                 { "import os; os.execv('/usr/bin/true', ['true'])", END_EXIT, 0 } };
+                 { "import os; os.execv('/usr/bin/true', ['true'])", END_EXIT, 0 },
+                 { "import os; os.closerange(3, 256)", END_EXIT, 70 } };
     struct box *b = shared;
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         uint32_t kept = py_kept(b, "x = 'kept'; y = [1, 2]");
@@ -998,6 +1031,7 @@ static void test_nproc(void **state)
         py(b, "import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60); os._exit(0)");
     assert_int_equal(s->end.end, END_LIMIT);
     assert_string_equal(s->what, "pids");
+    assert_non_null(var(s, "time")); /* told by the live one: nothing could be forked */
     box_close(b);
 }
 
@@ -1659,6 +1693,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_control_overtakes_output),
         cmocka_unit_test(test_background_output),
+        cmocka_unit_test(test_alarm_after_the_end),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_interrupt_twice),
         cmocka_unit_test(test_interrupt_others),

@@ -31,19 +31,19 @@ __airlock_say() {
     builtin printf "$@" >&244
 }
 
-__airlock_field() { # name line: the number after it, in REPLY
-    REPLY=0
-    [[ $2 =~ \"$1\":([0-9]+) ]] && REPLY=${BASH_REMATCH[1]}
+__airlock_field() { # name line: the number after it, in __airlock_number
+    __airlock_number=0
+    [[ $2 =~ \"$1\":([0-9]+) ]] && __airlock_number=${BASH_REMATCH[1]}
 }
 
 # Wait for a run. Ends with the code in __airlock_code and the options of the code on.
 __airlock_next() {
-    local line IFS=$' \t\n'
+    local __airlock_line IFS=$' \t\n'
     __airlock_busy=
-    while builtin read -r -u 243 line; do
-        case $line in
-        '{"t":"exec"'*) __airlock_begin "$line" && return 0 ;;
-        '{"t":"complete"'*) __airlock_complete "$line" ;;
+    while builtin read -r -u 243 __airlock_line; do
+        case $__airlock_line in
+        '{"t":"exec"'*) __airlock_begin "$__airlock_line" && return 0 ;;
+        '{"t":"complete"'*) __airlock_complete "$__airlock_line" ;;
         esac
     done
     builtin trap - EXIT
@@ -51,24 +51,24 @@ __airlock_next() {
 }
 
 __airlock_begin() {
-    local line=$1 size chdir args LC_ALL=C
-    __airlock_field run "$line"
-    __airlock_run=$REPLY
-    __airlock_field code "$line"
-    size=$REPLY
-    __airlock_field chdir "$line"
-    chdir=$REPLY
+    local __airlock_line=$1 __airlock_size __airlock_chdir __airlock_args LC_ALL=C
+    __airlock_field run "$__airlock_line"
+    __airlock_run=$__airlock_number
+    __airlock_field code "$__airlock_line"
+    __airlock_size=$__airlock_number
+    __airlock_field chdir "$__airlock_line"
+    __airlock_chdir=$__airlock_number
     __airlock_code=
     IFS= builtin read -r -d '' __airlock_code </dev/fd/245
-    builtin mapfile -d '' -t args </dev/fd/247
-    __airlock_argv=("${args[@]:1}")
+    builtin mapfile -d '' -t __airlock_args </dev/fd/247
+    __airlock_argv=("${__airlock_args[@]:1}")
     __airlock_busy=1
-    if ((${#__airlock_code} != size)); then
+    if ((${#__airlock_code} != __airlock_size)); then
         builtin echo "bash: the code holds a NUL byte" >&242
         __airlock_end 2
         return 1
     fi
-    if ((chdir)) && ! builtin cd -- "${args[0]}" 2>&242; then
+    if ((__airlock_chdir)) && ! builtin cd -- "${__airlock_args[0]}" 2>&242; then
         __airlock_end 1
         return 1
     fi
@@ -82,10 +82,10 @@ __airlock_begin() {
 }
 
 __airlock_tell_done() { # status, more members
-    local limit=
-    (($1 == 153)) && limit=',"limit":"file size"'
+    local __airlock_limit=
+    (($1 == 153)) && __airlock_limit=',"limit":"file size"'
     __airlock_busy=
-    __airlock_say '{"t":"done","run":%d,"code":%d%s%s}\n' "$__airlock_run" "$1" "$limit" "${2-}"
+    __airlock_say '{"t":"done","run":%d,"code":%d%s%s}\n' "$__airlock_run" "$1" "$__airlock_limit" "${2-}"
 }
 
 # A trap on EXIT that the code set has its turn when the run ends.
@@ -193,26 +193,26 @@ __airlock_vars() {
 # ---- completion: names only, nothing is run
 
 __airlock_complete() {
-    local token cursor text= hex word names out= n
+    local __airlock_token __airlock_cursor __airlock_text= __airlock_hex __airlock_word __airlock_names __airlock_out= __airlock_n
     __airlock_field token "$1"
-    token=$REPLY
+    __airlock_token=$__airlock_number
     __airlock_field cursor "$1"
-    cursor=$REPLY
-    [[ $1 =~ \"text\":\"([0-9a-f]*)\" ]] && hex=${BASH_REMATCH[1]:0:2*cursor}
-    while [[ -n $hex ]]; do
-        builtin printf -v n "\\x${hex:0:2}"
-        text+=$n hex=${hex:2}
+    __airlock_cursor=$__airlock_number
+    [[ $1 =~ \"text\":\"([0-9a-f]*)\" ]] && __airlock_hex=${BASH_REMATCH[1]:0:2*__airlock_cursor}
+    while [[ -n $__airlock_hex ]]; do
+        builtin printf -v __airlock_n "\\x${__airlock_hex:0:2}"
+        __airlock_text+=$__airlock_n __airlock_hex=${__airlock_hex:2}
     done
-    word=${text##*[!A-Za-z0-9_./-]}
-    if [[ $text == *\$"$word" || $text == *\$\{"$word" ]]; then
-        builtin mapfile -t names < <(builtin compgen -v -- "$word")
+    __airlock_word=${__airlock_text##*[!A-Za-z0-9_./-]}
+    if [[ $__airlock_text == *\$"$__airlock_word" || $__airlock_text == *\$\{"$__airlock_word" ]]; then
+        builtin mapfile -t __airlock_names < <(builtin compgen -v -- "$__airlock_word")
     else
-        builtin mapfile -t names < <(builtin compgen -abckf -- "$word" | command sort -u | command head -n 300)
+        builtin mapfile -t __airlock_names < <(builtin compgen -abckf -- "$__airlock_word" | command sort -u | command head -n 300)
     fi
-    for n in "${names[@]}"; do
-        [[ $n == *[!A-Za-z0-9_./+-]* || $n == __airlock_* ]] || out+="${out:+,}\"$n\""
+    for __airlock_n in "${__airlock_names[@]}"; do
+        [[ $__airlock_n == *[!A-Za-z0-9_./+-]* || $__airlock_n == __airlock_* ]] || __airlock_out+="${__airlock_out:+,}\"$__airlock_n\""
     done
-    __airlock_say '{"t":"completion","token":%d,"names":[%s]}\n' "$token" "$out"
+    __airlock_say '{"t":"completion","token":%d,"names":[%s]}\n' "$__airlock_token" "$__airlock_out"
 }
 
 # ---- the start, or the going on

@@ -5,6 +5,7 @@
 // later run. Code is evaluated inside a script that SIGINT can stop.
 'use strict';
 
+const { Buffer } = require('node:buffer');
 const fs = require('node:fs');
 const inspector = require('node:inspector');
 const module_ = require('node:module');
@@ -16,7 +17,7 @@ const vm = require('node:vm');
 const CODE = 5, INPUT = 6, ARGS = 7;
 const LINE = 1 << 19, TEXT_MAX = 1 << 20;
 
-const stringify = JSON.stringify;
+const { parse, stringify } = JSON;
 const realExit = process.reallyExit.bind(process);
 const session = new inspector.Session();
 session.connect();
@@ -410,7 +411,7 @@ socket.on('data', (data) => {
     for (let end_; (end_ = pending.indexOf(10)) >= 0;) {
         const line = pending.subarray(0, end_);
         pending = pending.subarray(end_ + 1);
-        handle(JSON.parse(line));
+        handle(parse(line));
     }
 });
 socket.on('end', () => realExit(0));

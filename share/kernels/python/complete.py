@@ -60,7 +60,7 @@ def resolve(ns, dotted):
 
 
 def matches(names, word):
-    found = sorted({n for n in names if type(n) is str and n.startswith(word) and
+    found = sorted({n for n in names if type(n) is str and len(n) <= 200 and n.startswith(word) and
                     (word.startswith('_') or not n.startswith('_'))})
     return found[:NAMES_MAX]
 

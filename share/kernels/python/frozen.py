@@ -6,6 +6,7 @@ import builtins
 import gc
 import os
 import sys
+import time
 
 import _airlock as kernel
 
@@ -60,6 +61,16 @@ def detached(work):
         if theirs:
             _signal.signal(_signal.SIGCHLD, handler)
     return False
+
+
+def patiently(work):
+    """detached(), also while the processes of a storm are still on their way out."""
+    for _ in range(100):
+        try:
+            return detached(work)
+        except OSError:
+            time.sleep(0.02)
+    raise OSError(11, 'no process left')
 
 
 def aside(work):
@@ -165,7 +176,9 @@ def on_checkpoint(request, fds):
 
 
 def refused(run, why):
+    """No copy could be made: the live one tells its variables itself."""
     kernel.send({'t': 'forked', 'run': run, 'error': why})
+    kernel.part('vars').report(kernel.ns, K.names, lambda m: kernel.send(dict(m, t='vars', run=run)))
 
 
 def rehearse():
@@ -199,7 +212,7 @@ def freeze(request, channel, lost):
                 os._exit(0)
             if message['t'] == 'save' and fds:
                 detached(lambda: save(fds[0]))
-            elif message['t'] == 'wake' and len(fds) == 6 and detached(lambda: thaw(fds, was_on)):
+            elif message['t'] == 'wake' and len(fds) == 6 and patiently(lambda: thaw(fds, was_on)):
                 sock.close()
                 kernel.send({'t': 'ready', 'lost': lost})
                 return

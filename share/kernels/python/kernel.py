@@ -25,6 +25,7 @@ LINE_MAX = 1 << 19
 TEXT_MAX = 1 << 20
 RESULT_MAX = 32 << 20
 IDLE_S = 0.02  # then something is loaded ahead
+SIGNALS = _signal.valid_signals()
 
 main = types.ModuleType('__main__')
 main.__builtins__ = builtins
@@ -94,7 +95,13 @@ def high(fd):
 
 
 def send(message, sock=None):
-    (sock or K.sock).sendall(dump(message).encode() + b'\n')
+    """Whole lines only: no signal handler of the code's may cut one short."""
+    line = dump(message).encode() + b'\n'
+    was = _signal.pthread_sigmask(_signal.SIG_BLOCK, SIGNALS)
+    try:
+        (sock or K.sock).sendall(line)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, was)
 
 
 def next_message(sock, idle=None):
@@ -279,10 +286,11 @@ def new_writer(fd, errors):
 
 
 def is_closed(name):
+    stream = getattr(sys, name, None)
     try:
-        return getattr(sys, name).closed
+        return stream is None or bool(stream.closed)
     except BaseException:
-        return True
+        return False  # something of the code's own that can write, and no more
 
 
 def mend_streams():
@@ -489,10 +497,19 @@ def start():
     send({'t': 'ready', 'pid': K.pid})
 
 
-if __name__ == '__main__':
-    start()
+def go_on():
+    """For ever. What a signal handler or a hook of the code raises between runs ends nothing."""
     while True:
         try:
             serve()
         except KeyboardInterrupt:
-            continue
+            pass
+        except BaseException as e:
+            if isinstance(e, OSError) and identity(K.sock.fileno()) is None:
+                os._exit(70)  # the code closed the descriptor we are led by
+            part('errors').write_error(part('errors').format_error(e))
+
+
+if __name__ == '__main__':
+    start()
+    go_on()
