@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define TARGETS_MAX 8
-#define SCAN_MAX    128u /* tokens of an expression that are looked at, brackets counted once */
+#define SCAN_MAX    96u /* tokens of an expression that are looked at, brackets counted once */
 
 /* ---- values ---- */
 
@@ -199,9 +199,14 @@ static size_t skip_to_value(const struct names *n, size_t i)
 /* Does another value of the same expression start behind token i: `a or b`, `c ? d : e`? */
 static bool is_choice(const struct names *n, size_t i)
 {
-    return tok_is_word(n, i, "or") || tok_is_word(n, i, "and") || tok_is_word(n, i, "else") ||
-           tok_is_word(n, i, "||") || tok_is_word(n, i, "&&") || tok_is_word(n, i, "??") ||
-           tok_is_op(n, i, '?') || tok_is_op(n, i, ':') || tok_is_op(n, i, '=');
+    if (i >= n->count)
+        return false;
+    if (n->toks[i].kind == LEX_KEYWORD)
+        return tok_is_word(n, i, "or") || tok_is_word(n, i, "and") || tok_is_word(n, i, "else");
+    if (n->toks[i].kind != LEX_OPERATOR)
+        return false;
+    return tok_is_op(n, i, '?') || tok_is_op(n, i, ':') || tok_is_op(n, i, '=') ||
+           tok_is_word(n, i, "||") || tok_is_word(n, i, "&&") || tok_is_word(n, i, "??");
 }
 
 /* The chain at `start` is what the name may stand for, when nothing is done with it. */
