@@ -99,10 +99,11 @@ void kernel_lost(struct kernel *k, enum run_end as, const char *message);
 const struct kernel_hello *kernel_hello(const struct kernel *k); /* NULL before READY */
 uint32_t kernel_running(const struct kernel *k);                 /* the run in flight, 0 none */
 
-/* ---- commands. Before READY they are queued. ERR_BUSY while a run, restore, save or load is on
- * (a save is given up for a run: SAVED with err ERR_CANCELLED comes first), ERR_LIMIT over a
- * ceiling of guest/proto.h, ERR_USAGE for NUL in a name, ERR_INTEGRITY when check_body refused
- * (nothing was sent, no FINISHED follows). */
+/* ---- commands. Before READY they are queued. exec, restore and load exclude each other
+ * (ERR_BUSY); a save goes on beside anything, one at a time. ERR_LIMIT over a ceiling of
+ * guest/proto.h, ERR_NET when the sandbox is gone, ERR_INTEGRITY when check_body refused (nothing
+ * was sent, no FINISHED follows; but if the run had to wait for frozen copies to be dropped,
+ * FINISHED END_INTEGRITY). */
 
 /* The capsule's cwd holds when the interpreter is new or the request's cwd differs from the one
  * before; else a `cd` of an earlier run is state like a variable. */
@@ -110,11 +111,15 @@ int kernel_exec(struct kernel *k, const struct sandbox_run *rq, struct err *e);
 void kernel_interrupt(struct kernel *k); /* idempotent; a second one after 1 s kills the live
                                             interpreter (state from the last checkpoint) */
 void kernel_pause_output(struct kernel *k, bool on); /* at most CREDIT_WINDOW more bytes come */
-int kernel_restore(struct kernel *k, uint32_t run, struct err *e);
+int kernel_restore(struct kernel *k, uint32_t run, struct err *e); /* ERR_MISSING: no checkpoint */
+/* SAVED: `ptr` begins with a line that names the run; pickles follow. Only kernel_load reads it,
+ * and only inside a sandbox are they loaded. `lost` names what was not kept, and why. */
 int kernel_save(struct kernel *k, struct err *e);
-int kernel_load(struct kernel *k, const char *ptr, size_t len, struct err *e);
+int kernel_load(struct kernel *k, const char *ptr, size_t len, struct err *e); /* RESTORED */
+/* Below /workspace, never through a link; parent directories are made. Queued, done in order. */
 int kernel_put(struct kernel *k, const struct sandbox_file *f, struct err *e);
 int kernel_get(struct kernel *k, const char *path, size_t max, struct err *e);
+/* `cursor` in bytes. COMPLETION comes with nothing while the interpreter is busy or not started. */
 int kernel_complete(struct kernel *k, const char *language, const char *text, size_t cursor,
                     uint64_t token, struct err *e);
 
