@@ -29,8 +29,8 @@ static char *clean_detail(const char *p, size_t n)
         out[i] = c >= ' ' && c < 0x7f ? p[i] : c == (unsigned char)REVIEW_HOLE ? '*' : '?';
     }
     if (i < n) {
-        memcpy(out + i, "...", 3);
-        i += 3;
+        for (unsigned dots = 0; dots < 3; dots++)
+            out[i++] = '.';
     }
     return xstrndup(out, i);
 }
@@ -71,7 +71,7 @@ void job_add(struct review_job *j, const struct review_rule *rule, enum path_cla
         .start = (uint32_t)start,
         .len = (uint32_t)len,
         .rule = rule,
-        .severity = (int8_t)severity,
+        .severity = severity,
         .cls = (uint8_t)cls,
         .detail = clean_detail(detail, detail_len),
     };

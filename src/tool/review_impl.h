@@ -91,10 +91,10 @@ struct rule_words {
 
 struct review_rule {
     const char *id, *category, *text;
-    const char *example_lang;      /* NULL: its own */
-    enum lex_lang lang;            /* LEX_LANG_NONE: any text */
-    int8_t severity[PATH_CLASSES]; /* -1: no finding */
-    bool has_class;                /* the four differ: a path is judged */
+    const char *example_lang;   /* NULL: its own */
+    enum lex_lang lang;         /* LEX_LANG_NONE: any text */
+    int severity[PATH_CLASSES]; /* -1: no finding */
+    bool has_class;             /* the four differ: a path is judged */
     struct rule_arg path, code;
     struct rule_cond conds[RULE_CONDS_MAX];
     size_t cond_count;
@@ -119,7 +119,7 @@ struct rule_entry {
 
 struct rule_example {
     uint16_t rule;
-    int8_t severity; /* -1: any */
+    int severity; /* -1: any */
     bool match;
     const char *text;
     unsigned line;
@@ -184,7 +184,7 @@ struct review_raw {
     uint32_t start, len, line;
     const struct review_rule *rule;
     char *detail; /* owned, may be NULL */
-    int8_t severity;
+    int severity;
     uint8_t cls;
 };
 

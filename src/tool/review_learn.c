@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define TARGETS_MAX 8
+#define CHAINED_MAX 8u
 #define SCAN_MAX    96u /* tokens of an expression that are looked at, brackets counted once */
 
 /* ---- values ---- */
@@ -13,7 +14,7 @@
 static void set_value(struct names *n, uint32_t id, const struct literal *l)
 {
     struct ident *it = &n->ids[id];
-    const char *p = l->text.ptr;
+    const char *p = l->text.ptr != NULL ? l->text.ptr : "";
     size_t len = l->text.len;
     bool something = l->known || (len > 1 && !l->many);
     if (!something || len > VALUE_MAX) {
@@ -33,7 +34,7 @@ static void set_value(struct names *n, uint32_t id, const struct literal *l)
     if (it->values > VALUES_MAX)
         return;
     size_t before = it->values > 1 ? it->value_len + 1 : 0;
-    char *all = names_copy(n, p != NULL ? p : "", len);
+    char *all = names_copy(n, p, len);
     if (before > 0) {
         all = xmalloc(before + len);
         memcpy(all, it->value, it->value_len);
@@ -289,6 +290,7 @@ struct learner {
     uint32_t function;   /* + 1: the one whose body is being read */
     bool returns;
     uint8_t taint;
+    unsigned chained; /* `=` of one a = b = c */
     size_t depth;     /* open brackets */
     size_t def_until; /* the parameters of a definition end here */
 };
@@ -307,6 +309,7 @@ static void end_statement(struct names *n, struct learner *l)
     if (l->returns && l->function > 0)
         add_taint(n, l->function - 1, l->taint);
     l->open.count = 0;
+    l->chained = 0;
     l->returns = false;
     l->taint = 0;
 }
@@ -332,6 +335,8 @@ static void learn_brackets(struct names *n, struct learner *l, size_t i)
     const struct tok *t = &n->toks[i];
     if (t->kind != LEX_OPERATOR)
         return;
+    if (t->op == ',' || t->op == '(' || t->op == '{')
+        l->chained = 0;
     if (t->op == '(' || t->op == '[' || t->op == '{')
         l->depth++;
     else if ((t->op == ')' || t->op == ']' || t->op == '}') && l->depth > 0)
@@ -356,7 +361,8 @@ static void learn_token(struct names *n, struct learner *l, size_t i)
     } else if ((tok_is_op(n, i, '=') && !is_keyword_argument(n, l, i)) ||
                tok_is_op(n, i, OP_WALRUS)) {
         l->taint = 0;
-        learn_assignment(n, i, &l->open);
+        if (l->chained++ < CHAINED_MAX)
+            learn_assignment(n, i, &l->open);
     } else if (t->kind == LEX_KEYWORD && (tok_is_word(n, i, "in") || tok_is_word(n, i, "of"))) {
         learn_loop(n, i, &l->open);
     } else if (t->kind == LEX_KEYWORD && tok_is_word(n, i, "return")) {

@@ -253,12 +253,12 @@ static int take_severity(struct reader *rd, int cls, char *rest)
         return fail(rd, "a severity is high, medium, low, info or none");
     struct review_rule *rule = rd->rule;
     if (cls >= 0) {
-        rule->severity[cls] = (int8_t)s;
+        rule->severity[cls] = s;
         rule->has_class = true;
         return 0;
     }
     for (size_t i = 0; i < PATH_CLASSES; i++)
-        rule->severity[i] = (int8_t)s;
+        rule->severity[i] = s;
     return 0;
 }
 
@@ -348,7 +348,7 @@ static int take_example(struct reader *rd, bool match, int severity, char *rest)
         r->examples = xreallocarray(r->examples, r->example_cap, sizeof(*r->examples));
     }
     r->examples[r->example_count++] =
-        (struct rule_example){ rule_index(rd), (int8_t)severity, match, rest, rd->line };
+        (struct rule_example){ rule_index(rd), severity, match, rest, rd->line };
     if (match)
         rd->has_match = true;
     else
@@ -392,7 +392,8 @@ static int start_rule(struct reader *rd, char *rest)
     }
     rd->rule = &r->rules[r->count++];
     *rd->rule = (struct review_rule){ .id = id, .lang = rd->lang, .line = rd->line };
-    memset(rd->rule->severity, -2, sizeof(rd->rule->severity));
+    for (size_t i = 0; i < PATH_CLASSES; i++)
+        rd->rule->severity[i] = -2; /* not said yet */
     rd->has_match = rd->has_no = rd->has_matcher = false;
     return 0;
 }
