@@ -1,4 +1,4 @@
-/* kernel.c - our side of the guest protocol: the stream both ways, and the commands. */
+/* kernel.c - our side of the guest protocol: the stream both ways, its time and its end. */
 #include "providers/kernel_int.h"
 
 #include <stdarg.h>
@@ -8,13 +8,7 @@
 
 #include "base/clock.h"
 
-#define OUT_MAX      ((size_t)512 << 20)
-#define CREDIT_STEP  (512u << 10)
-#define START_US     21000000 /* the guest gives an interpreter 20 s */
-#define OVERDUE_US   8000000  /* over the run's time: grace, kill and resume are done by then */
-#define OP_US        70000000
-#define GET_MAX      ((size_t)1 << 30)
-#define COMPLETE_MAX (64u << 10)
+#define CREDIT_STEP (512u << 10)
 
 static const char *const languages[KERNEL_LANGUAGES] = { "python", "javascript", "bash" };
 
@@ -67,7 +61,7 @@ static void send_json(struct kernel *k, struct buf *json, struct json_w *w)
 }
 
 /* {"t":t,"run":run} */
-static void send_about(struct kernel *k, const char *t, uint32_t run)
+void kernel_send_about(struct kernel *k, const char *t, uint32_t run)
 {
     struct buf json = BUF_INIT(FRAME_MAX);
     struct json_w w;
@@ -85,7 +79,7 @@ static void add_bulk(struct buf *out, const char *p, size_t len)
         kernel_frame(out, FRAME_BULK, p + at, len - at < FRAME_MAX ? len - at : FRAME_MAX);
 }
 
-static void give_credit(struct kernel *k)
+void kernel_give_credit(struct kernel *k)
 {
     if (k->paused || k->unacknowledged < CREDIT_STEP || k->phase != KERNEL_UP)
         return;
@@ -159,7 +153,7 @@ static void queue_setup(struct kernel *k, const struct kernel_config *cfg)
 }
 
 /* A message with a body of one or two byte strings, queued. */
-static void send_body(struct kernel *k, struct buf *json, struct json_w *w, const char *a,
+void kernel_send_body(struct kernel *k, struct buf *json, struct json_w *w, const char *a,
                       size_t a_len, const char *b, size_t b_len, struct buf *out)
 {
     json_w_array(w, "sizes");
@@ -178,7 +172,7 @@ static void send_body(struct kernel *k, struct buf *json, struct json_w *w, cons
         kernel_flush(k);
 }
 
-static void begin_json(struct json_w *w, struct buf *json, const char *t)
+void kernel_begin_json(struct json_w *w, struct buf *json, const char *t)
 {
     buf_init(json, FRAME_MAX);
     json_w_init(w, json);
@@ -193,8 +187,8 @@ static void queue_start(struct kernel *k)
     const char *path = kernel_language(k->start) == KERNEL_PYTHON ? k->python
                        : kernel_language(k->start) == KERNEL_BASH ? "/usr/bin/bash"
                                                                   : "/usr/bin/node";
-    begin_json(&w, &json, "start");
-    send_body(k, &json, &w, k->start, strlen(k->start), path, strlen(path), &k->out);
+    kernel_begin_json(&w, &json, "start");
+    kernel_send_body(k, &json, &w, k->start, strlen(k->start), path, strlen(path), &k->out);
 }
 
 /* ---- life */
@@ -213,12 +207,12 @@ struct kernel *kernel_new(const struct kernel_config *cfg)
     k->python = xstrdup(c->python != NULL ? c->python : "/usr/bin/python3");
     k->start = cfg->start != NULL ? xstrdup(cfg->start) : NULL;
     k->cfg.start = NULL;
-    buf_init(&k->out, OUT_MAX);
+    buf_init(&k->out, KERNEL_OUT_MAX);
     buf_init(&k->payload, FRAME_MAX);
     buf_init(&k->run.result, RESULT_MAX);
     buf_init(&k->run.body, KERNEL_BODY_MAX);
     buf_init(&k->saved, SAVED_MAX + KERNEL_SAVED_HEAD_LEN);
-    buf_init(&k->bulk, GET_MAX);
+    buf_init(&k->bulk, KERNEL_GET_MAX);
     k->files_end = &k->files;
     queue_setup(k, cfg);
     if (k->start != NULL)
@@ -226,7 +220,7 @@ struct kernel *kernel_new(const struct kernel_config *cfg)
     return k;
 }
 
-static void free_file(struct kernel_file *f)
+void kernel_file_free(struct kernel_file *f)
 {
     buf_release(&f->body);
     free(f->path);
@@ -240,7 +234,7 @@ void kernel_free(struct kernel *k)
     while (k->files != NULL) {
         struct kernel_file *f = k->files;
         k->files = f->next;
-        free_file(f);
+        kernel_file_free(f);
     }
     while (k->reports != NULL) {
         struct kernel_report *r = k->reports;
@@ -304,7 +298,7 @@ static void fail_waiting(struct kernel *k, const struct err *e)
         k->files = f->next;
         kernel_emit(
             k, &(struct sandbox_event){ .kind = SANDBOX_FILE_DONE, .path = f->path, .err = e });
-        free_file(f);
+        kernel_file_free(f);
     }
     k->files_end = &k->files;
 }
@@ -481,7 +475,7 @@ void kernel_feed(struct kernel *k, const char *p, size_t len)
         if (k->head_len == FRAME_HEAD && k->payload_left == 0 && k->phase != KERNEL_DEAD)
             end_frame(k);
     }
-    give_credit(k);
+    kernel_give_credit(k);
 }
 
 /* ---- time: only a guest that does not do its own timing is noticed here */
@@ -502,7 +496,7 @@ void kernel_tick(struct kernel *k)
     if (k->phase == KERNEL_DEAD || k->op == KERNEL_IDLE)
         return;
     if (k->paused) { /* we hold it up ourselves */
-        k->run.overdue_us = k->op_overdue_us = now + OVERDUE_US;
+        k->run.overdue_us = k->op_overdue_us = now + KERNEL_OVERDUE_US;
     } else if (k->op == KERNEL_EXEC && now >= k->run.overdue_us) {
         if (k->run.begun) {
             struct err e;
@@ -521,301 +515,4 @@ void kernel_tick(struct kernel *k)
         return;
     }
     kernel_rearm(k);
-}
-
-/* ---- executions */
-
-static int check_idle(const struct kernel *k, struct err *e)
-{
-    if (k->phase == KERNEL_DEAD)
-        return err_set(e, ERR_NET, "the sandbox is gone");
-    if (k->op == KERNEL_EXEC)
-        return err_set(e, ERR_BUSY, "run %u is on", k->run.id);
-    if (k->op != KERNEL_IDLE)
-        return err_set(e, ERR_BUSY, "the state is being restored");
-    return 0;
-}
-
-static int check_body(struct kernel *k, struct err *e)
-{
-    struct kernel_request rq;
-    if (k->cfg.check_body == NULL)
-        return 0;
-    if (kernel_decode_exec(&rq, k->run.body.ptr, k->run.body.len, e) < 0) {
-        e->code = ERR_INTEGRITY;
-        return -1;
-    }
-    int rc = k->cfg.check_body(k->cfg.check_arg, &rq.run, e);
-    kernel_request_release(&rq);
-    return rc;
-}
-
-static void send_run(struct kernel *k)
-{
-    k->run.waiting = false;
-    k->run.overdue_us = clock_boot_us() + START_US + k->timeout_ms * 1000;
-    if (k->out_at == k->out.len && k->phase == KERNEL_UP) {
-        struct buf was = k->out;
-        k->out = k->run.body;
-        k->out.max = OUT_MAX;
-        k->out_at = 0;
-        buf_release(&was);
-        buf_init(&k->run.body, KERNEL_BODY_MAX);
-    } else {
-        INVARIANT(buf_add(&k->out, k->run.body.ptr, k->run.body.len) == 0);
-        buf_release(&k->run.body);
-    }
-    kernel_flush(k);
-    kernel_rearm(k);
-}
-
-static bool memory_is_short(const struct kernel *k)
-{
-    int64_t used = kernel_counter(k, k->cfg.memory_used);
-    return k->checkpoint_list != NULL && used >= 0 && used > k->memory_max / 2;
-}
-
-/* While more than half is used the oldest copy goes, and a run waits for that. */
-void kernel_go_on(struct kernel *k)
-{
-    struct err e = ERR_INIT;
-    if (k->run.dropping)
-        return;
-    if (memory_is_short(k)) {
-        k->run.dropping = true;
-        send_about(k, "drop", k->checkpoint_list->run);
-        return;
-    }
-    if (k->op != KERNEL_EXEC || !k->run.waiting)
-        return;
-    if (check_body(k, &e) < 0)
-        kernel_finish(k, &(struct sandbox_finished){ .end = END_INTEGRITY, .message = e.msg });
-    else
-        send_run(k);
-}
-
-static void begin_run(struct kernel *k, const struct sandbox_run *rq)
-{
-    struct kernel_run *r = &k->run;
-    r->id = rq->run;
-    r->language = kernel_language(rq->language);
-    r->exists_count = rq->exists_count;
-    r->check = rq->check_code_len > 0;
-    r->waiting = true;
-    r->begun = r->result_bad = false;
-    r->timeout_ms = k->timeout_ms;
-    r->oom = kernel_counter(k, k->cfg.oom_count);
-    r->pids = kernel_counter(k, k->cfg.pids_count);
-    memset(r->bytes, 0, sizeof r->bytes);
-    memset(r->dropped, 0, sizeof r->dropped);
-    buf_reset(&r->result);
-    r->overdue_us = clock_boot_us() + START_US + k->timeout_ms * 1000;
-}
-
-int kernel_exec(struct kernel *k, const struct sandbox_run *rq, struct err *e)
-{
-    if (check_idle(k, e) < 0)
-        return -1;
-    buf_reset(&k->run.body);
-    bool checkpoint = k->checkpoints && kernel_language(rq->language) == KERNEL_PYTHON;
-    if (kernel_encode_exec(rq, k->timeout_ms, checkpoint, &k->run.body, e) < 0)
-        return -1;
-    bool wait = memory_is_short(k) || k->run.dropping;
-    if (!wait && check_body(k, e) < 0) {
-        buf_release(&k->run.body);
-        return -1;
-    }
-    begin_run(k, rq);
-    k->op = KERNEL_EXEC;
-    if (wait)
-        kernel_go_on(k);
-    else
-        send_run(k);
-    kernel_rearm(k);
-    return 0;
-}
-
-void kernel_run_over(struct kernel *k)
-{
-    k->op = KERNEL_IDLE;
-    k->run.begun = k->run.waiting = false;
-    buf_release(&k->run.body);
-    buf_release(&k->run.result);
-    free(k->run.mime);
-    k->run.mime = NULL;
-    kernel_rearm(k);
-}
-
-void kernel_interrupt(struct kernel *k)
-{
-    if (k->op == KERNEL_EXEC && k->phase != KERNEL_DEAD && !k->run.waiting)
-        send_about(k, "interrupt", k->run.id);
-}
-
-void kernel_pause_output(struct kernel *k, bool on)
-{
-    k->paused = on;
-    if (on)
-        return;
-    if (k->op == KERNEL_EXEC && k->run.begun) {
-        int64_t at = clock_boot_us() + OVERDUE_US;
-        if (k->run.overdue_us < at)
-            k->run.overdue_us = at;
-    }
-    give_credit(k);
-}
-
-/* ---- state */
-
-static void begin_op(struct kernel *k, enum kernel_op op, uint32_t run)
-{
-    k->op = op;
-    k->restore_run = run;
-    k->op_overdue_us = clock_boot_us() + OP_US;
-    kernel_rearm(k);
-}
-
-int kernel_restore(struct kernel *k, uint32_t run, struct err *e)
-{
-    if (check_idle(k, e) < 0)
-        return -1;
-    if (kernel_checkpoint(k, run) == NULL)
-        return err_set(e, ERR_MISSING, "no checkpoint after run %u is left in this sandbox", run);
-    begin_op(k, KERNEL_RESTORE, run);
-    send_about(k, "restore", run);
-    return 0;
-}
-
-int kernel_save(struct kernel *k, struct err *e)
-{
-    if (k->phase == KERNEL_DEAD)
-        return err_set(e, ERR_NET, "the sandbox is gone");
-    if (k->saving)
-        return err_set(e, ERR_BUSY, "the state is being saved");
-    k->saving = true;
-    buf_reset(&k->saved);
-    INVARIANT(buf_addf(&k->saved, KERNEL_SAVED_HEAD, 0) == 0); /* the run is filled in at the end */
-    send_about(k, "save", 0);
-    return 0;
-}
-
-/* What SAVED handed out: a line that names the run, then what the interpreter wrote. */
-int kernel_load(struct kernel *k, const char *ptr, size_t len, struct err *e)
-{
-    struct buf json;
-    struct json_w w;
-    unsigned long run;
-    if (check_idle(k, e) < 0)
-        return -1;
-    if (len < KERNEL_SAVED_HEAD_LEN || memcmp(ptr, KERNEL_SAVED_HEAD, 16) != 0 ||
-        ptr[KERNEL_SAVED_HEAD_LEN - 1] != '\n')
-        return err_set(e, ERR_FORMAT, "this is no saved namespace of this program");
-    if (len - KERNEL_SAVED_HEAD_LEN > SAVED_MAX)
-        return err_set(e, ERR_LIMIT, "the saved namespace is larger than one can be");
-    run = strtoul(ptr + 16, NULL, 10);
-    begin_op(k, KERNEL_LOAD, run <= UINT32_MAX ? (uint32_t)run : 0);
-    begin_json(&w, &json, "load");
-    send_body(k, &json, &w, ptr + KERNEL_SAVED_HEAD_LEN, len - KERNEL_SAVED_HEAD_LEN, NULL, 0,
-              &k->out);
-    return 0;
-}
-
-/* ---- files: one at a time, in the order they were asked for */
-
-void kernel_next_file(struct kernel *k)
-{
-    struct kernel_file *f = k->files;
-    if (f == NULL || f->body.len == 0)
-        return;
-    INVARIANT(buf_add(&k->out, f->body.ptr, f->body.len) == 0);
-    buf_release(&f->body);
-    buf_release(&k->bulk);
-    buf_init(&k->bulk, GET_MAX);
-    kernel_flush(k);
-}
-
-static struct kernel_file *add_file(struct kernel *k, const char *path, bool get, size_t max)
-{
-    struct kernel_file *f = xcalloc(1, sizeof *f);
-    f->get = get;
-    f->token = ++k->next_token;
-    f->path = xstrdup(path);
-    f->max = max;
-    buf_init(&f->body, KERNEL_BODY_MAX);
-    *k->files_end = f;
-    k->files_end = &f->next;
-    return f;
-}
-
-static int check_path(const struct kernel *k, const char *path, struct err *e)
-{
-    size_t len = strlen(path);
-    if (k->phase == KERNEL_DEAD)
-        return err_set(e, ERR_NET, "the sandbox is gone");
-    if (len == 0 || len > NAME_MAX_BYTES || path[0] == '/')
-        return err_set(e, ERR_USAGE,
-                       "a file in the sandbox is named by a path below " GUEST_WORKSPACE);
-    return 0;
-}
-
-int kernel_put(struct kernel *k, const struct sandbox_file *file, struct err *e)
-{
-    struct buf json;
-    struct json_w w;
-    if (check_path(k, file->name, e) < 0)
-        return -1;
-    if (file->len > BODY_MAX)
-        return err_set(e, ERR_LIMIT, "%s: larger than %u MiB, use a mount", file->name,
-                       BODY_MAX >> 20);
-    struct kernel_file *f = add_file(k, file->name, false, 0);
-    begin_json(&w, &json, "put");
-    json_w_int(&w, "token", (int64_t)f->token);
-    json_w_int(&w, "mode", file->mode & 0777);
-    send_body(k, &json, &w, file->name, strlen(file->name), file->ptr != NULL ? file->ptr : "",
-              file->ptr != NULL ? file->len : 0, &f->body);
-    if (k->files == f)
-        kernel_next_file(k);
-    return 0;
-}
-
-int kernel_get(struct kernel *k, const char *path, size_t max, struct err *e)
-{
-    struct buf json;
-    struct json_w w;
-    if (check_path(k, path, e) < 0)
-        return -1;
-    if (max > GET_MAX - 1)
-        max = GET_MAX - 1;
-    struct kernel_file *f = add_file(k, path, true, max);
-    begin_json(&w, &json, "get");
-    json_w_int(&w, "token", (int64_t)f->token);
-    json_w_int(&w, "max", (int64_t)max);
-    send_body(k, &json, &w, path, strlen(path), NULL, 0, &f->body);
-    if (k->files == f)
-        kernel_next_file(k);
-    return 0;
-}
-
-int kernel_complete(struct kernel *k, const char *language, const char *text, size_t cursor,
-                    uint64_t token, struct err *e)
-{
-    struct buf json;
-    struct json_w w;
-    size_t i = 0;
-    while (i < KERNEL_COMPLETIONS && k->completions[i].id != 0)
-        i++;
-    if (k->phase == KERNEL_DEAD)
-        return err_set(e, ERR_NET, "the sandbox is gone");
-    if (i == KERNEL_COMPLETIONS)
-        return err_set(e, ERR_BUSY, "too many completions at once");
-    size_t len = strlen(text);
-    if (len > COMPLETE_MAX)
-        return err_set(e, ERR_LIMIT, "the text is too long to complete");
-    k->completions[i].token = token;
-    k->completions[i].id = ++k->next_token;
-    begin_json(&w, &json, "complete");
-    json_w_int(&w, "token", (int64_t)k->completions[i].id);
-    json_w_int(&w, "cursor", (int64_t)(cursor < len ? cursor : len));
-    send_body(k, &json, &w, language, strlen(language), text, len, &k->out);
-    return 0;
 }

@@ -1,5 +1,6 @@
-/* kernel_int.h - what the files of the kernel share: kernel.c (stream and commands), kernel_said.c
- * (what the guest says), kernel_vars.c (variables and files compared), kernel_codec.c (bodies). */
+/* kernel_int.h - what the files of the kernel share: kernel.c (the stream), kernel_ask.c (what it
+ * is asked), kernel_said.c (what the guest says), kernel_done.c (how a run ended), kernel_vars.c
+ * (variables and files compared), kernel_codec.c (bodies). */
 #ifndef AIRLOCK_PROVIDERS_KERNEL_INT_H
 #define AIRLOCK_PROVIDERS_KERNEL_INT_H
 
@@ -14,6 +15,9 @@ enum kernel_language { KERNEL_PYTHON, KERNEL_JAVASCRIPT, KERNEL_BASH, KERNEL_LAN
 #define KERNEL_VARS_MAX    4000 /* of one report */
 #define KERNEL_FILES_MAX   2000
 #define KERNEL_COMPLETIONS 32
+#define KERNEL_OUT_MAX     ((size_t)512 << 20)
+#define KERNEL_GET_MAX     ((size_t)1 << 30)
+#define KERNEL_OVERDUE_US  8000000 /* over a run's time: grace, kill and resume are done by then */
 
 /* In front of a saved namespace: the run it is the state after. */
 #define KERNEL_SAVED_HEAD     "AIRLOCK-SAVED 1 %010u\n"
@@ -129,17 +133,31 @@ struct kernel {
 void kernel_break(struct kernel *k, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void kernel_emit(struct kernel *k, const struct sandbox_event *ev);
 void kernel_flush(struct kernel *k);
-int kernel_language(const char *name);  /* -1 */
-void kernel_go_on(struct kernel *k);    /* after a drop: drop another one, or send what waited */
-void kernel_run_over(struct kernel *k); /* the run has its FINISHED */
+void kernel_give_credit(struct kernel *k);
+void kernel_send_about(struct kernel *k, const char *t, uint32_t run); /* {"t":t,"run":run} */
+/* Begin a message; then members; then kernel_send_body closes it, with one or two byte strings. */
+void kernel_begin_json(struct json_w *w, struct buf *json, const char *t);
+void kernel_send_body(struct kernel *k, struct buf *json, struct json_w *w, const char *a,
+                      size_t a_len, const char *b, size_t b_len, struct buf *out);
+int kernel_language(const char *name); /* -1 */
 void kernel_rearm(struct kernel *k);
+void kernel_file_free(struct kernel_file *f);
+int64_t kernel_counter(const struct kernel *k, int64_t (*fn)(void *)); /* -1 unknown */
+
+/* kernel_ask.c */
+void kernel_go_on(struct kernel *k);    /* after a drop: drop another one, or send what waited */
+void kernel_run_over(struct kernel *k); /* the run is about to have its FINISHED */
 void kernel_next_file(struct kernel *k);
-void kernel_frame(struct buf *out, unsigned kind, const void *p, size_t len);
-int64_t kernel_counter(const struct kernel *k, int64_t (*fn)(void *));
 
 /* kernel_said.c: one control message */
 void kernel_said(struct kernel *k, const char *ptr, size_t len);
+
+/* kernel_done.c */
 void kernel_finish(struct kernel *k, struct sandbox_finished *f); /* emits the one FINISHED */
+int kernel_said_done(struct kernel *k, const struct json *m, struct err *e);
+
+/* kernel_codec.c */
+void kernel_frame(struct buf *out, unsigned kind, const void *p, size_t len);
 
 /* kernel_vars.c */
 void kernel_vars_release(struct kernel_vars *v);

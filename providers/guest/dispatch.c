@@ -355,7 +355,7 @@ void dispatch_control(struct str c)
     else if (json_is(c, "t", "restore"))
         restore_asked(id);
     else if (json_is(c, "t", "save"))
-        frozen_save();
+        save_begin();
     else
         guest_die("guest: a message nobody knows");
 }

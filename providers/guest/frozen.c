@@ -17,8 +17,6 @@
 #define FROZEN_MAX (KEEP_MAX + 4)
 #define REPORT_US  5000000 /* for a copy to report its variables */
 #define WAKE_US    5000000
-#define SAVE_US    30000000
-#define TAIL_MAX   (512u << 10)
 
 static struct frozen {
     uint32_t run;
@@ -38,17 +36,6 @@ static struct {
 } wake = { .ctl = -1 };
 
 static bool resuming; /* the live one died; the newest copy takes its place once it has come */
-
-static struct {
-    bool on;
-    uint32_t run;
-    int fd;
-    pid_t pid;
-    size_t chunk, total;
-    bool tail;
-    struct bytes rest;
-    int64_t until_us;
-} save = { .fd = -1 };
 
 static struct interp *python(void)
 {
@@ -75,39 +62,6 @@ void state_unknown(uint32_t id)
     bytes_addf(&m, "{\"t\":\"state\",\"run\":%u,\"of\":{\"unknown\":1,\"more\":0}}", id);
     stream_control(&m);
     bytes_free(&m);
-}
-
-/* Receive with the sender's pid as the kernel knows it. */
-static ssize_t recv_from(int fd, void *p, size_t n, pid_t *pid)
-{
-    union {
-        char space[CMSG_SPACE(sizeof(struct ucred))];
-        struct cmsghdr align;
-    } with;
-    struct iovec iov = { p, n };
-    struct msghdr m = { .msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = with.space,
-                        .msg_controllen = sizeof with.space };
-    ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); got > 0 && c != NULL; c = CMSG_NXTHDR(&m, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
-            struct ucred cred;
-            memcpy(&cred, CMSG_DATA(c), sizeof cred);
-            *pid = cred.pid;
-        }
-    }
-    return got;
-}
-
-static bool make_channel(int sv[2])
-{
-    int on = 1;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) != 0)
-        return false;
-    setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-    fcntl(sv[0], F_SETFL, O_NONBLOCK);
-    return true;
 }
 
 /* ---- the list, oldest first */
@@ -153,7 +107,16 @@ bool frozen_is_pid(pid_t pid)
         if (frozen[i].pid == pid)
             return true;
     }
-    return save.on && save.pid == pid;
+    return save_is_pid(pid);
+}
+
+int frozen_newest(uint32_t *id)
+{
+    const struct frozen *f = frozen_count > 0 ? &frozen[frozen_count - 1] : NULL;
+    if (f == NULL || !f->keep || !f->announced)
+        return -1;
+    *id = f->run;
+    return f->channel;
 }
 
 bool frozen_any(void)
@@ -171,7 +134,7 @@ void frozen_make(struct interp *in, uint32_t id, bool keep)
     int sv[2];
     while (frozen_count > 0 && frozen_count >= (size_t)setup.keep + 1)
         forget(0, "oldest");
-    if (!make_channel(sv)) {
+    if (!channel_make(sv)) {
         state_unknown(id);
         return;
     }
@@ -240,7 +203,7 @@ static bool copy_read(size_t i)
 {
     struct frozen *f = &frozen[i];
     char *at = bytes_room(&f->line, 64u << 10);
-    ssize_t n = recv_from(f->channel, at, 64u << 10, &f->pid);
+    ssize_t n = channel_recv(f->channel, at, 64u << 10, &f->pid);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
     if (n <= 0) {
@@ -282,25 +245,6 @@ void frozen_died(pid_t pid)
 
 /* ---- waking */
 
-static bool send_fds(int to, const char *line, const int *fds, size_t n)
-{
-    union {
-        char space[CMSG_SPACE(8 * sizeof(int))];
-        struct cmsghdr align;
-    } with = { .space = { 0 } };
-    struct iovec iov = { (void *)(uintptr_t)line, strlen(line) };
-    struct msghdr m = { .msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = with.space,
-                        .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(n * sizeof(int));
-    memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-    return sendmsg(to, &m, MSG_NOSIGNAL) == (ssize_t)iov.iov_len;
-}
-
 static bool frozen_resume(uint32_t id)
 {
     struct interp *in = python();
@@ -310,10 +254,11 @@ static bool frozen_resume(uint32_t id)
             break;
     }
     int sv[2];
-    if (i >= frozen_count || wake.on || !make_channel(sv))
+    if (i >= frozen_count || wake.on || !channel_make(sv))
         return false;
     int fds[] = { in->out[1], in->err[1], sv[1], in->code, in->input, in->args };
-    bool sent = send_fds(frozen[i].channel, "{\"t\":\"wake\"}\n", fds, sizeof fds / sizeof *fds);
+    bool sent =
+        channel_send(frozen[i].channel, "{\"t\":\"wake\"}\n", fds, sizeof fds / sizeof *fds);
     close(sv[1]);
     if (!sent) {
         close(sv[0]);
@@ -406,7 +351,7 @@ static void wake_read(void)
 {
     char line[4096];
     pid_t pid = 0;
-    ssize_t n = recv_from(wake.ctl, line, sizeof line, &pid);
+    ssize_t n = channel_recv(wake.ctl, line, sizeof line, &pid);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     struct str said = { line, n > 0 ? (size_t)n - 1 : 0 };
@@ -415,115 +360,6 @@ static void wake_read(void)
         wake_done(pid, said);
     else
         wake_failed();
-}
-
-/* ---- saving: a child of the copy pickles onto a socket: chunks u32be len, bytes; 0; then JSON */
-
-static void save_end(const char *error, struct str of)
-{
-    struct bytes m = { 0 };
-    bytes_addf(&m, "{\"t\":\"saved\",\"run\":%u,\"size\":%zu", save.run, save.total);
-    if (error != NULL) {
-        bytes_addf(&m, ",\"error\":");
-        bytes_add_json(&m, error, strlen(error));
-    } else {
-        bytes_addf(&m, ",\"of\":");
-        bytes_add(&m, of.p, of.n);
-    }
-    bytes_add(&m, "}", 1);
-    stream_control(&m);
-    bytes_free(&m);
-    if (save.pid > 1)
-        kill(save.pid, SIGKILL);
-    if (save.fd >= 0)
-        close(save.fd);
-    bytes_free(&save.rest);
-    save.on = false;
-    save.fd = -1;
-}
-
-void frozen_save(void)
-{
-    struct bytes m = { 0 };
-    struct interp *in = python();
-    int sv[2];
-    if (save.on)
-        save_end("given up for a newer one", (struct str){ 0 });
-    memset(&save, 0, sizeof save);
-    save.fd = -1;
-    struct frozen *f = frozen_count > 0 ? &frozen[frozen_count - 1] : NULL;
-    bool from_copy = f != NULL && f->keep && f->announced;
-    if (!from_copy && (in->pid == 0 || !in->ready)) {
-        save_end(NULL, (struct str){ "{\"kept\":[],\"lost\":[]}", 21 });
-        return;
-    }
-    if (!make_channel(sv)) {
-        save_end("no descriptors", (struct str){ 0 });
-        return;
-    }
-    save.run = from_copy ? f->run : run.id;
-    save.fd = sv[0];
-    save.on = true;
-    save.until_us = now_us() + SAVE_US;
-    if (from_copy) {
-        if (!send_fds(f->channel, "{\"t\":\"save\"}\n", &sv[1], 1))
-            save_end("the checkpoint is gone", (struct str){ 0 });
-    } else {
-        bytes_addf(&m, "{\"t\":\"save\"}\n");
-        interp_send(in, &m, sv[1]);
-        bytes_free(&m);
-    }
-    close(sv[1]);
-}
-
-static void save_tail(void)
-{
-    char *at = bytes_room(&save.rest, 64u << 10);
-    ssize_t n = recv_from(save.fd, at, 64u << 10, &save.pid);
-    if (n > 0)
-        save.rest.n += (size_t)n;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    struct str json = { save.rest.p, save.rest.n };
-    if (save.rest.n > TAIL_MAX)
-        save_end("the list of names is too long", json);
-    else if (n <= 0 && json_is_object(json))
-        save_end(NULL, json);
-    else if (n <= 0)
-        save_end("pickling was cut short", json);
-}
-
-static void save_read(void)
-{
-    if (save.tail) {
-        save_tail();
-        return;
-    }
-    if (save.chunk == 0) {
-        char head[4];
-        ssize_t n = recv_from(save.fd, head, 4 - save.rest.n, &save.pid);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-            save_end("pickling ended early (out of memory?)", (struct str){ 0 });
-            return;
-        }
-        if (n > 0)
-            bytes_add(&save.rest, head, (size_t)n);
-        if (save.rest.n < 4)
-            return;
-        const unsigned char *c = (const unsigned char *)save.rest.p;
-        save.chunk = (size_t)c[0] << 24 | (size_t)c[1] << 16 | (size_t)c[2] << 8 | (size_t)c[3];
-        save.rest.n = 0;
-        save.tail = save.chunk == 0;
-        if (save.total + save.chunk > SAVED_MAX)
-            save_end("more than can be saved", (struct str){ 0 });
-        return;
-    }
-    size_t max = stream_room() < save.chunk ? stream_room() : save.chunk;
-    ssize_t n = max > 0 ? stream_relay(FRAME_BULK, BULK_SAVED, save.fd, max) : 0;
-    if (n > 0) {
-        save.chunk -= (size_t)n;
-        save.total += (size_t)n;
-    }
 }
 
 /* ---- in the loop */
@@ -540,8 +376,8 @@ size_t frozen_poll(struct pollfd *fds, size_t max)
     }
     if (wake.on)
         fds[n++] = (struct pollfd){ .fd = wake.ctl, .events = POLLIN };
-    if (save.on && stream_room() > 0)
-        fds[n++] = (struct pollfd){ .fd = save.fd, .events = POLLIN };
+    if (save_fd() >= 0 && stream_room() > 0)
+        fds[n++] = (struct pollfd){ .fd = save_fd(), .events = POLLIN };
     return n;
 }
 
@@ -552,7 +388,7 @@ void frozen_ready(const struct pollfd *fds, size_t n)
             continue;
         if (wake.on && fds[k].fd == wake.ctl) {
             wake_read();
-        } else if (save.on && fds[k].fd == save.fd) {
+        } else if (fds[k].fd == save_fd()) {
             save_read();
         } else {
             for (size_t i = 0; i < frozen_count; i++) {
@@ -568,9 +404,9 @@ void frozen_ready(const struct pollfd *fds, size_t n)
 
 int64_t frozen_deadline_us(void)
 {
-    int64_t at = wake.on ? wake.until_us : 0;
-    if (save.on && (at == 0 || save.until_us < at))
-        at = save.until_us;
+    int64_t at = wake.on ? wake.until_us : 0, saving = save_deadline_us();
+    if (saving != 0 && (at == 0 || saving < at))
+        at = saving;
     for (size_t i = 0; i < frozen_count; i++) {
         if (!frozen[i].reported && (at == 0 || frozen[i].until_us < at))
             at = frozen[i].until_us;
@@ -582,8 +418,7 @@ void frozen_tick(int64_t now)
 {
     if (wake.on && now >= wake.until_us)
         wake_failed();
-    if (save.on && now >= save.until_us)
-        save_end("pickling took too long", (struct str){ 0 });
+    save_tick(now);
     for (size_t i = frozen_count; i-- > 0;) {
         if (i < frozen_count && !frozen[i].reported && now >= frozen[i].until_us)
             forget(i, "no answer");

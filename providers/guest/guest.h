@@ -167,13 +167,13 @@ void run_reset(void);
 /* ---- frozen.c */
 
 void frozen_make(struct interp *in, uint32_t id, bool keep);
-void frozen_forked(struct str line); /* the interpreter's answer */
-void frozen_take_over(void);         /* the live one died: → run_resumed */
-void frozen_save(void);
+void frozen_forked(struct str line);            /* the interpreter's answer */
+void frozen_take_over(void);                    /* the live one died: → run_resumed */
 void frozen_drop(uint32_t id, const char *why); /* 0: the oldest */
 void frozen_drop_after(uint32_t id);            /* all younger than id; 0: all */
 bool frozen_is_pid(pid_t pid);
 bool frozen_any(void);
+int frozen_newest(uint32_t *id); /* its channel, -1 none */
 void frozen_died(pid_t pid);
 size_t frozen_poll(struct pollfd *fds, size_t max);
 void frozen_ready(const struct pollfd *fds, size_t n);
@@ -181,6 +181,21 @@ void frozen_tick(int64_t now_us);
 int64_t frozen_deadline_us(void);
 void restore_asked(uint32_t id);
 void state_unknown(uint32_t id); /* tell that variables could not be read */
+
+/* ---- save.c */
+
+void save_begin(void);
+void save_read(void);
+bool save_is_pid(pid_t pid);
+int save_fd(void); /* -1: nothing is being saved */
+int64_t save_deadline_us(void);
+void save_tick(int64_t now_us);
+
+/* ---- channel.c */
+
+bool channel_make(int sv[2]); /* sv[0] is ours: non-blocking, attests pids */
+bool channel_send(int to, const char *line, const int *fds, size_t n); /* n <= 8 descriptors */
+ssize_t channel_recv(int fd, void *p, size_t n, pid_t *pid);           /* never blocks */
 
 /* ---- files.c, scan.c */
 
