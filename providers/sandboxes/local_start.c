@@ -164,11 +164,16 @@ static int socket_to(struct preparation *p, int child, struct err *e)
     return ends[0];
 }
 
+/* What the guest may send ahead while the record waits for the disk; less where the system caps it.
+ */
+#define STREAM_ROOM (2 << 20)
+
 static int stream_pair(struct preparation *p, int *ours, struct err *e)
 {
-    int ends[2];
+    int ends[2], room = STREAM_ROOM;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return err_sys(e, ERR_IO, "local sandbox: socketpair");
+    (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     set_nonblocking(ends[0]);
     *ours = ends[0];
     if (give_new(p, ends[1], 0, "socketpair", e) < 0)
