@@ -96,8 +96,8 @@ bool lex_is_word(const char *const *words, size_t count, const char *p, size_t n
     size_t lo = 0, hi = count;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        size_t len = strlen(words[mid]);
-        int c = memcmp(words[mid], p, len < n ? len : n);
+        int c = strncmp(words[mid], p, n);
+        size_t len = c == 0 ? strlen(words[mid]) : 0; /* p may hold a NUL */
         if (c == 0 && len == n)
             return true;
         if (c < 0 || (c == 0 && len < n))

@@ -62,6 +62,8 @@ void job_add(struct review_job *j, const struct review_rule *rule, enum path_cla
         top->overflow = true;
         return;
     }
+    start = start < j->len ? start : j->len;
+    len = len < j->len - start ? len : j->len - start;
     to_outermost(j, &start, &len);
     if (top->raw_count == top->raw_cap) {
         top->raw_cap = top->raw_cap > 0 ? top->raw_cap * 2 : 32;

@@ -86,6 +86,7 @@ struct rule_words {
     size_t count;
 };
 
+#define RULES_BUCKETS  4096u
 #define RULE_CONDS_MAX 4
 #define RULE_FLAGS_MAX 3
 
@@ -142,17 +143,19 @@ struct review_rules {
     struct rule_entry *entries;
     size_t entry_count, entry_cap;
     uint32_t *buckets;
-    size_t bucket_count;
     struct rule_example *examples;
     size_t example_count, example_cap;
     struct rule_shape *shapes;
     size_t shape_count, shape_cap;
-    bool shape_starts[256]; /* a shape may start with this byte */
-    uint32_t *by_first;     /* shapes by first byte: [256] start, in shapes order */
-    void **owned;           /* word lists */
+    uint8_t shape_pairs[8192]; /* a bit for each two bytes that a shape may start with */
+    uint32_t *by_first;        /* shapes by first byte: [256] start, in shapes order */
+    void **owned;              /* word lists */
     size_t owned_count, owned_cap;
 };
 
+uint32_t rules_key_hash(enum lex_lang lang, const char *p, size_t n);
+/* Fill by_first and shape_starts; once, when all shapes are known. */
+void rules_index_shapes(struct review_rules *r);
 /* First or next entry under (lang, kind, key); NULL at the end. `prev` NULL for the first. */
 const struct rule_entry *rules_find(const struct review_rules *r, enum lex_lang lang,
                                     enum match_kind kind, const char *key, size_t len,

@@ -146,7 +146,7 @@ static void check_coding(struct names *n)
         for (size_t i = 0; i < ARRAY_LEN(plain); i++)
             known |= len == strlen(plain[i]) && strncasecmp(name, plain[i], len) == 0;
         if (!known)
-            job_check(n->j, "coding", (size_t)(name - code), len > 0 ? len : 1);
+            job_check(n->j, "coding", (size_t)(word - code), (size_t)(name - word) + len);
     }
 }
 

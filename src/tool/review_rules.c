@@ -7,7 +7,6 @@
 #include <string.h>
 #include "base/share.h"
 
-#define BUCKETS   4096u
 #define RULES_MAX 2000u
 
 static const struct {
@@ -29,92 +28,6 @@ struct reader {
     bool has_match, has_no, has_matcher;
     struct err *e;
 };
-
-/* ---- look-up ---- */
-
-static uint32_t hash_key(enum lex_lang lang, const char *p, size_t n)
-{
-    uint32_t h = 2166136261u ^ (uint32_t)lang;
-    for (size_t i = 0; i < n; i++)
-        h = rules_hash_add(h, p[i]);
-    return h;
-}
-
-static const struct rule_entry *next_entry(const struct review_rules *r, uint32_t i, uint32_t h,
-                                           enum lex_lang lang, const char *key, size_t len)
-{
-    for (; i != 0; i = r->entries[i - 1].next) {
-        const struct rule_entry *en = &r->entries[i - 1];
-        if (en->hash == h && en->lang == lang && en->key_len == len &&
-            memcmp(en->key, key, len) == 0)
-            return en;
-    }
-    return NULL;
-}
-
-const struct rule_entry *rules_find(const struct review_rules *r, enum lex_lang lang,
-                                    enum match_kind kind, const char *key, size_t len,
-                                    const struct rule_entry *prev)
-{
-    uint32_t h = prev != NULL ? prev->hash : hash_key(lang, key, len);
-    uint32_t i = prev != NULL ? prev->next : r->buckets[h % BUCKETS];
-    const struct rule_entry *en = next_entry(r, i, h, lang, key, len);
-    while (en != NULL && en->kind != kind)
-        en = next_entry(r, en->next, h, lang, key, len);
-    return en;
-}
-
-uint32_t rules_hash(enum lex_lang lang)
-{
-    return hash_key(lang, "", 0);
-}
-
-unsigned rules_kinds(const struct review_rules *r, enum lex_lang lang, const char *key, size_t len,
-                     uint32_t h)
-{
-    unsigned kinds = 0;
-    const struct rule_entry *en = next_entry(r, r->buckets[h % BUCKETS], h, lang, key, len);
-    for (; en != NULL; en = next_entry(r, en->next, h, lang, key, len))
-        kinds |= 1u << en->kind;
-    return kinds;
-}
-
-const struct review_rule *rules_check(const struct review_rules *r, enum lex_lang lang,
-                                      const char *name)
-{
-    const struct rule_entry *en = rules_find(r, lang, MATCH_CHECK, name, strlen(name), NULL);
-    if (en == NULL && lang != LEX_LANG_NONE)
-        en = rules_find(r, LEX_LANG_NONE, MATCH_CHECK, name, strlen(name), NULL);
-    return en != NULL ? &r->rules[en->rule] : NULL;
-}
-
-bool glob_match(const char *glob, const char *p, size_t len)
-{
-    size_t i = 0, star_at = 0;
-    const char *star = NULL;
-    while (i < len) {
-        if (*glob == '*') {
-            star = ++glob;
-            star_at = i;
-        } else if (*glob != '\0' && (*glob == p[i] || *glob == '?')) {
-            glob++;
-            i++;
-        } else if (star != NULL) {
-            glob = star;
-            i = ++star_at;
-        } else {
-            return false;
-        }
-    }
-    while (*glob == '*')
-        glob++;
-    return *glob == '\0';
-}
-
-bool glob_name(const char *glob, const char *p, size_t len)
-{
-    return memchr(p, '(', len) == NULL && memchr(p, '[', len) == NULL && glob_match(glob, p, len);
-}
 
 /* ---- owned memory ---- */
 
@@ -165,8 +78,8 @@ static void add_entry(struct reader *rd, enum match_kind kind, const char *key, 
         r->entry_cap = r->entry_cap > 0 ? r->entry_cap * 2 : 1024;
         r->entries = xreallocarray(r->entries, r->entry_cap, sizeof(*r->entries));
     }
-    uint32_t h = hash_key(rd->lang, key, strlen(key));
-    uint32_t *bucket = &r->buckets[h % BUCKETS];
+    uint32_t h = rules_key_hash(rd->lang, key, strlen(key));
+    uint32_t *bucket = &r->buckets[h % RULES_BUCKETS];
     r->entries[r->entry_count++] = (struct rule_entry){
         .key = key,
         .key_len = (uint32_t)strlen(key),
@@ -507,47 +420,10 @@ static int read_text(struct review_rules *r, const char *file, enum lex_lang lan
     return finish_rule(&rd);
 }
 
-/* ---- shapes by their first byte ---- */
-
-static bool starts_with(const struct rule_shape *s, unsigned char c)
-{
-    if (!s->is_shape || s->text[0] != '[')
-        return (unsigned char)s->text[0] == c;
-    char one = (char)c;
-    char first[64];
-    const char *end = strchr(s->text, ']');
-    size_t n = end != NULL ? (size_t)(end - s->text) + 1 : 0;
-    if (n == 0 || n >= sizeof(first))
-        return false;
-    memcpy(first, s->text, n);
-    first[n] = '\0';
-    size_t seen;
-    return shape_match(first, &one, 1, &seen) == 1;
-}
-
-/* by_first[c] … by_first[c + 1]: positions in by_first + 257 of the shapes that may start with c.
- */
-static void index_shapes(struct review_rules *r)
-{
-    r->by_first = xcalloc(257 + r->shape_count * 64 + 64, sizeof(uint32_t));
-    uint32_t at = 0, max = (uint32_t)(r->shape_count * 64 + 64);
-    for (unsigned c = 0; c < 256; c++) {
-        r->by_first[c] = at;
-        for (size_t i = 0; i < r->shape_count && at < max; i++) {
-            if (!starts_with(&r->shapes[i], (unsigned char)c))
-                continue;
-            r->by_first[257 + at++] = (uint32_t)i;
-            r->shape_starts[c] |= r->shapes[i].is_shape;
-        }
-    }
-    r->by_first[256] = at;
-}
-
 static struct review_rules *rules_new(void)
 {
     struct review_rules *r = xcalloc(1, sizeof(*r));
-    r->buckets = xcalloc(BUCKETS, sizeof(*r->buckets));
-    r->bucket_count = BUCKETS;
+    r->buckets = xcalloc(RULES_BUCKETS, sizeof(*r->buckets));
     return r;
 }
 
@@ -565,7 +441,7 @@ int review_load(struct review_rules **out, struct err *e)
             return -1;
         }
     }
-    index_shapes(r);
+    rules_index_shapes(r);
     *out = r;
     return 0;
 }
@@ -583,7 +459,7 @@ int review_load_text(struct review_rules **out, const char *name, const char *te
         review_rules_free(r);
         return -1;
     }
-    index_shapes(r);
+    rules_index_shapes(r);
     *out = r;
     return 0;
 }

@@ -107,3 +107,49 @@ void example_decode(const char *text, struct buf *out)
             return;
     }
 }
+
+/* ---- shapes by their first byte ---- */
+
+static bool starts_with(const struct rule_shape *s, unsigned char c)
+{
+    if (!s->is_shape || s->text[0] != '[')
+        return (unsigned char)s->text[0] == c;
+    char one = (char)c;
+    char first[64];
+    const char *end = strchr(s->text, ']');
+    size_t n = end != NULL ? (size_t)(end - s->text) + 1 : 0;
+    if (n == 0 || n >= sizeof(first))
+        return false;
+    memcpy(first, s->text, n);
+    first[n] = '\0';
+    size_t seen;
+    return shape_match(first, &one, 1, &seen) == 1;
+}
+
+static void mark_pairs(struct review_rules *r, const struct rule_shape *s, unsigned first)
+{
+    bool literal = s->text[0] != '[' && s->len > 1 && s->text[1] != '[' && s->text[1] != '{';
+    for (unsigned second = 0; s->is_shape && second < 256; second++) {
+        unsigned pair = first << 8 | second;
+        if (!literal || (unsigned char)s->text[1] == second)
+            r->shape_pairs[pair / 8] |= (uint8_t)(1u << pair % 8);
+    }
+}
+
+/* by_first[c] … by_first[c + 1]: positions in by_first + 257 of the shapes that may start with c.
+ */
+void rules_index_shapes(struct review_rules *r)
+{
+    r->by_first = xcalloc(257 + r->shape_count * 64 + 64, sizeof(uint32_t));
+    uint32_t at = 0, max = (uint32_t)(r->shape_count * 64 + 64);
+    for (unsigned c = 0; c < 256; c++) {
+        r->by_first[c] = at;
+        for (size_t i = 0; i < r->shape_count && at < max; i++) {
+            if (!starts_with(&r->shapes[i], (unsigned char)c))
+                continue;
+            r->by_first[257 + at++] = (uint32_t)i;
+            mark_pairs(r, &r->shapes[i], c);
+        }
+    }
+    r->by_first[256] = at;
+}

@@ -116,10 +116,33 @@ bool word_is(const struct shell *s, const struct word *w, const char *text);
 struct var *vars_find(struct shell *s, const char *name, size_t len, bool create);
 void vars_set(struct shell *s, const char *name, size_t name_len, const char *value, size_t len);
 
+/* A command as the rules see it: words[0] is its name. */
+struct command {
+    struct shell *s;
+    const struct word *w;
+    size_t count;
+    const char *name; /* without directories; not terminated */
+    size_t name_len;
+    bool piped;
+    unsigned prefixes;
+    const struct word *filled; /* what a `{}` of find stands for a part of */
+};
+
+/* ---- review_match.c ---- */
+bool command_is_flag(const struct command *c, const struct word *w);
+/* Has it the option? `-r` also stands in `-fr`; `--force` also in `--force=x`. */
+bool command_has_flag(const struct command *c, const char *flag);
+/* Positional argument `pos`, ARG_LAST, ARG_END, or the value of option `kw` (`-o`, `of=`): NULL if
+ * absent. *skip: bytes of the word before the value. */
+const struct word *command_find_arg(const struct command *c, int pos, const char *kw, size_t *skip);
+/* All rules of the command's name; true when there are any. */
+bool command_try_rules(const struct command *c);
+/* A file is written to by a redirection. */
+void command_check_write(struct shell *s, const struct word *w);
+bool command_is_listed(const struct command *c, enum match_kind kind);
+
 /* ---- review_command.c ---- */
 /* The command in words [0, count) of the current level has ended with `separator`. */
 void command_review(struct shell *s, char separator);
-/* A file is written to by a redirection. */
-void command_check_write(struct shell *s, const struct word *w);
 
 #endif

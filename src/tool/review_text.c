@@ -95,9 +95,11 @@ static void check_shapes(struct review_job *j)
     const struct review_rules *r = j->rules;
     /* a shape that failed over a long run fails again from within that run */
     size_t *failed_to = xcalloc(r->shape_count + 1, sizeof(*failed_to));
-    for (size_t i = 0; i < j->len; i++) {
+    for (size_t i = 0; i + 1 < j->len; i++) {
         unsigned char c = (unsigned char)j->code[i];
-        if (!r->shape_starts[c] || (i > 0 && is_key_char(j->code[i - 1])))
+        unsigned pair = (unsigned)c << 8 | (unsigned char)j->code[i + 1];
+        if ((r->shape_pairs[pair / 8] >> pair % 8 & 1) == 0 ||
+            (i > 0 && is_key_char(j->code[i - 1])))
             continue;
         for (uint32_t k = r->by_first[c]; k < r->by_first[c + 1]; k++) {
             uint32_t at = r->by_first[257 + k];
