@@ -78,10 +78,21 @@ static size_t list_procs(void)
     return n;
 }
 
-/* We adopt orphans (subreaper), so a descendant's chain of parents always leads here. */
-static void mark_ours(size_t n)
+static bool is_listed(pid_t pid, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (procs[i].pid == pid)
+            return true;
+    }
+    return false;
+}
+
+/* We adopt orphans (subreaper), so a descendant's chain of parents always leads here; unless one
+ * died while we looked: then false, look again. */
+static bool mark_ours(size_t n)
 {
     pid_t me = getpid();
+    bool sure = true;
     for (bool again = true; again;) {
         again = false;
         for (size_t i = 0; i < n; i++) {
@@ -92,6 +103,9 @@ static void mark_ours(size_t n)
                 procs[i].ours = again = true;
         }
     }
+    for (size_t i = 0; i < n && sure; i++)
+        sure = procs[i].ours || procs[i].parent == 0 || is_listed(procs[i].parent, n);
+    return sure;
 }
 
 static bool is_kept(pid_t pid, int64_t since)
@@ -113,7 +127,7 @@ void procs_sweep(int64_t born_since_us)
     size_t last = 0;
     for (bool killing = false; now_us() < until;) {
         size_t n = list_procs(), hit = 0;
-        mark_ours(n);
+        bool sure = mark_ours(n);
         for (size_t i = 0; i < n; i++) {
             if (procs[i].ours && procs[i].born >= since && !is_kept(procs[i].pid, since)) {
                 hit++;
@@ -121,7 +135,7 @@ void procs_sweep(int64_t born_since_us)
             }
         }
         reap_zombies();
-        if (hit == 0)
+        if (hit == 0 && sure)
             return;
         if (killing)
             usleep(500);
@@ -156,7 +170,7 @@ static int64_t sum_memory(const char *file, const char *field)
     static char text[4096];
     int64_t sum = tmpfs_used();
     size_t n = list_procs();
-    mark_ours(n);
+    (void)mark_ours(n);
     for (size_t i = 0; i < n; i++) {
         char path[48];
         if (!procs[i].ours)
