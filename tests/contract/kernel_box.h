@@ -621,4 +621,41 @@ static inline const struct seen_var *var(const struct seen *s, const char *name)
     return NULL;
 }
 
+/* ---- a box for the cases that leave no damage */
+
+#define HAVE_NODE (access("/usr/bin/node", X_OK) == 0)
+
+static struct box *shared;
+
+static inline int open_shared(void **state)
+{
+    (void)state;
+    if (access("/usr/bin/bwrap", X_OK) != 0) {
+        print_message("bubblewrap is not installed: NOTHING of the guest is tested\n");
+        return -1;
+    }
+    shared = box_new();
+    shared->start = "python";
+    box_open(shared);
+    BOX_UNTIL(shared, shared->ready);
+    return 0;
+}
+
+static inline int close_shared(void **state)
+{
+    (void)state;
+    box_close(shared);
+    return 0;
+}
+
+static inline bool has(struct buf *b, const char *needle)
+{
+    return strstr(buf_str(b), needle) != NULL;
+}
+
+/* The whole program, or with an argument the cases whose names match it. */
+#define RUN_CASES(tests, argc, argv)                                                               \
+    ((argc) > 1 ? cmocka_set_test_filter((argv)[1]) : (void)0,                                     \
+     cmocka_run_group_tests(tests, open_shared, close_shared))
+
 #endif
