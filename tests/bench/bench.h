@@ -2,8 +2,8 @@
  * [performance §2, §3]
  *
  * A benchmark is a program that runs itself as `ours …`, its floor and perhaps a peer. Each prints
- * one number per measured quantity; exit 77 says that what it measures is not installed. The median
- * of the pairwise ratios decides:
+ * one number per measured quantity (below zero: can't be seen here); exit 77 says that what it
+ * measures is not installed. The median of the pairwise ratios decides:
  *   name  ours  floor ratio  peer ratio  goal  PASS|FAIL|SKIP
  *
  * What noise touches may miss its goal by half (BENCH_STRICT=1: may not) and says so; bytes, counts
@@ -294,7 +294,7 @@ BENCH_UNUSED static bool bench_judge(const struct bench_goal *g, const struct be
         r.peer_ratio = bench_ratio(ours, g->ours, peer, g->peer);
     }
     bench_decide(g, &r);
-    if (ours->n == 0 || (g->kind == BENCH_PEER && peer->n == 0))
+    if (ours->n == 0 || r.ours < 0 || (g->kind == BENCH_PEER && peer->n == 0))
         r.verdict = "SKIP";
     if (g->p95 > 0)
         snprintf(mine, sizeof mine, "%s/%s/%s %s", bench_number(r.ours),
@@ -307,8 +307,8 @@ BENCH_UNUSED static bool bench_judge(const struct bench_goal *g, const struct be
     snprintf(a, sizeof a, "%s", has_floor ? bench_number(r.floor) : "-");
     snprintf(b, sizeof b, "%s", has_floor && !p->floor_is_other ? bench_number(r.ratio) : "-");
     bench_print_goal(g, p, &r, goal, sizeof goal);
-    printf("%-18s %-26s %8s %6s  %-16s %6s  %-24s %s%s\n", g->name, ours->n > 0 ? mine : "-", a, b,
-           g->kind == BENCH_PEER ? theirs : "-",
+    printf("%-18s %-26s %8s %6s  %-16s %6s  %-24s %s%s\n", g->name,
+           ours->n > 0 && r.ours >= 0 ? mine : "-", a, b, g->kind == BENCH_PEER ? theirs : "-",
            isnan(r.peer_ratio) ? "-" : bench_number(r.peer_ratio), goal, r.verdict,
            r.noisy ? " within noise" : "");
     fflush(stdout);

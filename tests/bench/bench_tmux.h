@@ -22,6 +22,7 @@ BENCH_UNUSED static pid_t tmux_open(struct tty *t, const char *home, const char 
         dup2(null, 1);
         dup2(null, 2);
         setenv("HOME", home, 1);
+        setenv("SHELL", "/bin/sh", 1);
         setenv("LC_ALL", "C.UTF-8", 1);
         execlp("tmux", "tmux", "-S", socket, "-f", "/dev/null", "-D", (char *)NULL);
         _exit(127);

@@ -386,7 +386,7 @@ static void tty_feed(struct tty *t, const char *p, size_t n)
 BENCH_UNUSED static void tty_env(const char *home, const char *out[TTY_ENV])
 {
     static char words[TTY_ENV][400];
-    static const char *const fixed[] = { "TERM=xterm-256color", "LC_ALL=C.UTF-8" };
+    static const char *const fixed[] = { "TERM=xterm-256color", "LC_ALL=C.UTF-8", "SHELL=/bin/sh" };
     static const char *const dirs[] = { "HOME",           "TMPDIR",
                                         "XDG_DATA_HOME",  "XDG_CONFIG_HOME",
                                         "XDG_STATE_HOME", "XDG_RUNTIME_DIR" };
