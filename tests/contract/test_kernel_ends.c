@@ -35,8 +35,8 @@ static void test_interrupt_twice(void **state)
     struct box *b = shared;
     uint32_t kept = py_kept(b, "stubborn = 'before'");
     box_send(b, request(next_run++, "python",
-                        "import time\nstubborn = 'after'\nprint('on', flush=True)\nwhile True:\n"
-                        "    try:\n        while True: time.sleep(0.01)\n"
+                        "import time\nstubborn = 'after'\nwhile True:\n"
+                        "    try:\n        print('on')\n        while True: time.sleep(0.01)\n"
                         "    except KeyboardInterrupt: print('no')"));
     BOX_UNTIL(b, b->seen.out.len > 0);
     kernel_interrupt(b->k);

@@ -113,11 +113,15 @@ def next_message(sock, idle=None):
             fds, K.fds = K.fds, []
             return parse(line.decode(), 0)[0], fds
         try:
-            sock.settimeout(IDLE_S if idle else None)
+            if idle:
+                sock.settimeout(IDLE_S)
             data, extra, _, _ = sock.recvmsg(1 << 16, _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
         except TimeoutError:
             idle.pop(0)()
             continue
+        finally:
+            if idle is not None:
+                sock.settimeout(None)  # what is sent waits as long as it takes
         for level, kind, raw in extra:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 K.fds += [int.from_bytes(raw[i:i + 4], sys.byteorder) for i in range(0, len(raw) & ~3, 4)]
@@ -129,8 +133,7 @@ def next_message(sock, idle=None):
 def is_waited_for():
     """Is a request there already?"""
     try:
-        K.sock.settimeout(0)
-        return K.buffer != b'' or K.sock.recv(1, _socket.MSG_PEEK) != b''
+        return K.buffer != b'' or K.sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT) != b''
     except BlockingIOError:
         return False
 
