@@ -379,8 +379,6 @@ static bool continues_unnamed(const struct names *n, size_t i)
 static void report(struct names *n)
 {
     n->reporting = true;
-    for (size_t i = 0; i < n->count; i++)
-        n->toks[i].mark &= (uint8_t)~TOK_DONE;
     for (size_t i = 0; i < n->count; i++) {
         if ((n->toks[i].mark & TOK_IMPORT) != 0)
             continue;
