@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 
+#define LATE_US     2000000
 #define CREDIT_STEP (512u << 10)
 
 static const char *const languages[KERNEL_LANGUAGES] = { "python", "javascript", "bash" };
@@ -490,28 +491,32 @@ void kernel_rearm(struct kernel *k)
         k->cfg.arm(k->cfg.arg, k->phase == KERNEL_DEAD || at == 0 ? -1 : delay > 0 ? delay : 0);
 }
 
+static void overdue(struct kernel *k)
+{
+    struct err e;
+    if (k->op != KERNEL_EXEC || !k->run.begun) {
+        kernel_break(k, ERR_NET, "the guest does not answer");
+        return;
+    }
+    k->phase = KERNEL_DEAD;
+    err_set(&e, ERR_NET, "the guest does not keep the time limit");
+    end_run(k, END_TIMEOUT, "", e.msg);
+    fail_waiting(k, &e);
+    if (k->cfg.broken != NULL)
+        k->cfg.broken(k->cfg.arg, &e);
+}
+
 void kernel_tick(struct kernel *k)
 {
     int64_t now = clock_boot_us();
+    int64_t *at = k->op == KERNEL_EXEC ? &k->run.overdue_us : &k->op_overdue_us;
     if (k->phase == KERNEL_DEAD || k->op == KERNEL_IDLE)
         return;
-    if (k->paused) { /* we hold it up ourselves */
-        k->run.overdue_us = k->op_overdue_us = now + KERNEL_OVERDUE_US;
-    } else if (k->op == KERNEL_EXEC && now >= k->run.overdue_us) {
-        if (k->run.begun) {
-            struct err e;
-            k->phase = KERNEL_DEAD;
-            err_set(&e, ERR_NET, "the guest does not keep the time limit");
-            end_run(k, END_TIMEOUT, "", e.msg);
-            fail_waiting(k, &e);
-            if (k->cfg.broken != NULL)
-                k->cfg.broken(k->cfg.arg, &e);
-            return;
-        }
-        kernel_break(k, ERR_NET, "the guest does not begin");
-        return;
-    } else if (k->op != KERNEL_EXEC && now >= k->op_overdue_us) {
-        kernel_break(k, ERR_NET, "the guest does not answer");
+    if (k->paused || now > *at + LATE_US) {
+        *at = now +
+              KERNEL_OVERDUE_US; /* we hold it up, or slept ourselves: its answer is on its way */
+    } else if (now >= *at) {
+        overdue(k);
         return;
     }
     kernel_rearm(k);

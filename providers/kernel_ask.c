@@ -96,6 +96,7 @@ static void begin_run(struct kernel *k, const struct sandbox_run *rq)
     memset(r->bytes, 0, sizeof r->bytes);
     memset(r->dropped, 0, sizeof r->dropped);
     buf_reset(&r->result);
+    r->result_bytes = 0;
     r->overdue_us = clock_boot_us() + START_US + k->timeout_ms * 1000;
 }
 

@@ -93,6 +93,8 @@ static void weigh_limits(struct kernel *k, struct sandbox_finished *f, const str
         add_word(hit, hit_size, "memory");
     if (pids_rose && f->end != END_LIMIT)
         add_word(hit, hit_size, "pids");
+    if (k->run.result_bytes > k->output_max)
+        add_word(hit, hit_size, "results");
     if (json_get_bool(m, "disk_full", false) && f->end != END_LIMIT)
         add_word(hit, hit_size, "disk");
     f->limits_hit = hit;

@@ -64,7 +64,7 @@ struct kernel_run {
     bool begun, check, dropping;
     int64_t timeout_ms, overdue_us;
     int64_t oom, pids; /* counters at the start; -1 unknown */
-    uint64_t bytes[2], dropped[2];
+    uint64_t bytes[2], dropped[2], result_bytes;
     struct buf body;
     char *mime; /* of a result that comes in parts */
     bool result_main, result_bad;

@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "base/sha256.h"
 
-#define STRINGS_MAX 5000
+#define RESULT_OVERHEAD 1024
+#define STRINGS_MAX     5000
 
 /* ---- hello */
 
@@ -89,9 +90,11 @@ static void drop_result(struct kernel *k)
     k->run.result_bad = false;
 }
 
+/* All results of a run together keep to the output cap, too. */
 static void tell_result(struct kernel *k)
 {
-    if (!k->run.result_bad)
+    k->run.result_bytes += k->run.result.len + RESULT_OVERHEAD;
+    if (!k->run.result_bad && k->run.result_bytes <= k->output_max)
         kernel_emit(k, &(struct sandbox_event){ .kind = SANDBOX_RESULT,
                                                 .run = k->run.id,
                                                 .mime = k->run.mime,

@@ -600,6 +600,19 @@ static void test_rich_results(void **state)
     assert_int_equal(s->results, 1);
 }
 
+static void test_results_without_end(void **state)
+{
+    (void)state;
+    struct box *b = box_new();
+    b->output_mib = 1;
+    box_open(b);
+    struct seen *s = py(b, "for i in range(5000): display(i)\n8");
+    assert_int_equal(s->end.end, END_EXIT);
+    assert_string_equal(s->limits, "results");
+    assert_int_equal(s->results, 16); /* as many as this test keeps */
+    box_close(b);
+}
+
 static void test_plots(void **state)
 {
     (void)state;
@@ -794,6 +807,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_busy_and_refused),
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_rich_results),
+        cmocka_unit_test(test_results_without_end),
         cmocka_unit_test(test_plots),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_output_cap),

@@ -470,6 +470,22 @@ static void test_variables_big(void **state)
     } else {
         print_message("numpy is not installed: arrays are NOT tested\n");
     }
+    s = py(
+        b,
+        "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2, 3], 'b': list('xyz')}); se = df['a']");
+    if (s->end.code == 0) {
+        assert_string_equal(var(s, "df")->type, "pandas.core.frame.DataFrame");
+        assert_string_equal(var(s, "df")->shape, "3\xc3\x97"
+                                                 "2");
+        assert_string_equal(var(s, "df")->preview, "columns: 'a', 'b'");
+        assert_true(var(s, "df")->bytes > 0);
+        s = py(b, "df.loc[1, 'a'] = 9");
+        assert_int_equal(var(s, "df")->change, CHANGE_CHANGED);
+        s = py(b, "se2 = se * 2");
+        assert_string_equal(var(s, "se2")->type, "pandas.core.series.Series");
+    } else {
+        print_message("pandas is not installed: frames are NOT tested\n");
+    }
     s = py(b, "for i in range(3000): globals()[f'v{i}'] = i");
     assert_int_equal(s->vars_count, 64); /* as many as this test keeps */
     box_close(b);

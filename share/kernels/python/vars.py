@@ -210,11 +210,13 @@ def digest_object(look, v, t, depth):
         look.hash.update(repr((v.shape, v.dtype.str)).encode())
         if not array_is_plain(v):
             look.opaque = True
-        elif v.flags.c_contiguous or v.size * v.itemsize <= WHOLE:
-            look.raw(b'a', v.tobytes() if not v.flags.c_contiguous else v.reshape(-1).view('u1').data)
+        elif v.flags.c_contiguous:
+            look.raw(b'a', v.reshape(-1).view('u1').data)
+        elif v.nbytes <= WHOLE:
+            look.raw(b'a', v.tobytes())
         else:
             look.sampled = True
-            look.raw(b'a', v.reshape(-1)[:4096].tobytes() if v.flags.c_contiguous else v.ravel()[:4096].tobytes())
+            look.raw(b'a', v.flat[:MANY].tobytes())
         look.spend(256)
     elif is_known(v, 'pandas', 'DataFrame'):
         digest_frame(look, v, depth)
