@@ -50,7 +50,7 @@ bool channel_send(int to, const char *line, const int *fds, size_t n)
                         .msg_iovlen = 1,
                         .msg_control = with.space,
                         .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    struct cmsghdr *c = &with.align; /* as CMSG_FIRSTHDR(&m) */
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(n * sizeof(int));

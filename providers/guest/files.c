@@ -118,7 +118,7 @@ bool files_write(int fd, const char *p, size_t n)
 
 void files_get(uint64_t token, int64_t max, const char *name, size_t n)
 {
-    struct stat st;
+    struct stat st = { 0 };
     char why[96] = "";
     if (getting.fd >= 0)
         guest_die("guest: a get while another is on");

@@ -137,6 +137,12 @@ static void tell(struct bytes *json, const struct tree *t, const struct entry *e
     bytes_add(json, "}", 1);
 }
 
+static bool is_same(const struct entry *x, const struct entry *y)
+{
+    return x->size == y->size && x->mtime_ns == y->mtime_ns && x->ctime_ns == y->ctime_ns &&
+           x->ino == y->ino;
+}
+
 void scan_changes(struct bytes *json, bool *truncated)
 {
     size_t a = 0, b = 0, told = 0;
@@ -147,23 +153,23 @@ void scan_changes(struct bytes *json, bool *truncated)
     while (a < before.count || b < after.count) {
         const struct entry *x = a < before.count ? &before.entries[a] : NULL;
         const struct entry *y = b < after.count ? &after.entries[b] : NULL;
-        int order = x == NULL   ? 1
-                    : y == NULL ? -1
-                                : strcmp(before.names.p + x->name, after.names.p + y->name);
-        bool same = order == 0 && x->size == y->size && x->mtime_ns == y->mtime_ns &&
-                    x->ctime_ns == y->ctime_ns && x->ino == y->ino;
+        int order = 0; /* < 0: only before, > 0: only after */
+        if (x == NULL || y == NULL)
+            order = x == NULL ? 1 : -1;
+        else
+            order = strcmp(before.names.p + x->name, after.names.p + y->name);
         a += order <= 0;
         b += order >= 0;
-        if (same)
+        if (x != NULL && y != NULL && order == 0 && is_same(x, y))
             continue;
         if (told++ == TOLD_MAX || json->n > TOLD_BYTES) {
             *truncated = true;
             break;
         }
-        if (order < 0)
-            tell(json, &before, x, "gone");
-        else
+        if (y != NULL && order >= 0)
             tell(json, &after, y, order == 0 ? "changed" : "new");
+        else if (x != NULL)
+            tell(json, &before, x, "gone");
     }
     bytes_add(json, "]", 1);
 }
