@@ -123,12 +123,37 @@ struct planner_config {
 /* What the model sees, an item at a time, oldest first. All lent for the call. */
 struct planner_context_item {
     const char *role; /* "instructions", "tools", "user", "assistant", "result" */
-    const char *text;
+    const char *text; /* for people: JSON is unfolded, blocks are named */
     size_t text_len;
-    int64_t tokens; /* an estimate */
+    int64_t tokens;
+    bool counted;   /* `tokens` are the server's count, not an estimate of ours */
     bool shortened; /* the model sees less than there was */
+    bool unsent;    /* it goes with the next call */
 };
 typedef void (*planner_context_fn)(void *arg, const struct planner_context_item *item);
+struct planner_context_sum {
+    const char *model, *effort;      /* lent; effort "" none */
+    int64_t window_tokens;           /* what the model can hold; -1 unknown */
+    int64_t last_input, last_output; /* of the last call, as the server counted; -1 none yet */
+};
+
+/* What the record of a saved session knows, told to a new planner one thing after the other. */
+enum planner_past_kind {
+    PAST_WORDS,       /* text: of the person */
+    PAST_SAID,        /* text: of the planner */
+    PAST_PROPOSAL,    /* proposal, with its call_id */
+    PAST_OBSERVATION, /* observation of the proposal before; missing when it is still open */
+    PAST_PLAN,        /* steps as they are now; after all of the above */
+    PAST_END,         /* that is all: go on */
+};
+struct planner_past {
+    enum planner_past_kind kind;
+    const char *text;
+    const struct planner_proposal *proposal;
+    const struct planner_observation *observation;
+    const struct planner_step *steps;
+    size_t step_count;
+};
 
 struct planner_model {
     const char *id, *title;
@@ -154,17 +179,26 @@ struct planner_ops {
     int (*open)(struct planner **out, const struct planner_config *cfg, struct err *e);
     int (*task)(struct planner *p, const char *text,
                 struct err *e); /* first words of the session */
-    int (*message)(struct planner *p, const char *text,
-                   struct err *e); /* later words of the person */
+    /* Later words of the person; said while it is at work they wait for its next call. "" adds
+     * nothing, but lets a planner that was cancelled go on with what waits. */
+    int (*message)(struct planner *p, const char *text, struct err *e);
     int (*observe)(struct planner *p, const struct planner_observation *o, struct err *e);
+    /* The person wants this plan. ERR_USAGE: the planner can't follow it; then nothing changed. */
     int (*plan_edited)(struct planner *p, const struct planner_step *steps, size_t count,
                        struct err *e);
     void (*cancel)(struct planner *p); /* stop the call under way; idempotent */
     void (*close)(struct planner *p);
-    /* The three below are NULL where they mean nothing. */
+    /* Those below are NULL where they mean nothing. */
+    /* A saved session goes on: called after open and before anything else, for each thing the
+     * record knows, oldest first, the last time with PAST_END. All is lent for the call. A proposal
+     * without observation will still be observed. A failure: it starts without a memory. */
+    int (*resume)(struct planner *p, const struct planner_past *past, struct err *e);
+    /* How many messages of the person wait for the next call. */
+    unsigned (*queued)(const struct planner *p);
     /* "MODEL" or "MODEL@EFFORT" from the next call on. ERR_BUSY while one is under way. */
     int (*set_model)(struct planner *p, const char *model, struct err *e);
-    void (*context)(struct planner *p, planner_context_fn fn, void *arg);
+    void (*context)(struct planner *p, struct planner_context_sum *sum, planner_context_fn fn,
+                    void *arg);
     /* Ask which models there are: fn is called once, from the loop, within 30 s. Needs no open
      * planner, but cfg's loop and net until then. */
     int (*list_models)(const struct planner_config *cfg, planner_models_fn fn, void *arg,

@@ -416,13 +416,19 @@ static int set_model(struct planner *p, const char *model, struct err *e)
     return 0;
 }
 
-static void context(struct planner *p, planner_context_fn fn, void *arg)
+static void context(struct planner *p, struct planner_context_sum *sum, planner_context_fn fn,
+                    void *arg)
 {
     static const char *const roles[] = { "user", "user", "assistant", "result" };
     struct anthropic *a = (struct anthropic *)p;
     struct planner_context_item item = { .role = "instructions",
                                          .text = llm_instructions,
                                          .text_len = strlen(llm_instructions) };
+    *sum = (struct planner_context_sum){ .model = a->model,
+                                         .effort = a->effort,
+                                         .window_tokens = a->facts.context_tokens,
+                                         .last_input = -1,
+                                         .last_output = -1 };
     item.tokens = (int64_t)item.text_len / 4;
     fn(arg, &item);
     for (size_t i = 0; i < a->talk.count; i++) {
