@@ -110,7 +110,7 @@ static const struct type types[EVENT_TYPE_COUNT] = {
         NEED("source", STR), MAY("input_tokens", INT), MAY("output_tokens", INT),
         MAY("cache_read_tokens", INT), MAY("sandbox_ms", INT), MAY("cost_nanousd", INT)),
     [EVENT_ERROR] = TYPE("error", GROUPED,
-        NEED("code", STR), NEED("message", STR), NEED("hint", STR)),
+        NEED("code", STR), NEED("message", STR), NEED("hint", STR), MAY("stopped", BOOL)),
     [EVENT_FILE_PUT] = TYPE("file.put", GROUPED,
         NEED("path", STR), NEED("bytes", INT), MAY("sha256", STR)),
     [EVENT_FILE_GOT] = TYPE("file.got", GROUPED,

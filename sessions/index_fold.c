@@ -13,7 +13,7 @@
     (BIT(EVENT_SESSION_CREATED) | BIT(EVENT_SESSION_RENAMED) | BIT(EVENT_SESSION_TAGGED) |         \
      BIT(EVENT_SESSION_TRASHED) | BIT(EVENT_SESSION_RESUMED) | BIT(EVENT_SESSION_FINISHED) |       \
      BIT(EVENT_TASK_GIVEN) | BIT(EVENT_RUN_PROPOSED) | BIT(EVENT_GATE_DECIDED) |                   \
-     BIT(EVENT_RUN_FINISHED) | BIT(EVENT_RUN_VERDICT) | BIT(EVENT_USAGE))
+     BIT(EVENT_RUN_FINISHED) | BIT(EVENT_RUN_VERDICT) | BIT(EVENT_USAGE) | BIT(EVENT_ERROR))
 
 void summary_init(struct summary *m)
 {
@@ -111,6 +111,10 @@ static int note_event(void *arg, const struct event *ev)
         break;
     case EVENT_SESSION_FINISHED:
         set_text(&m->outcome, json_get_str(body, "outcome", ""));
+        break;
+    case EVENT_ERROR: /* the last word of a record that could not be written any more */
+        if (json_get_bool(body, "stopped", false))
+            set_text(&m->outcome, json_get_str(body, "message", ""));
         break;
     case EVENT_TASK_GIVEN:
         buf_reset(&m->outcome);

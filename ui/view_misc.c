@@ -188,7 +188,10 @@ void view_run_words(const struct state_run *r, struct run_words *w)
         say(w, SYM_NOW, ROLE_INFO, "approved");
         return;
     case RUN_RUNNING:
-        say(w, SYM_NOW, ROLE_INFO, "running");
+        if (r->cut_off)
+            say(w, SYM_FAIL, ROLE_BAD, "cut off: record stopped");
+        else
+            say(w, SYM_NOW, ROLE_INFO, "running");
         return;
     case RUN_DENIED:
         say(w, SYM_DENIED, ROLE_BAD, "denied");

@@ -221,7 +221,7 @@ static const char *nothing(const struct view *v, const struct state_run *r, enum
 {
     if (!r)
         return v->st->gate.open ? "nothing has run yet" : "";
-    if (r->status == RUN_RUNNING)
+    if (r->status == RUN_RUNNING && !r->cut_off)
         return pane == PANE_OUT ? "running, nothing written yet" : "";
     return pane == PANE_OUT && r->result_count == 0 ? "nothing was written" : "";
 }

@@ -51,9 +51,13 @@ static void add_phase(struct bar *b)
         bar_add(b, ROLE_STATUS, STYLE_BOLD, vm->planner_status ? vm->planner_status : "planning");
         break;
     case PHASE_FINISHED:
-        snprintf(text, sizeof text, "finished%s%s", st->outcome && st->outcome[0] ? ": " : "",
-                 st->outcome ? st->outcome : "");
-        bar_add(b, ROLE_STATUS, STYLE_BOLD, text);
+        if (st->stopped)
+            snprintf(text, sizeof text, " %.*s ", 60, st->outcome);
+        else
+            snprintf(text, sizeof text, "finished%s%s", st->outcome && st->outcome[0] ? ": " : "",
+                     st->outcome ? st->outcome : "");
+        bar_add(b, st->stopped ? ROLE_BAD : ROLE_STATUS, st->stopped ? STYLE_REVERSE : STYLE_BOLD,
+                text);
         break;
     case PHASE_IDLE:
         bar_add(b, ROLE_STATUS, 0, st->run_count || st->message_count ? "ready" : "");

@@ -66,9 +66,26 @@ static void print_lines(struct headless *h, const struct event *ev)
     buf_release(&out);
 }
 
+/* The record stopped: lines of events that never reached the disk are taken back. */
+static void drop_unrecorded(struct headless *h, uint64_t last)
+{
+    static const char key[] = "{\"seq\":";
+    size_t keep = 0;
+    while (keep < h->json.len) {
+        const char *line = h->json.ptr + keep, *lf = memchr(line, '\n', h->json.len - keep);
+        if (lf == NULL || strncmp(line, key, sizeof key - 1) != 0 ||
+            strtoull(line + sizeof key - 1, NULL, 10) >= last)
+            break;
+        keep += (size_t)(lf - line) + 1;
+    }
+    h->json.len = keep;
+}
+
 static void on_applied(void *arg, const struct event *ev)
 {
     struct headless *h = arg;
+    if (ev->type == EVENT_ERROR && json_get_bool(ev->body, "stopped", false))
+        drop_unrecorded(h, ev->seq);
     if (h->print == PRINT_JSON && h->session == NULL)
         return; /* session.created: printed by headless_start, when there is a session */
     if (h->print == PRINT_JSON)

@@ -1,6 +1,7 @@
 /* session.c - wires one session file to one state and one round. */
 #include "cli/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static void on_flush(void *arg)
     struct session *s = arg;
     struct err e = ERR_INIT;
     if (store_flush(s->store, &e) < 0) {
-        s->listener.failed(s->listener.arg, &e);
+        round_stop_record(s->round, &e);
         return;
     }
     tell_durable(s);
@@ -142,11 +143,51 @@ static void port_completion(void *arg, uint64_t token, const char *const *names,
         s->listener.completion(s->listener.arg, token, names, count);
 }
 
+/* ---- the end of a record that can't be written ---- */
+
+static int write_last_word(struct session *s, const struct err *why, struct event_builder *b,
+                           struct err *e)
+{
+    const char *reason = why->sys == ENOSPC || why->sys == EDQUOT ? "disk full"
+                         : why->sys == EROFS                      ? "read-only file system"
+                         : why->sys == EFBIG                      ? "file too large"
+                                                                  : why->msg;
+    char *text = xasprintf("stopped: %s", reason);
+    event_begin(b, EVENT_ERROR, 0);
+    json_w_str(&b->w, "code", err_code_name(why->code));
+    json_w_strn(&b->w, "message", text, strlen(text));
+    json_w_str(&b->w, "hint",
+               "nothing more runs in this session; what was recorded is safe: make room, then "
+               "airlock resume");
+    json_w_bool(&b->w, "stopped", true);
+    free(text);
+    if (event_end(b, e) < 0)
+        return -1;
+    return store_failed(s->store, NULL) ? store_append_last(s->store, &b->ev, e)
+                                        : store_append(s->store, &b->ev, e);
+}
+
+/* One last event says why, in the reserve of disk space; on the screen it stands even if that
+ * failed too. What runs was stopped by the round before. [AUD-4] */
 static void port_failed(void *arg, const struct err *e)
 {
     struct session *s = arg;
-    log_msg(LOG_ERROR, "session", "%s: %s", s->id, e->msg);
-    s->listener.failed(s->listener.arg, e);
+    struct err why = *e, none = ERR_INIT;
+    struct event_builder b;
+    (void)store_failed(s->store, &why);
+    log_msg(LOG_ERROR, "session", "%s: %s", s->id, why.msg);
+    if (write_last_word(s, &why, &b, &none) < 0)
+        log_msg(LOG_ERROR, "session", "%s: the last word is not recorded: %s", s->id, none.msg);
+    uint64_t seq = b.ev.seq;
+    b.ev.seq = 0; /* what was shown but not yet on disk had higher numbers */
+    if (b.ev.body != NULL && state_apply(&s->state, &b.ev, NULL, &none) == 0) {
+        b.ev.seq = seq != 0 ? seq : s->state.last_seq;
+        port_applied(s, &b.ev);
+        if (s->listener.durable != NULL && seq != 0)
+            s->listener.durable(s->listener.arg, seq);
+    }
+    event_release(&b);
+    s->listener.failed(s->listener.arg, &why);
 }
 
 /* ---- opening ---- */

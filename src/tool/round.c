@@ -84,6 +84,11 @@ void round_break(struct round *r, const struct err *e)
     r->cfg.port.failed(r->cfg.port.arg, e);
 }
 
+void round_stop_record(struct round *r, const struct err *why)
+{
+    round_break(r, why);
+}
+
 /* `ev` is on disk or in the open group: apply it, tell, queue. */
 static int apply(struct round *r, const struct event *ev)
 {

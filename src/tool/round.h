@@ -71,6 +71,9 @@ struct round_config {
 };
 
 int round_new(struct round **out, const struct round_config *cfg, struct err *e) MUST_CHECK;
+/* The record can't be written any more (a group that was not committed): what runs is stopped, what
+ * waits is never approved, port.failed is told. [AUD-4] */
+void round_stop_record(struct round *r, const struct err *why);
 void round_free(struct round *r); /* closes planner and sandbox; appends nothing */
 
 /* ---- what the person (or a program in their place) says. ERR_USAGE / ERR_BUSY say why it can't be

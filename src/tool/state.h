@@ -102,8 +102,9 @@ struct state_run {
     enum run_end end;
     char *end_what, *limits_hit, *message;
     bool has_exit_code, spent;
-    bool own;    /* the person's own code (author of its first rev): no planner is told of it */
-    bool erased; /* some event of it has lost its body: what is left can't be judged */
+    bool own;     /* the person's own code (author of its first rev): no planner is told of it */
+    bool cut_off; /* the record stopped while it was on: how far it came is unknown */
+    bool erased;  /* some event of it has lost its body: what is left can't be judged */
     int exit_code;
     char *error_name, *error_value, *error_traceback;
     int64_t wall_ms;
@@ -175,6 +176,7 @@ struct state {
     int64_t cost_nanousd, input_tokens, output_tokens, sandbox_ms;
     char *outcome, *answer; /* of session.finished */
     bool finished, trashed;
+    bool stopped; /* the record could not be written any more: the last word says why */
     uint32_t denied, failed, verified;
 };
 

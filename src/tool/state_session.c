@@ -78,7 +78,7 @@ int state_on_resumed(struct state *st, const struct event *ev, struct effects *o
         r->status = RUN_REVIEWED;
     st->gate.open = false;
     st->lease.active = false;
-    st->finished = false;
+    st->finished = st->stopped = false;
     st->phase = PHASE_IDLE;
     string_set(&st->outcome, "");
     string_take(&st->planner, ev->body, "planner");
@@ -132,6 +132,22 @@ int state_on_words(struct state *st, const struct event *ev, struct effects *out
     return 0;
 }
 
+/* The last word of a record that can't be written any more: nothing is under way after it. */
+static void stop(struct state *st, const char *why)
+{
+    struct state_run *r = state_run_at(st, st->running);
+    if (r != NULL)
+        r->cut_off = true;
+    r = st->gate.open ? state_run_at(st, st->gate.run) : NULL;
+    if (r != NULL && r->status == RUN_AT_GATE)
+        r->status = RUN_REVIEWED;
+    st->running = 0;
+    st->gate.open = st->lease.active = false;
+    st->stopped = true;
+    st->phase = PHASE_FINISHED;
+    string_set(&st->outcome, why);
+}
+
 int state_on_error(struct state *st, const struct event *ev, struct effects *out, struct err *e)
 {
     (void)out;
@@ -141,6 +157,10 @@ int state_on_error(struct state *st, const struct event *ev, struct effects *out
     char *text = xasprintf("%s%s%s", message, hint[0] != '\0' ? "\n" : "", hint);
     add_message(st, ev, "error", text);
     free(text);
+    if (json_get_bool(ev->body, "stopped", false)) {
+        stop(st, message);
+        return 0;
+    }
     if (st->phase == PHASE_PLANNING)
         st->phase = PHASE_IDLE; /* the person's turn */
     return 0;

@@ -660,6 +660,33 @@ static void resuming_closes_gate_and_lease(void **state)
 
 /* ---- the REPL ---- */
 
+static void the_last_word_of_a_record_ends_what_is_under_way(void **state)
+{
+    (void)state;
+    struct state st;
+    begin(&st, "human");
+    run_through(&st, 1, "", 0, "exit", 0, "verified");
+    to_gate(&st, 2, "", 0, "person", CAP_A);
+    OK(decide(&st, 2, "approve", "person", CAP_A));
+    OK(start(&st, 2, CAP_A));
+    OK(feed(&st, "error", 0,
+            "{'code':'io','message':'stopped: disk full','hint':'make room','stopped':true}"));
+    assert_true(st.stopped);
+    assert_int_equal(st.running, 0);
+    assert_int_equal(st.phase, PHASE_FINISHED);
+    assert_string_equal(st.outcome, "stopped: disk full");
+    assert_true(state_run_at(&st, 2)->cut_off);
+    assert_false(state_run_at(&st, 1)->cut_off);
+    /* the run still has no end: going on gives it one */
+    assert_int_equal(state_run_at(&st, 2)->status, RUN_RUNNING);
+    OK(feed(&st, "session.resumed", 0, "{'version':'2'}"));
+    assert_false(st.stopped);
+    assert_int_equal(st.phase, PHASE_IDLE);
+    OK(finish(&st, 2, "lost", -1));
+    assert_int_equal(state_run_at(&st, 2)->status, RUN_FINISHED);
+    state_release(&st);
+}
+
 static void variables_know_since_when(void **state)
 {
     (void)state;
@@ -1028,6 +1055,7 @@ int main(void)
         cmocka_unit_test(a_lease_counts_and_never_covers_high),
         cmocka_unit_test(a_severity_nobody_knows_is_high),
         cmocka_unit_test(resuming_closes_gate_and_lease),
+        cmocka_unit_test(the_last_word_of_a_record_ends_what_is_under_way),
         cmocka_unit_test(variables_know_since_when),
         cmocka_unit_test(each_language_has_variables_of_its_own),
         cmocka_unit_test(a_crash_falls_back_to_a_checkpoint_or_loses_the_state),
