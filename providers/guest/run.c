@@ -410,30 +410,29 @@ static void finish(void)
 
 /* Node is asked by a message first: it can lose a signal that comes as a script ends. One whose
  * loop does not turn then gets the signal. Bash can lose one between two commands: it gets a
- * second. */
+ * second. Python notes one and may then go to sleep before it acts on it: any other signal wakes
+ * it, and a second interrupt could hit the code's own way out. */
 static void stop_code(int64_t now)
 {
     struct bytes ask = { 0 };
+    nudge_us = now + NUDGE_US;
     if (run.in->language != LANG_JAVASCRIPT) {
         interp_kill(run.in, SIGINT);
-        if (run.in->language == LANG_BASH)
-            nudge_us = now + NUDGE_US;
         return;
     }
     bytes_addf(&ask, "{\"t\":\"interrupt\",\"run\":%u}\n", run.id);
     interp_send(run.in, &ask, -1);
     bytes_free(&ask);
-    nudge_us = now + NUDGE_US;
 }
 
 static void nudge(int64_t now)
 {
     if (nudge_us == 0 || now < nudge_us)
         return;
-    bool again = run.state == RUN_ON && run.in->language == LANG_JAVASCRIPT;
-    nudge_us = again ? now + NUDGE_US : 0;
-    if (run.state == RUN_ON)
-        interp_kill(run.in, SIGINT);
+    bool on = run.state == RUN_ON;
+    nudge_us = on && run.in->language != LANG_BASH ? now + NUDGE_US : 0;
+    if (on)
+        interp_kill(run.in, run.in->language == LANG_PYTHON ? SIGURG : SIGINT);
 }
 
 void run_interrupt(uint32_t id)

@@ -29,6 +29,21 @@ static void test_interrupt(void **state)
     assert_string_equal(py(b, "before_int")->result[0].text, "1");
 }
 
+/* Python takes a signal that comes just before it goes to sleep for one to be seen after. */
+static void test_interrupt_asleep(void **state)
+{
+    (void)state;
+    struct box *b = shared;
+    for (int i = 0; i < 60; i++) {
+        box_send(b, request(next_run++, "python",
+                            "import time; print('on', flush=True); time.sleep(100)"));
+        BOX_UNTIL(b, b->seen.out.len > 0);
+        kernel_interrupt(b->k);
+        BOX_UNTIL(b, b->seen.finished == 1 && b->seen.states == 1);
+        assert_int_equal(b->seen.end.end, END_INTERRUPTED);
+    }
+}
+
 static void test_interrupt_twice(void **state)
 {
     (void)state;
@@ -309,6 +324,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_interrupt_asleep),
         cmocka_unit_test(test_interrupt_twice),
         cmocka_unit_test(test_interrupt_others),
         cmocka_unit_test(test_timeout),

@@ -352,6 +352,10 @@ def on_idle_interrupt(signo, frame):
     """An interrupt that came when nothing was running."""
 
 
+def on_nudge(signo, frame):
+    """The guest's, after an interrupt: sleep that began before the interrupt was acted on is cut short."""
+
+
 def set_interrupt(handler):
     try:
         _signal.signal(_signal.SIGINT, handler)
@@ -455,7 +459,7 @@ def on_complete(request):
 # ---- the loop
 
 def serve():
-    warm = [lambda: part('frozen'), lambda: __import__('ctypes'), lambda: part('vars'), lambda: part('errors'),
+    warm = [lambda: part('frozen'), lambda: part('frozen').load_clone(), lambda: part('vars'), lambda: part('errors'),
             lambda: __import__('traceback'), lambda: part('show'), lambda: part('complete')]
     while True:
         request, fds = next_message(K.sock, warm)
@@ -481,6 +485,7 @@ def start():
     sys.modules['_airlock'] = sys.modules['__main__']
     sys.modules['__main__'] = main
     set_interrupt(on_idle_interrupt)
+    _signal.signal(_signal.SIGURG, on_nudge)
     K.out, K.err = high(1), high(2)
     K.code, K.input, K.args = high(5), high(6), high(7)
     K.sock = _socket.socket(fileno=high(3))
