@@ -73,23 +73,37 @@ def patiently(work):
     raise OSError(11, 'no process left')
 
 
+clone = None  # once ctypes is loaded
+
+
+def load_clone():
+    global clone
+    import ctypes
+    number = CLONE.get(os.uname().machine)
+    call = ctypes.PyDLL(None).syscall
+    call.restype = ctypes.c_long
+    hooks = ctypes.pythonapi
+    hooks.PyOS_BeforeFork.restype = hooks.PyOS_AfterFork_Child.restype = hooks.PyOS_AfterFork_Parent.restype = None
+    clone = number and (lambda: call(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0),
+                        hooks.PyOS_BeforeFork, hooks.PyOS_AfterFork_Child, hooks.PyOS_AfterFork_Parent)
+
+
 def aside(work):
     """As detached(), by one fork: its child is our parent's. glibc's fork can't do that, so only while
     there is a single thread, when none of its locks can be taken."""
-    number = CLONE.get(os.uname().machine)
-    if number is None or len(os.listdir('/proc/self/task')) != 1:
+    if clone is None:
+        load_clone()
+    if not clone or os.stat('/proc/self/task').st_nlink != 3:
         return detached(work)
-    import ctypes
-    clone = ctypes.PyDLL(None).syscall
-    clone.restype = ctypes.c_long
+    fork, before, after_child, after_parent = clone
     put_back = random_kept()
-    ctypes.pythonapi.PyOS_BeforeFork()
-    pid = clone(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)
+    before()
+    pid = fork()
     if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
+        after_child()
         in_child(put_back, work)
         return True
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    after_parent()
     return detached(work) if pid < 0 else False
 
 
