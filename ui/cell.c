@@ -83,9 +83,11 @@ void grid_release(struct grid *g)
 
 void grid_clear(struct grid *g)
 {
-    size_t n = (size_t)g->w * (size_t)g->h;
-    for (size_t i = 0; i < n; i++)
-        g->cells[i] = blank;
+    size_t w = (size_t)g->w, h = (size_t)g->h;
+    for (size_t x = 0; x < w && h > 0; x++)
+        g->cells[x] = blank;
+    for (size_t y = 1; y < h; y++)
+        memcpy(g->cells + y * w, g->cells, w * sizeof *g->cells);
     g->pool_count = 0;
 }
 
