@@ -68,6 +68,9 @@ struct event {
     uint64_t offset; /* of the first byte in its stream of this run */
     const char *bytes;
     size_t len;
+    /* Of a durable event that is to be appended: another one follows in this turn, and nothing acts
+     * on this one before. Both are then one commit. */
+    bool more;
 };
 
 const char *event_type_name(enum event_type t); /* "run.proposed"; "unknown" */

@@ -276,7 +276,7 @@ static int append(struct store *s, struct event *ev, const struct blob *b, struc
     if (check_event(s, ev, e) < 0 || (b != NULL && complete_body(s, ev, b, e) < 0) ||
         write_event(s, ev, b, e) < 0)
         return -1;
-    bool durable = event_is_durable(ev->type);
+    bool durable = event_is_durable(ev->type) && !ev->more;
     return durable || group_is_due(s) ? store_commit(s, durable, e) : 0;
 }
 

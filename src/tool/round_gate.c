@@ -305,6 +305,13 @@ int round_build_capsule(struct round *r, uint32_t run, struct capsule **out, str
     return rc;
 }
 
+/* A decision is going to follow at once, most likely; else the group is on disk within 50 ms. */
+static bool may_go_unasked(struct round *r, uint32_t run)
+{
+    const struct proposal *p = proposal_of(r, run);
+    return r->cfg.state->lease.active || (p != NULL && p->typed && r->cfg.typed_runs);
+}
+
 void round_do_gate(struct round *r, uint32_t run)
 {
     struct err e = ERR_INIT;
@@ -325,6 +332,7 @@ void round_do_gate(struct round *r, uint32_t run)
     json_w_str(&b.w, "capsule", capsule_hex(r->gate_capsule));
     json_w_str(&b.w, "contract_digest", digest);
     json_w_str(&b.w, "sandbox", r->cfg.sandbox->name);
+    b.ev.more = may_go_unasked(r, run);
     round_record(r, &b);
 }
 

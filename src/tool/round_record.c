@@ -232,6 +232,7 @@ void round_record_finished(struct round *r, uint32_t run, const struct sandbox_f
 {
     struct event_builder b;
     event_begin(&b, EVENT_RUN_FINISHED, run);
+    b.ev.more = run != r->twin.run; /* its verdict; a twin is judged later */
     json_w_str(&b.w, "end", run_end_name(f->end));
     if (f->what[0] != '\0')
         json_w_str(&b.w, "what", f->what);
