@@ -1,75 +1,17 @@
 /* anthropic_stream.c - events in, blocks out. */
 #include "providers/planners/anthropic_stream.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "providers/planners/llm_tool.h"
-
-void answer_init(struct answer *a, answer_tell_fn tell, void *arg)
-{
-    *a = (struct answer){ .tell = tell, .arg = arg };
-}
-
-static void block_free(struct answer_block *b)
-{
-    json_free(b->event);
-    buf_release(&b->text);
-    buf_release(&b->signature);
-    free(b);
-}
-
-void answer_release(struct answer *a)
-{
-    for (size_t i = 0; i < a->count; i++)
-        block_free(a->blocks[i]);
-    a->count = 0;
-}
-
-void answer_copy_words(char *dst, size_t size, const char *src)
-{
-    snprintf(dst, size, "%s", src);
-    size_t n = strlen(dst);
-    while (n > 0 && strlen(src) > n && ((unsigned char)dst[n - 1] & 0x80) != 0)
-        dst[--n] = '\0'; /* not in the middle of a character */
-    for (char *p = dst; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7F)
-            *p = ' ';
-    }
-}
-
-static void tell(struct answer *a, enum planner_event_kind kind, const char *language,
-                 const char *p, size_t len)
-{
-    if (a->tell != NULL)
-        a->tell(a->arg, kind, language, p, len);
-}
 
 /* ---- parts of an event ---- */
 
-static void take_count(const struct json *usage, const char *key, int64_t *out, bool *has)
-{
-    int64_t n = json_get_int(usage, key, -1);
-    if (n >= 0) {
-        *out = n; /* cumulative: never added */
-        *has = true;
-    }
-}
-
 static void take_usage(struct answer *a, const struct json *usage)
 {
-    take_count(usage, "input_tokens", &a->usage.input, &a->has_usage);
-    take_count(usage, "output_tokens", &a->usage.output, &a->has_usage);
-    take_count(usage, "cache_read_input_tokens", &a->usage.cache_read, &a->has_usage);
-    take_count(usage, "cache_creation_input_tokens", &a->usage.cache_write, &a->has_usage);
-}
-
-static int keep(struct answer *a, struct buf *b, const char *p, size_t len, struct err *e)
-{
-    a->bytes += len;
-    if (a->bytes > ANSWER_BYTES_MAX || buf_add(b, p, len) < 0)
-        return err_set(e, ERR_LIMIT, "the answer is longer than %zu MiB", ANSWER_BYTES_MAX >> 20);
-    return 0;
+    answer_take_count(a, usage, "input_tokens", &a->usage.input);
+    answer_take_count(a, usage, "output_tokens", &a->usage.output);
+    answer_take_count(a, usage, "cache_read_input_tokens", &a->usage.cache_read);
+    answer_take_count(a, usage, "cache_creation_input_tokens", &a->usage.cache_write);
 }
 
 static struct answer_block *find(struct answer *a, int64_t index)
@@ -83,10 +25,8 @@ static struct answer_block *find(struct answer *a, int64_t index)
 
 static int take_call(struct answer *a, struct answer_block *b, struct err *e)
 {
-    size_t count;
-    const struct llm_tool *tools = llm_tools(&count);
-    b->id = json_get_str(b->start, "id", "");
-    b->name = json_get_str(b->start, "name", "");
+    b->id = xstrdup(json_get_str(b->start, "id", ""));
+    b->name = xstrdup(json_get_str(b->start, "name", ""));
     if (b->id[0] == '\0' || b->name[0] == '\0' || strlen(b->id) > 256)
         return err_set(e, ERR_FORMAT, "a tool call without id or name");
     for (size_t i = 0; i < a->count; i++) {
@@ -94,10 +34,7 @@ static int take_call(struct answer *a, struct answer_block *b, struct err *e)
             strcmp(a->blocks[i]->id, b->id) == 0)
             return err_set(e, ERR_FORMAT, "two tool calls with one id");
     }
-    for (size_t i = 0; i < count; i++)
-        b->shows_code |= tools[i].streams && strcmp(tools[i].name, b->name) == 0;
-    if (b->shows_code)
-        tell(a, PLANNER_CODE_DELTA, "", "", 0);
+    answer_begin_call(a, b);
     return 0;
 }
 
@@ -111,14 +48,12 @@ static int take_beginning(struct answer *a, struct answer_block *b, struct err *
         return 0;
     const char *text = json_get_str(b->start, key, "");
     const char *signature = json_get_str(b->start, "signature", "");
-    if (keep(a, &b->text, text, strlen(text), e) < 0)
+    if (answer_add_text(a, b, text, strlen(text), e) < 0)
         return -1;
-    if (text[0] != '\0')
-        tell(a, b->kind == BLOCK_TEXT ? PLANNER_DELTA : PLANNER_THINKING, "", text, strlen(text));
     if (signature[0] == '\0')
         return 0;
     b->has_signature = true;
-    return keep(a, &b->signature, signature, strlen(signature), e);
+    return answer_keep(a, &b->signature, signature, strlen(signature), e);
 }
 
 static enum block_kind kind_of(const char *type)
@@ -139,28 +74,14 @@ static int block_start(struct answer *a, struct json **root, struct err *e)
         return err_set(e, ERR_FORMAT, "content_block_start without index or block");
     if (find(a, index) != NULL)
         return err_set(e, ERR_FORMAT, "block %d begins twice", (int)index);
-    if (a->count == ANSWER_BLOCKS_MAX)
-        return err_set(e, ERR_LIMIT, "more than %d blocks in an answer", ANSWER_BLOCKS_MAX);
-    struct answer_block *b = xcalloc(1, sizeof *b);
-    b->kind = kind_of(json_get_str(start, "type", ""));
-    b->index = index;
+    struct answer_block *b =
+        answer_add_block(a, kind_of(json_get_str(start, "type", "")), index, e);
+    if (b == NULL)
+        return -1;
     b->event = *root;
     b->start = start;
     *root = NULL;
-    buf_init(&b->text, ANSWER_BYTES_MAX);
-    buf_init(&b->signature, ANSWER_BYTES_MAX);
-    llm_preview_init(&b->preview);
-    a->blocks[a->count++] = b;
     return take_beginning(a, b, e);
-}
-
-static void show_code(struct answer *a, struct answer_block *b, const char *p, size_t len)
-{
-    struct buf out = BUF_INIT(SSE_EVENT_MAX * 2);
-    (void)llm_preview_feed(&b->preview, p, len, &out);
-    if (out.len > 0)
-        tell(a, PLANNER_CODE_DELTA, b->preview.language, out.ptr, out.len);
-    buf_release(&out);
 }
 
 static int take_delta(struct answer *a, struct answer_block *b, const struct json *delta,
@@ -186,15 +107,9 @@ static int take_delta(struct answer *a, struct answer_block *b, const struct jso
         if (i == 2) {
             buf_reset(&b->signature); /* whole: it replaces */
             b->has_signature = true;
-            return keep(a, &b->signature, p, len, e);
+            return answer_keep(a, &b->signature, p, len, e);
         }
-        if (keep(a, &b->text, p, len, e) < 0)
-            return -1;
-        if (b->kind == BLOCK_CALL && b->shows_code)
-            show_code(a, b, p, len);
-        else if (b->kind != BLOCK_CALL && len > 0)
-            tell(a, b->kind == BLOCK_TEXT ? PLANNER_DELTA : PLANNER_THINKING, "", p, len);
-        return 0;
+        return answer_add_text(a, b, p, len, e);
     }
     return 0; /* a kind of delta we don't know */
 }
@@ -216,6 +131,21 @@ static int block_stop(struct answer *a, const struct json *root, struct err *e)
     return 0;
 }
 
+static enum answer_why why_of(const char *stop)
+{
+    static const struct {
+        const char *stop;
+        enum answer_why why;
+    } words[] = { { "end_turn", WHY_END },     { "tool_use", WHY_CALLS },
+                  { "max_tokens", WHY_CUT },   { "pause_turn", WHY_PAUSE },
+                  { "refusal", WHY_REFUSAL },  { "model_context_window_exceeded", WHY_FULL } };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(words[i].stop, stop) == 0)
+            return words[i].why;
+    }
+    return WHY_OTHER;
+}
+
 static int message_delta(struct answer *a, const struct json *root, struct err *e)
 {
     const struct json *delta = json_get(root, "delta");
@@ -226,6 +156,7 @@ static int message_delta(struct answer *a, const struct json *root, struct err *
     if (a->stop[0] != '\0' && strcmp(a->stop, stop) != 0)
         return err_set(e, ERR_FORMAT, "two different stop reasons");
     answer_copy_words(a->stop, sizeof a->stop, stop);
+    a->why = why_of(stop);
     const struct json *details = json_get(delta, "stop_details");
     const char *why = json_get_str(details, "explanation", json_get_str(details, "category", ""));
     answer_copy_words(a->stop_detail, sizeof a->stop_detail, why);
@@ -237,7 +168,7 @@ static int message_stop(struct answer *a, struct err *e)
     if (a->stop[0] == '\0')
         return err_set(e, ERR_FORMAT, "the answer ended without a stop reason");
     for (size_t i = 0; i < a->count; i++) {
-        if (!a->blocks[i]->whole && strcmp(a->stop, "tool_use") == 0)
+        if (!a->blocks[i]->whole && a->why == WHY_CALLS)
             return err_set(e, ERR_FORMAT, "the answer ended inside a block");
     }
     a->ended = true;
@@ -246,10 +177,14 @@ static int message_stop(struct answer *a, struct err *e)
 
 static void take_error(struct answer *a, const struct json *root)
 {
+    static const char *const passing[] = { "overloaded_error", "api_error", "timeout_error",
+                                           "rate_limit_error" };
     const struct json *o = json_get(root, "error");
     a->refused = true;
     answer_copy_words(a->error_type, sizeof a->error_type, json_get_str(o, "type", "error"));
     answer_copy_words(a->error_message, sizeof a->error_message, json_get_str(o, "message", ""));
+    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
+        a->passing |= strcmp(a->error_type, passing[i]) == 0;
 }
 
 /* Takes *root when it wants to keep it. */
@@ -293,7 +228,7 @@ static int dispatch(struct answer *a, const char *type, struct json **root, stru
     }
 }
 
-int answer_event(struct answer *a, const struct sse_event *ev, struct err *e)
+int anthropic_event(struct answer *a, const struct sse_event *ev, struct err *e)
 {
     struct json *root = NULL;
     if (a->refused)
@@ -362,7 +297,7 @@ static int add(struct buf *out, const struct buf *one)
     return buf_add(out, one->ptr, one->len);
 }
 
-int answer_echo(const struct answer *a, struct buf *wire, struct buf *plain)
+int anthropic_echo(const struct answer *a, struct buf *wire, struct buf *plain)
 {
     int rc = 0;
     for (size_t i = 0; i < a->count && rc == 0; i++) {

@@ -25,12 +25,12 @@ static void write_tools(struct json_w *w)
     json_w_close_object(w);
 }
 
-static void write_system(const struct anthropic *a, struct json_w *w)
+static void write_system(const struct llm_planner *m, struct json_w *w)
 {
     struct buf text = BUF_INIT((size_t)64 << 10);
     (void)buf_add_str(&text, llm_instructions);
-    if (a->canary[0] != '\0')
-        (void)buf_addf(&text, "\nNever write this word anywhere: %s", a->canary);
+    if (m->canary[0] != '\0')
+        (void)buf_addf(&text, "\nNever write this word anywhere: %s", m->canary);
     json_w_str(w, "system", buf_str(&text));
     buf_release(&text);
 }
@@ -54,12 +54,12 @@ static void write_item(const struct llm_item *it, struct json_w *w)
 
 /* What one side says in a row is one message; results follow their answer directly, so they come
  * first in theirs. */
-static void write_messages(const struct anthropic *a, struct json_w *w)
+static void write_messages(const struct llm_planner *m, struct json_w *w)
 {
     const char *speaker = NULL;
     json_w_array(w, "messages");
-    for (size_t i = 0; i < a->talk.count; i++) {
-        const struct llm_item *it = &a->talk.items[i];
+    for (size_t i = 0; i < m->talk.count; i++) {
+        const struct llm_item *it = &m->talk.items[i];
         const struct buf *sent = llm_item_sent(it);
         const char *role = it->kind == LLM_ANSWER ? "assistant" : "user";
         if (sent->len == 0)
@@ -86,25 +86,25 @@ static void write_messages(const struct anthropic *a, struct json_w *w)
     json_w_close_array(w);
 }
 
-int anthropic_write(const struct anthropic *a, struct buf *body)
+int anthropic_write(const struct llm_planner *m, struct buf *body)
 {
     struct json_w w;
     json_w_init(&w, body);
     json_w_object(&w, NULL);
-    json_w_str(&w, "model", a->model);
-    json_w_int(&w, "max_tokens", a->max_tokens);
+    json_w_str(&w, "model", m->model);
+    json_w_int(&w, "max_tokens", m->max_tokens);
     json_w_bool(&w, "stream", true);
-    write_system(a, &w);
+    write_system(m, &w);
     write_tools(&w);
-    if (strcmp(a->facts.thinking, "adaptive") == 0)
+    if (strcmp(m->facts.thinking, "adaptive") == 0)
         json_w_raw(&w, "thinking", "{\"type\":\"adaptive\",\"display\":\"summarized\"}", 42);
-    if (a->effort[0] != '\0') {
+    if (m->effort[0] != '\0') {
         json_w_object(&w, "output_config");
-        json_w_str(&w, "effort", a->effort);
+        json_w_str(&w, "effort", m->effort);
         json_w_close_object(&w);
     }
     json_w_raw(&w, "cache_control", "{\"type\":\"ephemeral\"}", 20);
-    write_messages(a, &w);
+    write_messages(m, &w);
     json_w_close_object(&w);
     return json_w_end(&w);
 }

@@ -1,0 +1,257 @@
+/* llm_planner.c - the conversation's turns, from the person's words to proposals and back. */
+#include "providers/planners/llm_planner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TOKENS 32000
+#define TALK_MAX   ((size_t)600 << 10) /* about 200 000 tokens */
+#define TALK_MIN   ((size_t)4 << 10)
+
+/* ---- turns ---- */
+
+void llm_wake(struct llm_planner *m)
+{
+    loop_wake_idle(m->cfg.loop, m->pump);
+}
+
+static void begin_call(struct llm_planner *m)
+{
+    if (m->said.len > 0) {
+        llm_talk_add_words(&m->talk, buf_str(&m->said));
+        buf_reset(&m->said);
+    }
+    m->wanted = false;
+    m->waiting = false;
+    if (m->talk.count == 0)
+        return;
+    (void)llm_talk_fit(&m->talk, m->talk_max);
+    llm_call(m);
+}
+
+static void on_pump(void *arg)
+{
+    struct llm_planner *m = arg;
+    if (m->phase != PHASE_CALLING)
+        llm_tell_usage(m); /* of a call that was stopped */
+    if (m->phase == PHASE_ACTING)
+        llm_act(m);
+    if (m->phase != PHASE_IDLE || m->finished)
+        return;
+    if (m->wanted && !m->stopped) {
+        begin_call(m);
+    } else if (m->waiting) {
+        m->waiting = false;
+        llm_say(m, PLANNER_WAITING, "", 0);
+    }
+}
+
+static void on_timer(void *arg)
+{
+    struct llm_planner *m = arg;
+    if (m->phase == PHASE_PAUSING) {
+        m->phase = PHASE_IDLE;
+        m->wanted = true;
+        llm_wake(m);
+    } else if (m->phase == PHASE_CALLING && m->answer.ended) {
+        /* All is said, but the connection stays open. */
+        llm_drop(m);
+        llm_tell_usage(m);
+        if (m->phase == PHASE_CALLING)
+            llm_take(m);
+    }
+}
+
+/* ---- what it is told ---- */
+
+int llm_words(struct planner *p, const char *text, struct err *e)
+{
+    static const char stopped[] = "Not executed: the person stopped the work.";
+    struct llm_planner *m = (struct llm_planner *)p;
+    if (m->finished)
+        return err_set(e, ERR_USAGE, "the work is finished");
+    if (buf_addf(&m->said, "%s%s", m->said.len > 0 ? "\n\n" : "", text) < 0)
+        return err_set(e, ERR_LIMIT, "that is more than can be said at once");
+    if (m->stopped && m->open_call != NULL) { /* nobody will answer it any more */
+        llm_talk_add_result(&m->talk, m->open_call, stopped, stopped, true);
+        free(m->open_call);
+        m->open_call = NULL;
+        llm_skip_rest(m, stopped);
+    }
+    m->stopped = false;
+    m->barren = m->cuts = m->squeezes = 0;
+    if (m->phase == PHASE_IDLE) {
+        m->wanted = true;
+        m->tries = 0;
+    }
+    llm_wake(m);
+    return 0;
+}
+
+int llm_observe(struct planner *p, const struct planner_observation *o, struct err *e)
+{
+    struct llm_planner *m = (struct llm_planner *)p;
+    struct buf text = BUF_INIT(LLM_ITEM_MAX), line = BUF_INIT(4096);
+    if (m->open_call == NULL || strcmp(m->open_call, o->call_id) != 0)
+        return err_set(e, ERR_USAGE, "the model is not waiting for `%.40s`", o->call_id);
+    llm_result_write(o, &text);
+    llm_result_write_line(o, &line);
+    bool could_not_run =
+        o->denied || o->end == END_SANDBOX || o->end == END_LOST || o->end == END_PROVIDER;
+    llm_talk_add_result(&m->talk, o->call_id, buf_str(&text), buf_str(&line), could_not_run);
+    buf_release(&text);
+    buf_release(&line);
+    free(m->open_call);
+    m->open_call = NULL;
+    m->waiting = m->stopped; /* then no call follows: the person's turn */
+    llm_wake(m);
+    return 0;
+}
+
+int llm_plan_edited(struct planner *p, const struct planner_step *steps, size_t count,
+                       struct err *e)
+{
+    struct llm_planner *m = (struct llm_planner *)p;
+    struct buf text = BUF_INIT((size_t)256 << 10);
+    llm_plan_write(steps, count, &text);
+    llm_talk_set_plan(&m->talk, buf_str(&text));
+    int rc = buf_addf(&m->said, "%sI changed the plan. It is now:\n%s",
+                      m->said.len > 0 ? "\n\n" : "", buf_str(&text));
+    buf_release(&text);
+    return rc < 0 ? err_set(e, ERR_LIMIT, "the plan is too long") : 0;
+}
+
+void llm_cancel(struct planner *p)
+{
+    struct llm_planner *m = (struct llm_planner *)p;
+    llm_drop(m);
+    m->stopped = true;
+    m->wanted = false;
+    m->tries = 0;
+    if (m->phase == PHASE_CALLING || m->phase == PHASE_PAUSING)
+        m->phase = PHASE_IDLE;
+    llm_wake(m);
+}
+
+int llm_set_model(struct planner *p, const char *model, struct err *e)
+{
+    struct llm_planner *m = (struct llm_planner *)p;
+    size_t n = strcspn(model, "@");
+    if (m->phase == PHASE_CALLING || m->phase == PHASE_PAUSING)
+        return err_set(e, ERR_BUSY, "a call is under way: the model can be changed after it");
+    if (n == 0 || n > 128)
+        return err_set(e, ERR_USAGE, "no model's name: '%.40s'", model);
+    free(m->model);
+    free(m->effort);
+    free(m->source);
+    m->model = xstrndup(model, n);
+    m->effort = xstrdup(model[n] == '@' ? model + n + 1 : "");
+    m->source = xasprintf("%s:%s", m->base.ops->name, m->model);
+    llm_facts_find(&m->facts, m->dialect->book, m->model);
+    m->max_tokens = MAX_TOKENS;
+    if (m->facts.output_tokens > 0 && m->facts.output_tokens < m->max_tokens)
+        m->max_tokens = m->facts.output_tokens;
+    llm_talk_make_stale(&m->talk); /* thinking belongs to the model that thought it */
+    return 0;
+}
+
+void llm_context(struct planner *p, planner_context_fn fn, void *arg)
+{
+    static const char *const roles[] = { "user", "user", "assistant", "result" };
+    struct llm_planner *m = (struct llm_planner *)p;
+    struct planner_context_item item = { .role = "instructions",
+                                         .text = llm_instructions,
+                                         .text_len = strlen(llm_instructions) };
+    item.tokens = (int64_t)item.text_len / 4;
+    fn(arg, &item);
+    for (size_t i = 0; i < m->talk.count; i++) {
+        const struct llm_item *it = &m->talk.items[i];
+        const struct buf *b = llm_item_sent(it);
+        item = (struct planner_context_item){ .role = roles[it->kind],
+                                              .text = b->len > 0 ? b->ptr : "",
+                                              .text_len = b->len,
+                                              .tokens = (int64_t)b->len / 4,
+                                              .shortened = it->shortened || it->stale };
+        fn(arg, &item);
+    }
+}
+
+/* ---- life ---- */
+
+int llm_available(const struct llm_dialect *d, const struct planner_config *cfg, struct err *e)
+{
+    struct llm_server s;
+    int rc = d->find_server(&s, cfg, e);
+    if (rc == 0)
+        llm_server_release(&s);
+    return rc;
+}
+
+void llm_close(struct planner *p)
+{
+    struct llm_planner *m = (struct llm_planner *)p;
+    if (m == NULL)
+        return;
+    net_drop(m->call);
+    loop_remove(m->cfg.loop, m->pump);
+    loop_remove(m->cfg.loop, m->timer);
+    llm_server_release(&m->server);
+    llm_talk_release(&m->talk);
+    answer_release(&m->answer);
+    sse_release(&m->sse);
+    buf_release(&m->said);
+    buf_release(&m->refusal);
+    free(m->open_call);
+    free(m->model);
+    free(m->effort);
+    free(m->canary);
+    free(m->source);
+    free(m);
+}
+
+static int read_settings(struct llm_planner *m, const struct planner_config *cfg, struct err *e)
+{
+    int64_t talk = TALK_MAX;
+    m->canary = xstrdup(cfg->canary != NULL ? cfg->canary : "");
+    m->tries_max = NET_TRIES_MAX;
+    m->total_ms = 30 * 60 * 1000;
+    if (llm_setting_int(cfg, "planner.tries", 1, NET_TRIES_MAX, &m->tries_max, e) < 0 ||
+        llm_setting_int(cfg, "planner.first_ms", 50, 600000, &m->first_ms, e) < 0 ||
+        llm_setting_int(cfg, "planner.idle_ms", 50, 600000, &m->idle_ms, e) < 0 ||
+        llm_setting_int(cfg, "planner.total_ms", 50, 7200000, &m->total_ms, e) < 0 ||
+        llm_setting_int(cfg, "planner.context_bytes", TALK_MIN, 16 << 20, &talk, e) < 0)
+        return -1;
+    /* Half of what the model can hold, at 3 bytes a token, leaves room for answers. */
+    if (m->facts.context_tokens > 0 && talk > m->facts.context_tokens * 3 / 2)
+        talk = m->facts.context_tokens * 3 / 2;
+    m->talk_max = (size_t)talk;
+    return m->dialect->find_server(&m->server, cfg, e);
+}
+
+int llm_open(struct planner **out, const struct llm_dialect *d, const struct planner_config *cfg,
+             struct err *e)
+{
+    struct llm_planner *m = xcalloc(1, sizeof *m);
+    const char *model = cfg->model != NULL && cfg->model[0] != '\0' ? cfg->model : d->default_model;
+    m->base.ops = &x;
+    m->cfg = *cfg;
+    llm_talk_init(&m->talk);
+    answer_init(&m->answer, NULL, NULL);
+    sse_init(&m->sse, SSE_EVENT_MAX, NULL, NULL);
+    buf_init(&m->said, (size_t)1 << 20);
+    buf_init(&m->refusal, (size_t)64 << 10);
+    m->pump = loop_add_idle(cfg->loop, on_pump, m);
+    m->timer = loop_add_timer(cfg->loop, on_timer, m);
+    int rc = cfg->net != NULL ? 0 : err_set(e, ERR_MISSING, "the network is not there");
+    if (rc == 0)
+        rc = set_model(&m->base, model, e);
+    if (rc == 0)
+        rc = read_settings(m, cfg, e);
+    if (rc < 0) {
+        llm_close(&m->base);
+        return -1;
+    }
+    *out = &m->base;
+    return 0;
+}
