@@ -18,14 +18,14 @@ static void on_event(void *arg, const struct sse_event *ev)
 {
     struct reading *r = arg;
     if (r->e.code == ERR_NONE)
-        (void)!answer_event(&r->answer, ev, &r->e);
+        (void)!anthropic_event(&r->answer, ev, &r->e);
 }
 
 static void check_echo(const struct answer *a)
 {
     struct buf wire = BUF_INIT(64 << 20), plain = BUF_INIT(64 << 20), all = BUF_INIT(64 << 20);
     struct json *o = NULL;
-    if (answer_echo(a, &wire, &plain) == 0) {
+    if (anthropic_echo(a, &wire, &plain) == 0) {
         CHECK(buf_addf(&all, "[%s]", buf_str(&wire)) == 0);
         struct err e = ERR_INIT;
         CHECK(json_parse(&o, all.ptr, all.len, &e) == 0 || e.code == ERR_LIMIT);

@@ -47,7 +47,7 @@ static void on_event(void *arg, const struct sse_event *ev)
 {
     struct reading *r = arg;
     if (r->e.code == ERR_NONE)
-        (void)!answer_event(&r->answer, ev, &r->e);
+        (void)!anthropic_event(&r->answer, ev, &r->e);
 }
 
 /* In chunks of `step`. */
@@ -113,7 +113,7 @@ static void recorded_streams_are_read_the_same_in_any_pieces(void **state)
                 assert_string_equal(r.answer.stop, cases[i].stop);
             if (cases[i].stop != NULL && !cases[i].refused)
                 assert_int_equal(calls(&r.answer), cases[i].calls);
-            assert_int_equal(answer_echo(&r.answer, &wire, &plain), 0);
+            assert_int_equal(anthropic_echo(&r.answer, &wire, &plain), 0);
             if (k == 0)
                 assert_int_equal(buf_add(&first, wire.ptr, wire.len), 0);
             assert_string_equal(buf_str(&wire), buf_str(&first));
@@ -216,7 +216,7 @@ static void blocks_go_back_as_they_came(void **state)
     assert_true(r.answer.ended);
     assert_int_equal(r.answer.usage.input, 5);
     assert_int_equal(r.answer.usage.output, 12); /* cumulative */
-    assert_int_equal(answer_echo(&r.answer, &wire, &plain), 0);
+    assert_int_equal(anthropic_echo(&r.answer, &wire, &plain), 0);
     static const char call[] =
         "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"finish\",\"input\":{ "
         "\"answer\" : \"x\" }}";
@@ -241,7 +241,7 @@ static void odd_keys_are_not_echoed(void **state)
     struct buf wire = BUF_INIT(1 << 20), plain = BUF_INIT(1 << 20);
     (void)state;
     read_stream(&r, stream, strlen(stream), 5);
-    assert_int_equal(answer_echo(&r.answer, &wire, &plain), 0);
+    assert_int_equal(anthropic_echo(&r.answer, &wire, &plain), 0);
     assert_string_equal(buf_str(&wire), "{\"type\":\"text\",\"text\":\"hi\"}");
     buf_release(&wire);
     buf_release(&plain);
