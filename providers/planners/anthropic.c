@@ -28,8 +28,8 @@ static int find_server(struct llm_server *out, const struct planner_config *cfg,
         return -1;
     if (llm_server_add_header(out, "content-type", "application/json", e) == 0 &&
         llm_server_add_header(out, "accept", "application/json", e) == 0 &&
-        llm_server_add_header(out, "anthropic-version",
-                              version != NULL ? version : DEFAULT_VERSION, e) == 0 &&
+        llm_server_add_header(out, "anthropic-version", version != NULL ? version : DEFAULT_VERSION,
+                              e) == 0 &&
         add_credential(out, cfg, e) == 0)
         return 0;
     llm_server_release(out);

@@ -136,9 +136,9 @@ static enum answer_why why_of(const char *stop)
     static const struct {
         const char *stop;
         enum answer_why why;
-    } words[] = { { "end_turn", WHY_END },     { "tool_use", WHY_CALLS },
-                  { "max_tokens", WHY_CUT },   { "pause_turn", WHY_PAUSE },
-                  { "refusal", WHY_REFUSAL },  { "model_context_window_exceeded", WHY_FULL } };
+    } words[] = { { "end_turn", WHY_END },    { "tool_use", WHY_CALLS },
+                  { "max_tokens", WHY_CUT },  { "pause_turn", WHY_PAUSE },
+                  { "refusal", WHY_REFUSAL }, { "model_context_window_exceeded", WHY_FULL } };
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (strcmp(words[i].stop, stop) == 0)
             return words[i].why;

@@ -236,8 +236,8 @@ static void take_calls(struct llm_planner *m)
 void llm_take(struct llm_planner *m)
 {
     static void (*const takes[])(struct llm_planner *) = {
-        [WHY_OTHER] = take_end, [WHY_END] = take_end,         [WHY_CALLS] = take_calls,
-        [WHY_CUT] = take_cut,   [WHY_PAUSE] = take_pause,     [WHY_REFUSAL] = take_refusal,
+        [WHY_OTHER] = take_end, [WHY_END] = take_end,     [WHY_CALLS] = take_calls,
+        [WHY_CUT] = take_cut,   [WHY_PAUSE] = take_pause, [WHY_REFUSAL] = take_refusal,
         [WHY_FULL] = take_full,
     };
     m->tries = 0;

@@ -110,7 +110,7 @@ int llm_observe(struct planner *p, const struct planner_observation *o, struct e
 }
 
 int llm_plan_edited(struct planner *p, const struct planner_step *steps, size_t count,
-                       struct err *e)
+                    struct err *e)
 {
     struct llm_planner *m = (struct llm_planner *)p;
     struct buf text = BUF_INIT((size_t)256 << 10);
@@ -156,13 +156,19 @@ int llm_set_model(struct planner *p, const char *model, struct err *e)
     return 0;
 }
 
-void llm_context(struct planner *p, planner_context_fn fn, void *arg)
+void llm_context(struct planner *p, struct planner_context_sum *sum, planner_context_fn fn,
+                 void *arg)
 {
     static const char *const roles[] = { "user", "user", "assistant", "result" };
     struct llm_planner *m = (struct llm_planner *)p;
     struct planner_context_item item = { .role = "instructions",
                                          .text = llm_instructions,
                                          .text_len = strlen(llm_instructions) };
+    *sum = (struct planner_context_sum){ .model = m->model,
+                                         .effort = m->effort,
+                                         .window_tokens = m->facts.context_tokens,
+                                         .last_input = -1,
+                                         .last_output = -1 };
     item.tokens = (int64_t)item.text_len / 4;
     fn(arg, &item);
     for (size_t i = 0; i < m->talk.count; i++) {
@@ -234,7 +240,8 @@ int llm_open(struct planner **out, const struct llm_dialect *d, const struct pla
 {
     struct llm_planner *m = xcalloc(1, sizeof *m);
     const char *model = cfg->model != NULL && cfg->model[0] != '\0' ? cfg->model : d->default_model;
-    m->base.ops = &x;
+    m->base.ops = d->ops;
+    m->dialect = d;
     m->cfg = *cfg;
     llm_talk_init(&m->talk);
     answer_init(&m->answer, NULL, NULL);
@@ -245,7 +252,7 @@ int llm_open(struct planner **out, const struct llm_dialect *d, const struct pla
     m->timer = loop_add_timer(cfg->loop, on_timer, m);
     int rc = cfg->net != NULL ? 0 : err_set(e, ERR_MISSING, "the network is not there");
     if (rc == 0)
-        rc = set_model(&m->base, model, e);
+        rc = llm_set_model(&m->base, model, e);
     if (rc == 0)
         rc = read_settings(m, cfg, e);
     if (rc < 0) {
