@@ -21,6 +21,7 @@ enum event_type {
     EVENT_SESSION_FINISHED,
     EVENT_TASK_GIVEN,
     EVENT_PLANNER_MESSAGE,
+    EVENT_PLANNER_WAITING, /* it is the person's turn */
     EVENT_NOTE,
     EVENT_PLAN_UPDATED,
     EVENT_RUN_PROPOSED,

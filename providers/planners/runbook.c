@@ -23,6 +23,8 @@ struct runner {
     struct loop_source *idle;
     enum step_status *status; /* one per step */
     size_t step, block;       /* to propose next, or proposed */
+    unsigned *tried;          /* one per step: blocks proposed before it was resumed */
+    char *open_id;            /* of the proposal whose end it waits for */
     unsigned pending;
     bool begun, open, files_there, finished, cancelled, told;
 };
@@ -75,8 +77,9 @@ static void tell_block(struct runner *r)
     }
     struct planner_event ev = { .kind = PLANNER_PROPOSAL, .proposal = &proposal };
     r->open = true;
+    free(r->open_id);
+    r->open_id = id;
     r->cfg.sink(r->cfg.arg, &r->base, &ev);
-    free(id);
 }
 
 /* "3 of 5 steps done. Failed: Compare (2). Denied: Clean up (4)." */
@@ -184,23 +187,28 @@ static bool workspace_is_gone(enum run_end end)
     return end == END_LOST || end == END_KILLED || end == END_SANDBOX;
 }
 
+/* What its step came to; ACTIVE: another block follows. */
+static enum step_status ended_as(const struct runner *r, const struct planner_observation *o)
+{
+    if (o->denied)
+        return STEP_DENIED;
+    if (!o->spent)
+        return STEP_DONE;
+    bool last = r->block + 1 == r->rb.steps[r->step].block_count;
+    return o->step_over || last ? STEP_FAILED : STEP_ACTIVE;
+}
+
 static int runbook_observe(struct planner *p, const struct planner_observation *o, struct err *e)
 {
     struct runner *r = (struct runner *)p;
-    char *id = call_id(r);
-    bool ours = r->open && strcmp(o->call_id, id) == 0;
-    free(id);
-    if (!ours)
+    if (!r->open || strcmp(o->call_id, r->open_id) != 0)
         return err_set(e, ERR_USAGE, "the runbook is not waiting for proposal `%.20s`", o->call_id);
     r->open = false;
     if (!o->denied)
         r->files_there = !workspace_is_gone(o->end);
-    if (o->denied) {
-        end_step(r, STEP_DENIED);
-    } else if (!o->spent) {
-        end_step(r, STEP_DONE);
-    } else if (o->step_over || r->block + 1 == r->rb.steps[r->step].block_count) {
-        end_step(r, STEP_FAILED);
+    enum step_status status = ended_as(r, o);
+    if (status != STEP_ACTIVE) {
+        end_step(r, status);
     } else {
         r->block++;
         say(r, SAY_BLOCK);
@@ -208,21 +216,131 @@ static int runbook_observe(struct planner *p, const struct planner_observation *
     return 0;
 }
 
-/* A person may skip steps that have not begun, or bring skipped ones back. */
+/* ---- the plan, edited by the person ---- */
+
+static size_t find_step(const struct runner *r, const char *id)
+{
+    size_t i = 0;
+    while (i < r->rb.step_count && strcmp(r->rb.steps[i].id, id) != 0)
+        i++;
+    return i;
+}
+
+/* What is not begun can be skipped or said to be done, and brought back. */
+static bool may_become(const struct runner *r, size_t k, enum step_status to)
+{
+    bool later = !r->begun || k > r->step || r->step >= r->rb.step_count;
+    bool open = r->status[k] == STEP_PENDING, closed = to == STEP_SKIPPED || to == STEP_DONE;
+    if (to == r->status[k] || (open && closed))
+        return true;
+    return to == STEP_PENDING && later && !r->finished &&
+           (r->status[k] == STEP_SKIPPED || r->status[k] == STEP_DONE);
+}
+
+static int check_edit(const struct runner *r, const struct planner_step *steps, size_t count,
+                      struct err *e)
+{
+    bool same = count == r->rb.step_count;
+    for (size_t i = 0; same && i < count; i++)
+        same = strcmp(steps[i].id, r->rb.steps[i].id) == 0 &&
+               strcmp(steps[i].title, r->rb.steps[i].title) == 0;
+    if (!same)
+        return err_set(e, ERR_USAGE,
+                       "a runbook's steps are those of its file, in its order: mark what is to be "
+                       "skipped, or edit the file");
+    for (size_t i = 0; i < count; i++) {
+        if (!may_become(r, i, steps[i].status))
+            return err_set(e, ERR_USAGE,
+                           "step %s is %s and can't become %s: a runbook's step can be skipped or "
+                           "marked done before it begins, and brought back",
+                           steps[i].id, step_status_name(r->status[i]),
+                           step_status_name(steps[i].status));
+    }
+    return 0;
+}
+
 static int runbook_plan_edited(struct planner *p, const struct planner_step *steps, size_t count,
                                struct err *e)
 {
     struct runner *r = (struct runner *)p;
-    (void)e;
+    if (check_edit(r, steps, count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        r->status[i] = steps[i].status;
+    return 0;
+}
+
+/* ---- a saved session goes on ---- */
+
+static bool is_ended(enum step_status s)
+{
+    return s != STEP_PENDING && s != STEP_ACTIVE;
+}
+
+/* Where to go on: the step of the open proposal, else the first that did not end, at its next
+ * block. */
+static void go_on(struct runner *r)
+{
+    if (!r->begun)
+        return; /* the task is still to come */
+    if (r->open)
+        return;
+    size_t k = 0;
+    while (k < r->rb.step_count && is_ended(r->status[k]))
+        k++;
+    r->step = k;
+    if (k == r->rb.step_count) {
+        r->finished = true;
+        return;
+    }
+    r->status[k] = STEP_ACTIVE;
+    r->block = r->tried[k];
+    say(r, SAY_PLAN | SAY_BLOCK);
+}
+
+/* A step without a run ended as the plan says: it was skipped, or marked. */
+static void adopt(struct runner *r, const struct planner_step *steps, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < r->rb.step_count; k++) {
-            if (strcmp(steps[i].id, r->rb.steps[k].id) != 0)
-                continue;
-            if (r->status[k] == STEP_PENDING && steps[i].status == STEP_SKIPPED)
-                r->status[k] = STEP_SKIPPED;
-            else if (r->status[k] == STEP_SKIPPED && steps[i].status == STEP_PENDING && k > r->step)
-                r->status[k] = STEP_PENDING;
-        }
+        size_t k = find_step(r, steps[i].id);
+        if (k < r->rb.step_count && r->status[k] == STEP_PENDING && is_ended(steps[i].status))
+            r->status[k] = steps[i].status;
+    }
+}
+
+static int runbook_resume(struct planner *p, const struct planner_past *past, struct err *e)
+{
+    struct runner *r = (struct runner *)p;
+    const char *step = past->proposal != NULL      ? past->proposal->step
+                       : past->observation != NULL ? past->observation->step
+                                                   : "";
+    size_t k = find_step(r, step);
+    (void)e;
+    switch (past->kind) {
+    case PAST_PROPOSAL:
+        if (k == r->rb.step_count || r->tried[k] == r->rb.steps[k].block_count)
+            break; /* the file is not what it was */
+        r->step = k;
+        r->block = r->tried[k]++;
+        r->status[k] = STEP_ACTIVE;
+        r->begun = r->open = true;
+        free(r->open_id);
+        r->open_id = xstrdup(past->proposal->call_id);
+        break;
+    case PAST_OBSERVATION:
+        if (r->open && strcmp(r->open_id, past->observation->call_id) == 0)
+            r->status[r->step] = ended_as(r, past->observation);
+        r->open = false;
+        break;
+    case PAST_PLAN:
+        r->begun = true;
+        adopt(r, past->steps, past->step_count);
+        break;
+    case PAST_END:
+        go_on(r);
+        break;
+    default:
+        break;
     }
     return 0;
 }
@@ -255,6 +373,7 @@ static int runbook_open(struct planner **out, const struct planner_config *cfg, 
     r->base.ops = &planner_runbook;
     r->cfg = *cfg;
     r->status = xcalloc(r->rb.step_count, sizeof *r->status);
+    r->tried = xcalloc(r->rb.step_count, sizeof *r->tried);
     r->idle = loop_add_idle(cfg->loop, on_idle, r);
     *out = &r->base;
     return 0;
@@ -268,6 +387,8 @@ static void runbook_close(struct planner *p)
     loop_remove(r->cfg.loop, r->idle);
     runbook_release(&r->rb);
     free(r->status);
+    free(r->tried);
+    free(r->open_id);
     free(r);
 }
 
@@ -283,4 +404,5 @@ const struct planner_ops planner_runbook = {
     .plan_edited = runbook_plan_edited,
     .cancel = runbook_cancel,
     .close = runbook_close,
+    .resume = runbook_resume,
 };

@@ -115,6 +115,8 @@ void round_write_proposed(struct json_w *w, const struct proposal *p, uint32_t r
     if (p->input_len > 0)
         json_w_text_or_base64(w, "stdin", "stdin_base64", p->input, p->input_len);
     json_w_str(w, "author", p->author);
+    if (p->call_id != NULL && p->call_id[0] != '\0' && rev == 1)
+        json_w_str(w, "call_id", p->call_id);
 }
 
 static int record_files(struct round *r, const struct proposal *p)

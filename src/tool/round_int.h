@@ -153,11 +153,27 @@ void round_write_names(struct round *r, struct json_w *w, const char *key, const
                        size_t count);
 
 /* ---- round_plan.c ---- */
+#define ROUND_CALL_ID_SIZE 24
+/* What became of a run, as its planner is told; `o` is lent from the rest and from the state. */
+struct round_observation {
+    struct planner_observation o;
+    struct buf out, err_out, checks, results;
+    char call_id[ROUND_CALL_ID_SIZE];
+};
+void round_observation_init(struct round *r, const struct state_run *sr,
+                            struct round_observation *x);
+void round_observation_release(struct round_observation *x);
+const char *round_call_id(const struct state_run *sr, char room[ROUND_CALL_ID_SIZE]);
+void round_planner_rests(struct round *r);
 void round_on_planner(void *arg, struct planner *p, const struct planner_event *ev);
 void round_do_plan_task(struct round *r);
 void round_do_plan_message(struct round *r);
 void round_do_observe(struct round *r, uint32_t run);
 void round_tell_refused(struct round *r, const struct proposal *p, const char *reason);
+
+/* ---- round_past.c ---- */
+/* Tell the planner of a resumed session what the record knows. */
+void round_tell_past(struct round *r);
 
 /* ---- round_twin.c ---- */
 void round_do_dry_run(struct round *r, uint32_t run);

@@ -92,6 +92,31 @@ static void record_usage(struct round *r, const struct planner_usage *u)
     round_record(r, &b);
 }
 
+/* With nothing under way it is the person's turn. */
+void round_planner_rests(struct round *r)
+{
+    struct event_builder b;
+    r->planner_busy = false;
+    r->planner_waiting = true;
+    if (r->cfg.state->phase != PHASE_PLANNING)
+        return;
+    event_begin(&b, EVENT_PLANNER_WAITING, 0);
+    round_record(r, &b);
+}
+
+static void record_planner_error(struct round *r, const struct planner_event *ev)
+{
+    struct event_builder b;
+    bool again = ev->retry_after_ms > 0;
+    event_begin(&b, EVENT_ERROR, 0);
+    json_w_str(&b.w, "code", err_code_name(ev->err->code));
+    json_w_strn(&b.w, "message", ev->err->msg, strlen(ev->err->msg));
+    json_w_str(&b.w, "hint", again ? "it will be tried again" : "");
+    if (again)
+        json_w_int(&b.w, "retry_ms", ev->retry_after_ms);
+    round_record(r, &b);
+}
+
 static const char *outcome_of(const struct state *st)
 {
     for (size_t i = 0; i < st->step_count; i++) {
@@ -128,8 +153,7 @@ void round_on_planner(void *arg, struct planner *p, const struct planner_event *
         record_usage(r, ev->usage);
         break;
     case PLANNER_WAITING:
-        r->planner_busy = false;
-        r->planner_waiting = true;
+        round_planner_rests(r);
         r->cfg.port.streaming(r->cfg.port.arg, ev);
         break;
     case PLANNER_FINISH:
@@ -145,7 +169,7 @@ void round_on_planner(void *arg, struct planner *p, const struct planner_event *
             r->planner_busy = false;
             r->planner_waiting = true;
         }
-        round_record_error(r, 0, ev->err, ev->retry_after_ms > 0 ? "it will be tried again" : "");
+        record_planner_error(r, ev);
         break;
     }
 }
@@ -238,26 +262,53 @@ static void write_results(const struct state_run *sr, struct buf *out)
     }
 }
 
-void round_do_observe(struct round *r, uint32_t run)
+/* Failed attempts in its step up to and with this run: what is true of the newest run now was true
+ * of an old one then. */
+static uint32_t spent_then(const struct state *st, const struct state_run *sr)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 1; sr->step[0] != '\0' && i <= sr->number; i++) {
+        const struct state_run *other = state_run_at(st, i);
+        n += other->spent && strcmp(other->step, sr->step) == 0;
+    }
+    return n;
+}
+
+static uint32_t denials_then(const struct state *st, const struct state_run *sr)
+{
+    uint32_t n = 0;
+    for (; sr != NULL && sr->status == RUN_DENIED; sr = state_previous_attempt(st, sr))
+        n++;
+    return n;
+}
+
+const char *round_call_id(const struct state_run *sr, char room[ROUND_CALL_ID_SIZE])
+{
+    if (sr->call_id[0] != '\0')
+        return sr->call_id;
+    snprintf(room, ROUND_CALL_ID_SIZE, "run-%u", sr->number); /* recorded before it was kept */
+    return room;
+}
+
+void round_observation_init(struct round *r, const struct state_run *sr,
+                            struct round_observation *x)
 {
     const struct state *st = r->cfg.state;
-    const struct state_run *sr = state_run_at(st, run);
-    const struct proposal *p = proposal_of(r, run);
-    if (sr == NULL || sr->own || sr->twin_of != 0 || st->finished)
-        return;
-    struct buf out = BUF_INIT(4 * OBSERVE_CLIP_BYTES), err_out = BUF_INIT(4 * OBSERVE_CLIP_BYTES);
-    struct buf checks = BUF_INIT(64 << 10), results = BUF_INIT(256 << 10);
     bool denied = sr->status == RUN_DENIED || sr->status == RUN_STOPPED;
-    uint32_t spent = sr->step[0] != '\0' ? state_attempts_spent(st, sr->step) : 0;
+    uint32_t spent = spent_then(st, sr);
+    buf_init(&x->out, 4 * OBSERVE_CLIP_BYTES);
+    buf_init(&x->err_out, 4 * OBSERVE_CLIP_BYTES);
+    buf_init(&x->checks, 64 << 10);
+    buf_init(&x->results, 256 << 10);
     if (!denied) {
-        clip_output(r, sr, STREAM_STDOUT, &out);
-        clip_output(r, sr, STREAM_STDERR, &err_out);
-        write_checks(sr, &checks);
-        write_results(sr, &results);
+        clip_output(r, sr, STREAM_STDOUT, &x->out);
+        clip_output(r, sr, STREAM_STDERR, &x->err_out);
+        write_checks(sr, &x->checks);
+        write_results(sr, &x->results);
     }
-    struct planner_observation o = {
-        .run = run,
-        .call_id = p != NULL ? p->call_id : "",
+    x->o = (struct planner_observation){
+        .run = sr->number,
+        .call_id = round_call_id(sr, x->call_id),
         .step = sr->step,
         .attempt = sr->attempt,
         .denied = denied,
@@ -267,28 +318,42 @@ void round_do_observe(struct round *r, uint32_t run)
         .code = sr->exit_code,
         .verdict = run_verdict_name(sr->verdict),
         .spent = sr->spent,
-        .checks = buf_str(&checks),
-        .out = buf_str(&out),
-        .out_len = out.len,
-        .err_out = buf_str(&err_out),
-        .err_out_len = err_out.len,
+        .checks = buf_str(&x->checks),
+        .out = buf_str(&x->out),
+        .out_len = x->out.len,
+        .err_out = buf_str(&x->err_out),
+        .err_out_len = x->err_out.len,
         .error_name = sr->error_name != NULL ? sr->error_name : "",
         .error_value = sr->error_value != NULL ? sr->error_value : "",
         .error_traceback = sr->error_traceback != NULL ? sr->error_traceback : "",
-        .results = buf_str(&results),
+        .results = buf_str(&x->results),
         .attempts_left = spent < STATE_ATTEMPTS_MAX ? STATE_ATTEMPTS_MAX - spent : 0,
-        .step_over =
-            spent >= STATE_ATTEMPTS_MAX || (denied && st->denials_in_step >= STATE_ATTEMPTS_MAX),
+        .step_over = spent >= STATE_ATTEMPTS_MAX || denials_then(st, sr) >= STATE_ATTEMPTS_MAX,
         .edited = !denied && sr->rev > 1 ? sr->code : NULL,
     };
+}
+
+void round_observation_release(struct round_observation *x)
+{
+    buf_release(&x->out);
+    buf_release(&x->err_out);
+    buf_release(&x->checks);
+    buf_release(&x->results);
+}
+
+void round_do_observe(struct round *r, uint32_t run)
+{
+    const struct state *st = r->cfg.state;
+    const struct state_run *sr = state_run_at(st, run);
+    struct round_observation x;
     struct err e = ERR_INIT;
+    if (sr == NULL || sr->own || sr->twin_of != 0 || st->finished)
+        return;
+    round_observation_init(r, sr, &x);
     r->planner_busy = true;
     r->planner_waiting = false;
-    planner_called(r, r->planner->ops->observe(r->planner, &o, &e), &e);
-    buf_release(&out);
-    buf_release(&err_out);
-    buf_release(&checks);
-    buf_release(&results);
+    planner_called(r, r->planner->ops->observe(r->planner, &x.o, &e), &e);
+    round_observation_release(&x);
 }
 
 void round_tell_refused(struct round *r, const struct proposal *p, const char *reason)

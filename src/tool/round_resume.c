@@ -113,6 +113,8 @@ static void settle_left_over(struct round *r)
             round_record_verdict(r, i, &f);
         }
     }
+    r->queue_len = 0; /* the planner learns of all of it as its past */
+    round_tell_past(r);
     const struct state_run *last = state_last_run(st);
     if (last != NULL && last->status == RUN_PROPOSED)
         round_queue(r, EFFECT_REVIEW, last->number);

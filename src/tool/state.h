@@ -86,6 +86,7 @@ struct state_file {
 struct state_run {
     uint32_t number, rev, twin_of, attempt;
     char *step, *language, *code, *purpose, *expect, *author; /* expect: one check per line */
+    char *call_id; /* the planner's own handle of it; "" */
     size_t code_len;
     struct state_finding *findings;
     size_t finding_count;
@@ -152,6 +153,7 @@ struct state {
     int64_t created_at_us, last_at_us;
     uint64_t last_seq, unknown_events;
     enum session_phase phase;
+    int64_t retry_at_us; /* while planning: when the planner asks its model again; else past or 0 */
     struct state_message *messages;
     size_t message_count, message_cap;
     struct state_step *steps;

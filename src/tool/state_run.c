@@ -16,7 +16,8 @@ static char **run_strings(struct state_run *r, size_t i)
     char **const all[] = { &r->step,    &r->language,   &r->code,        &r->purpose,
                            &r->expect,  &r->author,     &r->capsule,     &r->decision,
                            &r->by,      &r->reason,     &r->end_what,    &r->limits_hit,
-                           &r->message, &r->error_name, &r->error_value, &r->error_traceback };
+                           &r->message, &r->error_name, &r->error_value, &r->error_traceback,
+                           &r->call_id };
     return i < ARRAY_LEN(all) ? all[i] : NULL;
 }
 
@@ -135,6 +136,8 @@ static void take_proposal(struct state_run *r, const struct event *ev)
     r->code_len = strlen(r->code);
     string_set(&r->purpose, body_str(ev->body, "purpose"));
     string_set(&r->author, body_str(ev->body, "author"));
+    if (r->rev <= 1) /* an edit at the gate does not repeat it */
+        string_set(&r->call_id, body_str(ev->body, "call_id"));
     take_expect(r, json_get(ev->body, "expect"));
     string_set(&r->capsule, "");
     string_set(&r->decision, "");

@@ -7,6 +7,7 @@
 #define MESSAGE_MAX  ((size_t)1 << 20)
 #define CONTRACT_MAX ((size_t)1 << 20)
 #define STEPS_MAX    1000
+#define RETRY_MAX_MS (INT64_C(24) * 60 * 60 * 1000)
 
 /* Take the member when it is there; an event written by an older program may lack it. */
 static void string_take(char **slot, const struct json *body, const char *key)
@@ -148,6 +149,16 @@ static void stop(struct state *st, const char *why)
     string_set(&st->outcome, why);
 }
 
+int state_on_waiting(struct state *st, const struct event *ev, struct effects *out, struct err *e)
+{
+    (void)ev;
+    (void)out;
+    (void)e;
+    if (st->phase == PHASE_PLANNING)
+        st->phase = PHASE_IDLE;
+    return 0;
+}
+
 int state_on_error(struct state *st, const struct event *ev, struct effects *out, struct err *e)
 {
     (void)out;
@@ -161,7 +172,11 @@ int state_on_error(struct state *st, const struct event *ev, struct effects *out
         stop(st, message);
         return 0;
     }
-    if (st->phase == PHASE_PLANNING)
+    int64_t retry_ms = json_get_int(ev->body, "retry_ms", 0);
+    st->retry_at_us = 0;
+    if (retry_ms > 0 && retry_ms < RETRY_MAX_MS)
+        st->retry_at_us = ev->at_us + retry_ms * 1000;
+    else if (st->phase == PHASE_PLANNING)
         st->phase = PHASE_IDLE; /* the person's turn */
     return 0;
 }

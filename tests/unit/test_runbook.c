@@ -458,14 +458,32 @@ static void data_is_offered_until_it_is_there(void **state)
     end(&d);
 }
 
+/* A plan of the first, active step and two more: "2b" is step 2, titled b. */
+static int edit(struct desk *d, const char *one, const char *two, enum step_status status,
+                const char *three)
+{
+    struct err e = ERR_INIT;
+    const char *const words[] = { one, two, three };
+    char ids[3][2];
+    struct planner_step steps[3];
+    size_t count = 0;
+    for (; count < 3 && words[count] != NULL; count++) {
+        snprintf(ids[count], sizeof ids[count], "%.1s", words[count]);
+        steps[count] = (struct planner_step){ .id = ids[count],
+                                              .title = words[count] + 1,
+                                              .expect = "",
+                                              .status = count == 0   ? STEP_ACTIVE
+                                                        : count == 1 ? status
+                                                                     : STEP_PENDING };
+    }
+    return d->p->ops->plan_edited(d->p, steps, count, &e);
+}
+
 static void words_and_skips_of_the_person(void **state)
 {
     (void)state;
     struct desk d;
     struct err e = ERR_INIT;
-    const struct planner_step skip = { .id = "2", .status = STEP_SKIPPED };
-    const struct planner_step back = { .id = "2", .status = STEP_PENDING };
-    const struct planner_step begun = { .id = "1", .status = STEP_SKIPPED };
     begin(&d, "# T\n## a\n" BLOCK("a1") "## b\n" BLOCK("b1") "## c\n" BLOCK("c1"));
     task(&d);
     assert_int_equal(d.p->ops->task(d.p, "again", &e), -1);
@@ -474,16 +492,98 @@ static void words_and_skips_of_the_person(void **state)
     expect_said(&d, "message\nwaiting\n");
     assert_int_equal(d.p->ops->message(d.p, "hello", &e), 0);
     expect_said(&d, "waiting\n");
-    assert_int_equal(d.p->ops->plan_edited(d.p, &skip, 1, &e), 0);
-    assert_int_equal(d.p->ops->plan_edited(d.p, &back, 1, &e), 0);
-    assert_int_equal(d.p->ops->plan_edited(d.p, &skip, 1, &e), 0);
-    assert_int_equal(d.p->ops->plan_edited(d.p, &begun, 1, &e), 0);
+    assert_int_equal(edit(&d, "1a", "2b", STEP_SKIPPED, "3c"), 0);
+    assert_int_equal(edit(&d, "1a", "2b", STEP_PENDING, "3c"), 0);
+    assert_int_equal(edit(&d, "1a", "2b", STEP_SKIPPED, "3c"), 0);
+    assert_int_equal(edit(&d, "2b", "1a", STEP_ACTIVE, "3c"), -1); /* their order is the file's */
+    assert_int_equal(edit(&d, "1a", "2x", STEP_SKIPPED, "3c"), -1);
+    assert_int_equal(edit(&d, "1a", "2b", STEP_FAILED, "3c"), -1);
+    assert_int_equal(edit(&d, "1a", "2b", STEP_SKIPPED, NULL), -1);
     observe(&d, WENT_WELL);
     expect_said(&d, "plan done skipped active\n3 python 0 files: c1\n");
     observe(&d, WENT_WELL);
     expect_said(&d, "plan done skipped done\nfinish T: 2 of 3 steps done. Skipped: b (2).\n");
     assert_int_equal(d.p->ops->message(d.p, "still there?", &e), 0);
     expect_said(&d, "waiting\n");
+    end(&d);
+}
+
+/* ---- a saved session goes on ---- */
+
+static void recall(struct desk *d, enum planner_past_kind kind, const char *step,
+                   const char *call_id, bool spent)
+{
+    struct err e = ERR_INIT;
+    struct planner_proposal p = { .step = step, .call_id = call_id, .code = "x", .code_len = 1 };
+    struct planner_observation o = { .step = step, .call_id = call_id, .spent = spent };
+    struct planner_past past = { .kind = kind,
+                                 .proposal = kind == PAST_PROPOSAL ? &p : NULL,
+                                 .observation = kind == PAST_OBSERVATION ? &o : NULL };
+    assert_int_equal(d->p->ops->resume(d->p, &past, &e), 0);
+}
+
+static const char three[] =
+    "# T\n## a\n" BLOCK("a1") "## b\n" BLOCK("b1") BLOCK("b2") "## c\n" BLOCK("c1");
+
+static void it_goes_on_with_the_next_attempt(void **state)
+{
+    (void)state;
+    struct desk d;
+    begin(&d, three);
+    recall(&d, PAST_WORDS, "", "", false);
+    recall(&d, PAST_PROPOSAL, "1", "s1.1", false);
+    recall(&d, PAST_OBSERVATION, "1", "s1.1", false);
+    recall(&d, PAST_PROPOSAL, "2", "s2.1", false);
+    recall(&d, PAST_OBSERVATION, "2", "s2.1", true);
+    recall(&d, PAST_END, "", "", false);
+    expect_said(&d, "plan done active pending\n2 python 0 files: b2\n");
+    observe(&d, FAILED);
+    expect_said(&d, "plan done failed active\n3 python 0 files: c1\n");
+    end(&d);
+}
+
+static void it_waits_for_what_was_at_the_gate(void **state)
+{
+    (void)state;
+    struct desk d;
+    begin(&d, three);
+    recall(&d, PAST_PROPOSAL, "1", "run-1", false); /* recorded before call ids were */
+    recall(&d, PAST_END, "", "", false);
+    expect_said(&d, "");
+    snprintf(heard.call_id, sizeof heard.call_id, "run-1");
+    observe(&d, WAS_DENIED);
+    expect_said(&d, "plan denied active pending\n2 python 0 files: b1\n");
+    end(&d);
+}
+
+static void skipped_and_finished_stay_so(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct err e = ERR_INIT;
+    const struct planner_step steps[] = { { .id = "1", .status = STEP_DONE },
+                                          { .id = "2", .status = STEP_SKIPPED },
+                                          { .id = "9", .status = STEP_SKIPPED },
+                                          { .id = "3", .status = STEP_PENDING } };
+    struct planner_past plan = { .kind = PAST_PLAN, .steps = steps, .step_count = 4 };
+    begin(&d, three);
+    assert_int_equal(d.p->ops->resume(d.p, &plan, &e), 0);
+    recall(&d, PAST_END, "", "", false);
+    expect_said(&d, "plan done skipped active\n3 python 0 files: c1\n");
+    end(&d);
+    begin(&d, three);
+    recall(&d, PAST_PROPOSAL, "3", "s3.1", false);
+    recall(&d, PAST_OBSERVATION, "3", "s3.1", false);
+    plan.step_count = 3;
+    assert_int_equal(d.p->ops->resume(d.p, &plan, &e), 0);
+    recall(&d, PAST_END, "", "", false);
+    expect_said(&d, "");
+    end(&d);
+    begin(&d, three); /* nothing was begun: the task is still to come */
+    recall(&d, PAST_END, "", "", false);
+    expect_said(&d, "");
+    task(&d);
+    expect_said(&d, "plan active pending pending\n1 python 0 files: a1\n");
     end(&d);
 }
 
@@ -523,6 +623,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_denied_block_ends_its_step_only, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(data_is_offered_until_it_is_there, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(words_and_skips_of_the_person, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(it_goes_on_with_the_next_attempt, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(it_waits_for_what_was_at_the_gate, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(skipped_and_finished_stay_so, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(strange_observations_and_stopping, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

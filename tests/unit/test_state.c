@@ -255,6 +255,13 @@ static void words_of_the_person_reach_the_planner(void **state)
     assert_string_equal(st.messages[5].text, "gone\nwait");
     assert_string_equal(st.task, "one");
     assert_int_equal(st.phase, PHASE_IDLE); /* after an error it is the person's turn */
+    OK(feed(&st, "note", 0, "{'text':'again','author':'person'}"));
+    OK(feed(&st, "error", 0,
+            "{'code':'net','message':'busy','hint':'it will be tried again','retry_ms':1500}"));
+    assert_int_equal(st.phase, PHASE_PLANNING); /* unless the planner goes on by itself */
+    assert_int_equal(st.retry_at_us, st.last_at_us + 1500000);
+    OK(feed(&st, "planner.waiting", 0, "{}"));
+    assert_int_equal(st.phase, PHASE_IDLE);
     state_release(&st);
 }
 

@@ -1,0 +1,78 @@
+"""A saved session goes on: its planner knows what was done, and the gate that was open opens again."""
+import os
+import signal
+
+RUNBOOK = """# Two steps
+
+Count.
+
+## First
+```python
+print("first")
+```
+## Second
+```python
+print("second", 1 / 0)
+```
+```python
+print("second again", 2)
+```
+- expect: stdout contains 2
+"""
+
+
+def crash(s):
+    os.kill(s.pid, signal.SIGKILL)
+    os.waitpid(s.pid, 0)
+    s.pid = None
+
+
+def events(airlock):
+    return airlock.json("show", "--json", "last")[1]
+
+
+def decide(s, key="a"):
+    s.wait(r"to decide|\[a\]")
+    s.send("\x07")
+    s.wait(r"\[a\]")
+    s.settle(0.7)
+    s.send(key)
+    s.wait_gone(r"\[a\]")
+
+
+def runbook(airlock):
+    (airlock.home / "two.md").write_text(RUNBOOK)
+    s = airlock.screen("-p", "runbook:%s/two.md" % airlock.home, rows=36, cols=120)
+    decide(s)
+    s.wait("second")
+    return s
+
+
+def test_a_runbook_goes_on_at_the_gate_where_it_stopped(airlock):
+    s = runbook(airlock)
+    s.wait(r"WAITING FOR YOU")
+    crash(s)
+    s = airlock.screen("resume", "last", rows=36, cols=120)
+    decide(s)  # fails: n / 0
+    s.wait("second again")
+    decide(s)
+    s.wait("finished: done")
+    seen = events(airlock)
+    assert [e["call_id"] for e in seen if e["type"] == "run.proposed"] == ["s1.1", "s2.1", "s2.2"]
+    assert not [e for e in seen if e["type"] == "error"]
+    assert [s["status"] for s in [e for e in seen if e["type"] == "plan.updated"][-1]["steps"]] == ["done", "done"]
+
+
+def test_a_finished_runbook_stays_finished(airlock):
+    s = runbook(airlock)
+    decide(s)
+    decide(s)
+    s.wait("finished: done")
+    crash(s)
+    s = airlock.screen("resume", "last", rows=36, cols=120)
+    s.wait("ready")
+    s.line("anything left?")
+    s.line(":pane 8")
+    s.wait("follows its file")
+    s.wait("ready")  # its turn is over: not "planning" for ever
+    assert len([e for e in events(airlock) if e["type"] == "run.proposed"]) == 3
