@@ -2,7 +2,7 @@
 _airlock() {
     local cur=${COMP_WORDS[COMP_CWORD]}
     if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W '--planner --sandbox --contract --budget --data --config --plain --json --no-color --theme --quiet --verbose --version --help --lease --policy --expect --language --all --what --mask --word --side-by-side --runs --on' -- "$cur"))
+        COMPREPLY=($(compgen -W '--planner --sandbox --contract --budget --data --config --plain --json --no-color --theme --quiet --verbose --version --help --lease --policy --expect --language --all --what --mask --word --side-by-side --runs --on --jobs' -- "$cur"))
     elif [[ $COMP_CWORD -eq 1 ]]; then
         COMPREPLY=($(compgen -W 'resume run exec sessions show diff rerun search verify providers doctor config help' -- "$cur"))
     else

@@ -151,7 +151,7 @@ static void on_ask(void *arg, uint32_t run, const char *why)
 
 /* ---- signals ---- */
 
-static void on_signal(void *arg, int signo)
+void headless_signal(void *arg, int signo)
 {
     struct headless *h = arg;
     h->interrupted = true;
@@ -167,17 +167,17 @@ static void on_signal(void *arg, int signo)
 
 /* ---- life ---- */
 
-static int watch_signals(struct headless *h, struct err *e)
+int headless_watch_signals(struct app *app, loop_signal_fn fn, void *arg, struct err *e)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
-    return loop_watch_signals(h->app->loop, &set, on_signal, h, e);
+    return loop_watch_signals(app->loop, &set, fn, arg, e);
 }
 
-int headless_open(struct headless *h, struct app *app, struct err *e)
+void headless_init(struct headless *h, struct app *app)
 {
     h->app = app;
     buf_init(&h->json, (size_t)64 << 20);
@@ -185,7 +185,12 @@ int headless_open(struct headless *h, struct app *app, struct err *e)
         text_stream_init(&h->clean[i], TEXT_OUTPUT, false);
     h->tty[STREAM_STDOUT] = isatty(STDOUT_FILENO);
     h->tty[STREAM_STDERR] = isatty(STDERR_FILENO);
-    if (app_need_loop(app, e) < 0 || watch_signals(h, e) < 0)
+}
+
+int headless_open(struct headless *h, struct app *app, struct err *e)
+{
+    headless_init(h, app);
+    if (app_need_loop(app, e) < 0 || headless_watch_signals(app, headless_signal, h, e) < 0)
         return -1;
     return h->person ? line_gate_new(&h->gate, h, e) : 0;
 }
@@ -201,24 +206,28 @@ static struct session_listener listener(struct headless *h)
     };
 }
 
+int headless_create(struct headless *h, const struct session_spec *spec, struct err *e)
+{
+    struct session_listener l = listener(h);
+    headless_leave_session(h);
+    return session_create(&h->session, h->app, spec, &l, e);
+}
+
 int headless_new_session(struct headless *h, const char *planner, const char *model,
                          bool typed_runs, struct err *e)
 {
     struct app *app = h->app;
     char sandbox[64];
     const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
-    struct session_listener l = listener(h);
     struct session_spec spec = {
         .planner = planner,
         .model = model,
         .image = app_split_name(word, sandbox, sizeof sandbox),
         .contract = &app->contract,
-        .parent = h->parent,
         .typed_runs = typed_runs,
     };
     spec.sandbox = sandbox;
-    headless_leave_session(h);
-    if (session_create(&h->session, app, &spec, &l, e) < 0)
+    if (headless_create(h, &spec, e) < 0)
         return -1;
     if (h->print == PRINT_JSON) {
         struct err none = ERR_INIT;

@@ -18,8 +18,7 @@ struct headless {
         PRINT_OUTPUT, /* the code's own stdout and stderr, nothing else */
         PRINT_NOTHING
     } print;
-    const char *parent; /* of a new session: "ID" whose work it repeats; NULL */
-    bool person;        /* somebody is at the terminal and can be asked */
+    bool person; /* somebody is at the terminal and can be asked */
     bool interrupted, out_failed;
     uint8_t signals;
     struct buf json; /* lines that wait until their events are on disk */
@@ -35,7 +34,14 @@ struct headless {
     int64_t give_up_us;    /* boot clock; 0 none */
 };
 
-/* Loop, signals and (with a person) the terminal; no session yet. */
+/* Only the fields; no loop, no signals. For several of them in one process. */
+void headless_init(struct headless *h, struct app *app);
+/* SIGINT, SIGTERM and SIGHUP to `fn`. */
+int headless_watch_signals(struct app *app, loop_signal_fn fn, void *arg, struct err *e) MUST_CHECK;
+/* What one of them means: the gate is denied, the run interrupted; at the third time it is over.
+ * `arg` = struct headless. */
+void headless_signal(void *arg, int signo);
+/* headless_init, the loop, signals and (with a person) the terminal; no session yet. */
 int headless_open(struct headless *h, struct app *app, struct err *e) MUST_CHECK;
 /* A saved session instead of a new one. */
 int headless_resume(struct headless *h, const char *path, struct err *e) MUST_CHECK;
@@ -45,6 +51,8 @@ void headless_leave_session(struct headless *h);
  * none. */
 int headless_start(struct headless *h, struct app *app, const char *planner, const char *model,
                    struct err *e) MUST_CHECK;
+int headless_create(struct headless *h, const struct session_spec *spec, struct err *e) MUST_CHECK;
+/* The same with the options of the command line. */
 int headless_new_session(struct headless *h, const char *planner, const char *model,
                          bool typed_runs, struct err *e) MUST_CHECK;
 bool headless_is_over(struct headless *h); /* nothing is under way */

@@ -44,6 +44,7 @@ static const struct option_spec option_specs[] = {
     { OPT_SIDE_BY_SIDE, 0, "side-by-side", NULL, "two columns" },
     { OPT_RUNS, 0, "runs", "A-B", "only these runs" },
     { OPT_ON, 0, "on", "NAME[:IMAGE]", "in this sandbox instead of the recorded one" },
+    { OPT_JOBS, 0, "jobs", "N", "that many sandboxes side by side" },
 };
 
 static const struct command command_specs[] = {
@@ -59,8 +60,8 @@ static const struct command command_specs[] = {
       0, cmd_show, false },
     { "diff", "A B", "compare two runs (ID:RUN) or two sessions; exit 1 when they differ",
       BIT(OPT_WHAT) | BIT(OPT_MASK) | BIT(OPT_WORD) | BIT(OPT_SIDE_BY_SIDE), cmd_diff, false },
-    { "rerun", "ID", "run the approved code of a session again and compare with the record",
-      UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK), cmd_rerun, true },
+    { "rerun", "ID…", "run the approved code of sessions again and compare with the record",
+      UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK) | BIT(OPT_JOBS), cmd_rerun, true },
     { "search", "TEXT", "in tasks, plans, code, errors and output of all sessions", BIT(OPT_ALL),
       cmd_search, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
@@ -222,6 +223,9 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
         break;
     case OPT_ON:
         opt->on = value;
+        break;
+    case OPT_JOBS:
+        opt->jobs = value;
         break;
     case OPT_COUNT:
         break;

@@ -10,7 +10,7 @@ struct app;
 /* Options everywhere (interface.md "Commands"), and those of single commands. */
 struct options {
     const char *planner, *sandbox, *data, *config, *budget, *policy, *lease, *output, *format,
-        *expect, *theme, *language, *what, *mask, *runs, *on;
+        *expect, *theme, *language, *what, *mask, *runs, *on, *jobs;
     const char *contract[64];
     size_t contract_count;
     bool plain, json, no_color, quiet, verbose, all, word, side_by_side;
@@ -45,6 +45,7 @@ enum option_id {
     OPT_SIDE_BY_SIDE,
     OPT_RUNS,
     OPT_ON,
+    OPT_JOBS,
     OPT_COUNT
 };
 

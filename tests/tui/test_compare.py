@@ -132,3 +132,24 @@ def test_masks_on_the_screen(airlock):
     s.wait(r"1: \+1 .1")
     s.send("m")
     s.wait("ignores: progress, uuid")
+
+
+def test_rerun_of_many_sessions_side_by_side(airlock):
+    a, b, moved = (record(airlock, code) for code in (NOISY % 1, "print('steady')", "import random; print(random.random())"))
+    done = airlock.run("rerun", a, b, moved, "nosuch", "--jobs", "3", "--lease", "runs=3")
+    out = done.stdout.decode()
+    assert done.returncode == 3, (out, done.stderr)  # one could not be found; else 1
+    for words in (a + " run 1    rerun 1    identical after masks (address, time)\n", b + " run 1    rerun 1    identical\n",
+                  moved + " run 1    rerun 1    differs at line 1 of stdout\n",
+                  "4 sessions: 1 identical, 1 after masks, 1 different, 0 could not run; 1 not done to their end\n"):
+        assert words in out, out
+    done, lines = airlock.json("rerun", a, b, moved, "--jobs", "2", "--lease", "runs=2", "--json")
+    runs = [x for x in lines if "summary" not in x]
+    assert done.returncode == 4  # the lease was for two runs of the three
+    assert sorted(x["verdict"] for x in runs) in (["could-not-run", "identical", "masked"],
+                                                  ["could-not-run", "differs", "identical"], ["could-not-run", "differs", "masked"])
+    assert lines[-1]["summary"] == "all" and lines[-1]["sessions"] == 3 and lines[-1]["could_not_run"] == 1
+    done = airlock.run("rerun", b, b, "--jobs", "9", "-c", "concurrency=1", "--lease", "runs=2,minutes=5")
+    assert done.returncode == 0 and b"1 at a time instead of 9: the contract's concurrency" in done.stderr
+    assert airlock.run("rerun", b, "--jobs", "65").returncode == 2
+    assert airlock.run("verify", "--all").returncode == 0
