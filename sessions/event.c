@@ -59,7 +59,8 @@ static const struct type types[EVENT_TYPE_COUNT] = {
         NEED("text", STR), WORD("author", AUTHORS)),
     [EVENT_PLANNER_WAITING] = TYPE("planner.waiting", GROUPED, { NULL, ANY, false, NULL }),
     [EVENT_NOTE] = TYPE("note", GROUPED, NEED("text", STR), WORD("author", AUTHORS)),
-    [EVENT_PLAN_UPDATED] = TYPE("plan.updated", GROUPED, NEED("steps", ARR)),
+    [EVENT_PLAN_UPDATED] = TYPE("plan.updated", GROUPED,
+        NEED("steps", ARR), MAY_WORD("author", AUTHORS)),
 
     [EVENT_RUN_PROPOSED] = TYPE("run.proposed", GROUPED,
         NEED("rev", INT), MAY("twin_of", INT), NEED("step", STR), NEED("attempt", INT),

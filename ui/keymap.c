@@ -179,6 +179,7 @@ static const struct {
     { KEYMAP_EVERYWHERE, "Everywhere, also while typing" },
     { KEYMAP_IN_PROMPT, "At the prompt" },
     { KEYMAP_IN_PANE | KEYMAP_IN_LIST, "In the panes" },
+    { KEYMAP_IN_PLAN, "In the plan" },
     { KEYMAP_IN_START, "In the list of sessions" },
 };
 
@@ -191,8 +192,8 @@ static bool in_group(const struct keymap_entry *e, size_t g)
                  e->id == CMD_PREV_PANE || (e->id == CMD_HELP && e->keys[0] == '?');
     if (groups[g].where == KEYMAP_IN_GATE && moves)
         return false;
-    if (groups[g].where == KEYMAP_IN_START)
-        return e->where == KEYMAP_IN_START;
+    if (groups[g].where == KEYMAP_IN_START || groups[g].where == KEYMAP_IN_PLAN)
+        return e->where == groups[g].where;
     return groups[g].where != (KEYMAP_IN_PANE | KEYMAP_IN_LIST) || !(e->where & KEYMAP_EVERYWHERE);
 }
 

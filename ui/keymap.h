@@ -35,13 +35,14 @@ enum keymap_key {
 enum keymap_context {
     KEYMAP_IN_PROMPT = 1u << 0,
     KEYMAP_IN_PANE = 1u << 1, /* code, output */
-    KEYMAP_IN_LIST = 1u << 2, /* plan, timeline, state, notes, sessions */
+    KEYMAP_IN_LIST = 1u << 2, /* timeline, state, notes, sessions */
     KEYMAP_IN_GATE = 1u << 3, /* gate.c decides; listed for help only */
     KEYMAP_IN_HELP = 1u << 4,
     KEYMAP_IN_REPLAY = 1u << 5,
     KEYMAP_IN_START = 1u << 6,   /* the list of recent sessions */
     KEYMAP_AS_COMMAND = 1u << 7, /* can be typed behind `:` */
     KEYMAP_EVERYWHERE = 1u << 8, /* also while typing */
+    KEYMAP_IN_PLAN = 1u << 10,   /* the plan */
     KEYMAP_ONLY_SHOWN = 1u << 9, /* somebody else does it (readline, gate.c): for help and hints */
 };
 
@@ -104,6 +105,14 @@ enum keymap_command {
     CMD_PUT,
     CMD_GET,
     CMD_NOTE,
+    CMD_STEP,
+    CMD_STEP_ADD,
+    CMD_STEP_EDIT,
+    CMD_STEP_DELETE,
+    CMD_STEP_UP,
+    CMD_STEP_DOWN,
+    CMD_STEP_MARK,
+    CMD_STEP_SKIP,
     CMD_LANGUAGE,
     CMD_EDITOR,
     CMD_CONTRACT,

@@ -1,10 +1,10 @@
 /* keymap_table.c - the table itself: every key and every `:` command, once. */
 #include "ui/keymap.h"
 
-#define PANES   (KEYMAP_IN_PANE | KEYMAP_IN_LIST)
-#define LISTS   (KEYMAP_IN_LIST | KEYMAP_IN_START)
-#define MOVING  (KEYMAP_IN_PANE | KEYMAP_IN_LIST | KEYMAP_IN_START | KEYMAP_IN_HELP)
-#define LOOKING (KEYMAP_IN_PANE | KEYMAP_IN_LIST | KEYMAP_IN_START | KEYMAP_IN_HELP)
+#define PLAN    KEYMAP_IN_PLAN
+#define PANES   (KEYMAP_IN_PANE | KEYMAP_IN_LIST | PLAN)
+#define MOVING  (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP)
+#define LOOKING (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP)
 #define GATE    KEYMAP_IN_GATE
 #define TYPING  (KEYMAP_IN_PROMPT | KEYMAP_ONLY_SHOWN)
 #define TYPED   KEYMAP_AS_COMMAND
@@ -201,6 +201,44 @@ static const struct keymap_entry table[] = {
       "to the end; output follows again",
       "" },
     { CMD_GOTO, TYPED, { 0 }, "goto", "LINE", "", "go to a line of the pane", "" },
+    /* ---- the plan ---- */
+    { CMD_STEP_ADD, PLAN, { '+' }, "step-add", "", "add", "add a step behind this one", "" },
+    { CMD_STEP_EDIT, PLAN, { 'e' }, "step-edit", "", "edit", "change the words of the step", "" },
+    { CMD_STEP_DELETE,
+      PLAN,
+      { '-' },
+      "step-delete",
+      "",
+      "delete",
+      "delete the step; one that has runs stays",
+      "" },
+    { CMD_STEP_UP, PLAN, { 'K' }, "step-up", "", "", "move the step up", "" },
+    { CMD_STEP_DOWN, PLAN, { 'J' }, "step-down", "", "", "move the step down", "" },
+    { CMD_STEP_MARK,
+      PLAN,
+      { 'M' },
+      "step-mark",
+      "",
+      "mark",
+      "mark the step pending, active, done, failed or skipped",
+      "" },
+    { CMD_STEP_SKIP,
+      PLAN,
+      { 'S' },
+      "step-skip",
+      "",
+      "skip",
+      "skip the step, or bring it back",
+      "" },
+    { CMD_STEP,
+      TYPED,
+      { 0 },
+      "step",
+      "add|edit|delete|move|mark ...",
+      "",
+      "change the plan: add TEXT, edit N TEXT, delete N, move N TO, mark N STATUS",
+      "Each change is recorded and told to the planner with the next words it gets. A runbook's "
+      "steps can only be skipped, marked done before they begin, and brought back." },
     /* ---- looking ---- */
     { CMD_ZOOM,
       PANES | TYPED,

@@ -207,6 +207,8 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
 /* Scroll the pane under a cell (mouse wheel); clicks only focus. */
 void view_wheel(const struct state *st, struct view_model *vm, int w, int h, int x, int y,
                 int rows);
+/* The step with the cursor (the active one until it was moved), from 0; SIZE_MAX: no plan. */
+size_t view_plan_step(const struct state *st, const struct view_model *vm);
 /* The run whose code is shown, and what that is compared with; NULL none. */
 const struct state_run *view_run(const struct state *st, const struct view_model *vm);
 const struct state_run *view_base(const struct state *st, const struct view_model *vm);

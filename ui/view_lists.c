@@ -48,6 +48,34 @@ static size_t active_step(const struct state *st)
     return at;
 }
 
+size_t view_plan_step(const struct state *st, const struct view_model *vm)
+{
+    int64_t at = vm->scroll[PANE_PLAN].selected;
+    if (st->step_count == 0)
+        return SIZE_MAX;
+    if (at < 0)
+        return active_step(st);
+    return (size_t)at < st->step_count ? (size_t)at : st->step_count - 1;
+}
+
+/* "runs ✗ 2  ✓ 3", under the step with the cursor. */
+static void draw_step_runs(const struct view *v, struct rect r, int y, const struct state_step *s)
+{
+    int x = grid_put_text(v->g, r.x + 5, y, r.x + r.w, "runs", STYLE(ROLE_DIM)) + 1;
+    for (size_t i = 0; i < v->st->run_count; i++) {
+        const struct state_run *run = v->st->runs[i];
+        struct run_words w;
+        if (run->twin_of != 0 || strcmp(run->step, s->id) != 0)
+            continue;
+        view_run_words(run, &w);
+        bool shown = v->info->shown_run == run->number;
+        x = grid_put_format(v->g, x, y, r.x + r.w, STYLE(w.role), "%s ", SYM(v, w.glyph));
+        x = grid_put_format(v->g, x, y, r.x + r.w, STYLE(shown ? ROLE_SELECT : ROLE_TEXT), "%u",
+                            run->number);
+        x += 2;
+    }
+}
+
 static void step_words(const struct state_step *s, char *out, size_t size)
 {
     if (s->attempts > 1 || (s->attempts == 1 && s->status == STEP_ACTIVE))
@@ -62,7 +90,8 @@ static void step_words(const struct state_step *s, char *out, size_t size)
 static void draw_plan_row(const struct view *v, struct rect r)
 {
     const struct state *st = v->st;
-    size_t first = active_step(st), used = 0;
+    size_t first = v->vm->focus == PANE_PLAN ? view_plan_step(st, v->vm) : active_step(st),
+           used = 0;
     while (first > 0) { /* as many before it as leave two thirds for the rest */
         used += strlen(st->steps[first - 1].title) + 5;
         if (used > (size_t)r.w / 3)
@@ -79,6 +108,8 @@ static void draw_plan_row(const struct view *v, struct rect r)
         step_words(&st->steps[i], words, sizeof words);
         snprintf(text, sizeof text, "%s%zu %s%s%s%s", SYM(v, glyph), i + 1, st->steps[i].title,
                  words[0] ? " (" : "", words, words[0] ? ")" : "");
+        if (v->vm->focus == PANE_PLAN && i == view_plan_step(st, v->vm))
+            role = ROLE_SELECT;
         x = grid_put_fit(v->g, x, r.y, end, text, STYLE(role)) + 2;
     }
 }
@@ -90,6 +121,7 @@ static int draw_step(const struct view *v, struct rect r, int y, size_t i)
     char words[48];
     enum symbol glyph = step_glyph(v, s, &role);
     int end = r.x + r.w, x = r.x + 1;
+    bool chosen = v->vm->focus == PANE_PLAN && i == view_plan_step(v->st, v->vm);
     step_words(s, words, sizeof words);
     int room = end - (words[0] ? (int)strlen(words) + 2 : 0);
     x = grid_put_format(v->g, x, y, room, STYLE(role), "%s %zu ", SYM(v, glyph), i + 1);
@@ -97,6 +129,8 @@ static int draw_step(const struct view *v, struct rect r, int y, size_t i)
     grid_put_fit(v->g, x, y, room, s->title, STYLE(quiet ? ROLE_DIM : ROLE_TEXT));
     grid_put_text(v->g, room + 1, y, end, words,
                   STYLE(s->status == STEP_ACTIVE ? ROLE_TEXT : ROLE_DIM));
+    if (chosen)
+        grid_paint(v->g, (struct rect){ r.x, y, r.w, 1 }, STYLE(ROLE_SELECT));
     y++;
     for (const char *p = s->expect; p && *p && s->status == STEP_ACTIVE && y < r.y + r.h;) {
         size_t n = strcspn(p, "\n");
@@ -105,6 +139,8 @@ static int draw_step(const struct view *v, struct rect r, int y, size_t i)
         grid_put_fit(v->g, r.x + 5, y++, end, text, STYLE(ROLE_DIM));
         p += n + (p[n] == '\n');
     }
+    if (chosen && s->last_run && y < r.y + r.h)
+        draw_step_runs(v, r, y++, s);
     return y;
 }
 
@@ -131,8 +167,8 @@ void view_draw_plan(const struct view *v)
         draw_plan_row(v, r);
         return;
     }
-    size_t first = view_list_first(st->step_count, (size_t)r.h, s->top,
-                                   s->selected >= 0 ? s->selected : (int64_t)active);
+    size_t first =
+        view_list_first(st->step_count, (size_t)r.h, s->top, (int64_t)view_plan_step(st, v->vm));
     int y = r.y;
     for (size_t i = first; i < st->step_count && y < r.y + r.h; i++)
         y = draw_step(v, r, y, i);

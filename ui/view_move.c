@@ -132,6 +132,36 @@ static void move_run(const struct state *st, struct view_model *vm, enum view_mo
     show_run(st, vm, (uint32_t)(st->run_count - index));
 }
 
+/* ---- the plan: its cursor takes the panes along to the runs of the step ---- */
+
+static void move_step(const struct state *st, struct view_model *vm, enum view_move m, int height,
+                      int count)
+{
+    size_t at = view_plan_step(st, vm);
+    if (at == SIZE_MAX)
+        return;
+    at = move_index(at, st->step_count, m, height, count);
+    vm->scroll[PANE_PLAN].selected = (int64_t)at;
+    if (st->steps[at].last_run)
+        show_run(st, vm, st->steps[at].last_run);
+}
+
+/* The next run of the step in that direction. */
+static void move_in_step(const struct state *st, struct view_model *vm, int dir)
+{
+    size_t at = view_plan_step(st, vm);
+    const struct state_run *now = view_run(st, vm);
+    if (at == SIZE_MAX || !now)
+        return;
+    for (int64_t n = (int64_t)now->number + dir; n >= 1 && n <= (int64_t)st->run_count; n += dir) {
+        const struct state_run *r = st->runs[n - 1];
+        if (r->twin_of == 0 && strcmp(r->step, st->steps[at].id) == 0) {
+            show_run(st, vm, (uint32_t)n);
+            return;
+        }
+    }
+}
+
 static void move_result(const struct state *st, struct view_model *vm, enum view_move m, int w,
                         int h, int height, int count)
 {
@@ -216,6 +246,8 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
                                           vm->session_count, m, full, count);
     } else if (pane == PANE_OUT && vm->show_result) {
         move_result(st, vm, m, w, h, height - 1, count);
+    } else if (pane == PANE_PLAN && sideways) {
+        move_in_step(st, vm, m == MOVE_LEFT ? -1 : 1);
     } else if (pane == PANE_TIMELINE || sideways) {
         move_run(st, vm, m, height, count);
     } else if (pane == PANE_CODE || pane == PANE_OUT || pane == PANE_ERR) {
@@ -223,9 +255,7 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
     } else if (pane == PANE_NOTES) {
         move_notes(st, vm, w, h, height, m, count);
     } else if (pane == PANE_PLAN) {
-        struct view_scroll *s = &vm->scroll[pane];
-        s->selected = (int64_t)move_index(s->selected > 0 ? (uint64_t)s->selected : 0,
-                                          st->step_count, m, height, count);
+        move_step(st, vm, m, height, count);
     } else if (pane == PANE_STATE || pane == PANE_RECORD) {
         vm->scroll[pane].top =
             move_top(vm->scroll[pane].top, probe_rows(st, vm, w, h, pane), m, height, count);

@@ -308,6 +308,8 @@ static unsigned context_of(const struct view_model *vm)
         return KEYMAP_IN_GATE;
     if (vm->focus == PANE_CODE || vm->focus == PANE_OUT || vm->focus == PANE_ERR)
         return KEYMAP_IN_PANE;
+    if (vm->focus == PANE_PLAN)
+        return KEYMAP_IN_PLAN;
     return KEYMAP_IN_LIST;
 }
 

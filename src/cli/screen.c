@@ -366,6 +366,7 @@ static void screen_close(struct screen *s)
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         buf_release(all[i]);
     free(s->draft);
+    free(s->step_id);
     free(s->query);
 }
 

@@ -305,6 +305,7 @@ static const struct verb {
     { CMD_RENAME, NEEDS_SESSION, do_rename },
     { CMD_TAG, NEEDS_SESSION, do_tag },
     { CMD_NOTE, NEEDS_SESSION, do_note },
+    { CMD_STEP, NEEDS_SESSION, screen_step },
     { CMD_DENY, NEEDS_SESSION, do_deny },
     { CMD_STOP, NEEDS_SESSION, do_stop },
     { CMD_LEASE, NEEDS_SESSION, do_lease },

@@ -20,7 +20,16 @@
 #define RECENT_MAX   200
 
 /* What the prompt line is being used for. */
-enum prompt_use { USE_MAIN, USE_SEARCH, USE_DENY, USE_EXPECT, USE_LEASE };
+enum prompt_use {
+    USE_MAIN,
+    USE_SEARCH,
+    USE_DENY,
+    USE_EXPECT,
+    USE_LEASE,
+    USE_STEP_ADD,
+    USE_STEP_EDIT,
+    USE_STEP_MARK
+};
 
 struct pictures; /* decoded images, by run and result */
 
@@ -60,6 +69,7 @@ struct screen {
     char block_language[16];
     bool block_typed;
     char language[16];
+    char *step_id; /* of the step that USE_STEP_* is about; NULL none */
     char label[48];
     uint64_t completion_token;
     char **candidates;
@@ -139,6 +149,12 @@ int screen_edit_text(struct screen *s, const char *name, const char *text, size_
 
 /* ---- screen_command.c ---- */
 void screen_command(struct screen *s, const char *line); /* without the colon */
+
+/* ---- screen_plan.c ---- */
+void screen_step(struct screen *s, const char *words, struct err *e); /* `:step WORDS` */
+void screen_step_key(struct screen *s, enum keymap_command cmd);
+const char *screen_step_label(struct screen *s);
+void screen_step_line(struct screen *s, const char *text); /* what was typed for USE_STEP_* */
 
 /* ---- screen_masks.c ---- */
 void screen_set_masks(struct screen *s, const char *args, struct err *e);

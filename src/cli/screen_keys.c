@@ -25,6 +25,8 @@ unsigned screen_context(const struct screen *s)
         return KEYMAP_IN_PANE;
     case PANE_GATE:
         return KEYMAP_IN_GATE;
+    case PANE_PLAN:
+        return KEYMAP_IN_PLAN;
     default:
         return KEYMAP_IN_LIST;
     }
@@ -166,6 +168,10 @@ static void back(struct screen *s)
 static void choose_run(struct screen *s, int dir)
 {
     const struct state *st = screen_state(s);
+    if (s->vm.focus == PANE_PLAN && st->step_count > 0) {
+        move(s, dir < 0 ? MOVE_LEFT : MOVE_RIGHT);
+        return;
+    }
     const struct state_run *now = view_run(st, &s->vm);
     if (now == NULL)
         return;
@@ -365,6 +371,15 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
     case CMD_QUIT:
         ask_quit(s);
         break;
+    case CMD_STEP_ADD:
+    case CMD_STEP_EDIT:
+    case CMD_STEP_DELETE:
+    case CMD_STEP_UP:
+    case CMD_STEP_DOWN:
+    case CMD_STEP_MARK:
+    case CMD_STEP_SKIP:
+        screen_step_key(s, cmd);
+        break;
     case CMD_LEASE_END:
         if (screen_round(s) != NULL)
             round_end_lease(screen_round(s), "ended by the person");
@@ -422,7 +437,7 @@ static void on_press(struct screen *s, const struct key_event *ev)
         return;
     }
     const struct keymap_entry *k = keymap_find_key(context, ev->key);
-    if (context == KEYMAP_IN_PANE || context == KEYMAP_IN_LIST) {
+    if (context & (KEYMAP_IN_PANE | KEYMAP_IN_LIST | KEYMAP_IN_PLAN)) {
         if (ev->key >= '1' && ev->key <= '8')
             k = keymap_entry(CMD_PANE);
     }

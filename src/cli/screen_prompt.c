@@ -36,6 +36,8 @@ void screen_prompt_done(struct screen *s)
     s->vm.gate.deny_text = NULL;
     if (was == USE_SEARCH)
         screen_focus(s, s->vm.search.pane);
+    else if (was >= USE_STEP_ADD)
+        screen_focus(s, PANE_PLAN);
     else if (was != USE_MAIN && s->gate.open)
         screen_gate_focus(s, true);
     screen_changed(s);
@@ -55,6 +57,10 @@ static const char *label_of(struct screen *s)
         return "expect ( ; between): ";
     case USE_LEASE:
         return "lease: ";
+    case USE_STEP_ADD:
+    case USE_STEP_EDIT:
+    case USE_STEP_MARK:
+        return screen_step_label(s);
     case USE_MAIN:
         break;
     }
@@ -287,6 +293,11 @@ void screen_on_line(void *arg, const char *line, bool typed)
         break;
     case USE_LEASE:
         grant(s, copy);
+        break;
+    case USE_STEP_ADD:
+    case USE_STEP_EDIT:
+    case USE_STEP_MARK:
+        screen_step_line(s, copy);
         break;
     case USE_MAIN:
         if (s->app->redact == NULL ||

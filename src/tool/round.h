@@ -119,6 +119,8 @@ struct round_lease {
 int round_grant_lease(struct round *r, const struct round_lease *l, struct err *e) MUST_CHECK;
 void round_end_lease(struct round *r, const char *why);
 
+/* The plan as the person wants it: the planner is asked, then it is recorded. ERR_USAGE: the
+ * planner can't follow it, in its words; nothing is recorded. */
 int round_edit_plan(struct round *r, const struct planner_step *steps, size_t count,
                     struct err *e) MUST_CHECK;
 

@@ -23,7 +23,8 @@ static void record_message(struct round *r, enum event_type type, const char *au
     round_record(r, &b);
 }
 
-static void record_plan(struct round *r, const struct planner_step *steps, size_t count)
+static void record_plan(struct round *r, const char *author, const struct planner_step *steps,
+                        size_t count)
 {
     struct event_builder b;
     event_begin(&b, EVENT_PLAN_UPDATED, 0);
@@ -38,6 +39,7 @@ static void record_plan(struct round *r, const struct planner_step *steps, size_
         json_w_close_object(&b.w);
     }
     json_w_close_array(&b.w);
+    json_w_str(&b.w, "author", author);
     round_record(r, &b);
 }
 
@@ -143,7 +145,7 @@ void round_on_planner(void *arg, struct planner *p, const struct planner_event *
         r->cfg.port.streaming(r->cfg.port.arg, ev);
         break;
     case PLANNER_PLAN:
-        record_plan(r, ev->steps, ev->step_count);
+        record_plan(r, "planner", ev->steps, ev->step_count);
         break;
     case PLANNER_PROPOSAL:
         r->planner_busy = false;
@@ -406,8 +408,15 @@ int round_edit_plan(struct round *r, const struct planner_step *steps, size_t co
 {
     if (r->broken || r->cfg.state->finished)
         return err_set(e, ERR_USAGE, "the session has ended");
-    record_plan(r, steps, count);
-    if (r->broken)
-        return err_set(e, ERR_IO, "the plan could not be recorded");
-    return r->planner->ops->plan_edited(r->planner, steps, count, e);
+    for (size_t i = 0; i < count && r->cfg.redact != NULL; i++) {
+        size_t at;
+        const char *secret =
+            redact_find(r->cfg.redact, steps[i].title, strlen(steps[i].title), &at);
+        if (secret != NULL)
+            return err_set(e, ERR_DENIED, "step %s holds the secret %s", steps[i].id, secret);
+    }
+    if (r->planner->ops->plan_edited(r->planner, steps, count, e) < 0)
+        return -1;
+    record_plan(r, "person", steps, count);
+    return r->broken ? err_set(e, ERR_IO, "the plan could not be recorded") : 0;
 }
