@@ -234,9 +234,9 @@ static const struct keymap_entry table[] = {
       TYPED,
       { 0 },
       "step",
-      "add|edit|delete|move|mark ...",
+      "CHANGE",
       "",
-      "change the plan: add TEXT, edit N TEXT, delete N, move N TO, mark N STATUS",
+      "the plan: add TEXT, edit N TEXT, delete N, move N TO, mark N STATUS",
       "Each change is recorded and told to the planner with the next words it gets. A runbook's "
       "steps can only be skipped, marked done before they begin, and brought back." },
     /* ---- looking ---- */

@@ -231,10 +231,10 @@ static bool may_become(const struct runner *r, size_t k, enum step_status to)
 {
     bool later = !r->begun || k > r->step || r->step >= r->rb.step_count;
     bool open = r->status[k] == STEP_PENDING, closed = to == STEP_SKIPPED || to == STEP_DONE;
+    bool marked = r->status[k] == STEP_SKIPPED || (r->status[k] == STEP_DONE && later);
     if (to == r->status[k] || (open && closed))
         return true;
-    return to == STEP_PENDING && later && !r->finished &&
-           (r->status[k] == STEP_SKIPPED || r->status[k] == STEP_DONE);
+    return marked && later && !r->finished && (closed || to == STEP_PENDING);
 }
 
 static int check_edit(const struct runner *r, const struct planner_step *steps, size_t count,
