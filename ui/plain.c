@@ -141,7 +141,7 @@ static void end_streams(struct text_stream *streams, struct buf *out)
     }
 }
 
-static const char *decided_word(const char *decision)
+const char *plain_decided_word(const char *decision)
 {
     static const char *const words[][2] = {
         { "approve", "approved" },
@@ -159,7 +159,7 @@ static const char *decided_word(const char *decision)
 static void put_decided(const struct event *ev, struct buf *out)
 {
     (void)buf_addf(out, "run %u: %s by %s", ev->run,
-                   decided_word(json_get_str(ev->body, "decision", "?")),
+                   plain_decided_word(json_get_str(ev->body, "decision", "?")),
                    json_get_str(ev->body, "by", "?"));
     const char *reason = json_get_str(ev->body, "reason", "");
     if (reason[0] != '\0') {

@@ -22,4 +22,7 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
 /* One line that says how a run ended: "run 3: exit 0, verified (0.41 s)". */
 void plain_run_end(const struct state_run *sr, struct buf *out);
 
+/* "approve" → "approved"; a word it does not know as it is. */
+const char *plain_decided_word(const char *decision);
+
 #endif

@@ -26,6 +26,7 @@ int cmd_exec(struct app *app);
 int cmd_sessions(struct app *app);
 int cmd_show(struct app *app);
 int cmd_diff(struct app *app);
+int cmd_replay(struct app *app);
 int cmd_rerun(struct app *app);
 int cmd_search(struct app *app);
 int cmd_verify(struct app *app);

@@ -45,6 +45,11 @@ static const struct option_spec option_specs[] = {
     { OPT_RUNS, 0, "runs", "A-B", "only these runs" },
     { OPT_ON, 0, "on", "NAME[:IMAGE]", "in this sandbox instead of the recorded one" },
     { OPT_JOBS, 0, "jobs", "N", "that many sandboxes side by side" },
+    { OPT_SPEED, 0, "speed", "X", "times the recorded speed, 0.25 to 64" },
+    { OPT_IDLE_CAP, 0, "idle-cap", "SECONDS", "cut longer pauses to this; 0 keeps them (2)" },
+    { OPT_FROM, 0, "from", "RUN", "begin at this run" },
+    { OPT_SIZE, 0, "size", "COLSxROWS", "of the frames" },
+    { OPT_FRAMES, 0, "frames", "FILE|-", "write number and hash of the frame after each event" },
 };
 
 static const struct command command_specs[] = {
@@ -62,6 +67,9 @@ static const struct command command_specs[] = {
       BIT(OPT_WHAT) | BIT(OPT_MASK) | BIT(OPT_WORD) | BIT(OPT_SIDE_BY_SIDE), cmd_diff, false },
     { "rerun", "ID…", "run the approved code of sessions again and compare with the record",
       UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK) | BIT(OPT_JOBS), cmd_rerun, true },
+    { "replay", "ID[:RUN]", "watch a recorded session again; executes nothing",
+      BIT(OPT_SPEED) | BIT(OPT_IDLE_CAP) | BIT(OPT_FROM) | BIT(OPT_SIZE) | BIT(OPT_FRAMES),
+      cmd_replay, false },
     { "search", "TEXT", "in tasks, plans, code, errors and output of all sessions", BIT(OPT_ALL),
       cmd_search, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
@@ -226,6 +234,24 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
         break;
     case OPT_JOBS:
         opt->jobs = value;
+        break;
+    case OPT_SPEED:
+        opt->speed = value;
+        break;
+    case OPT_IDLE_CAP:
+        opt->idle_cap = value;
+        break;
+    case OPT_FROM:
+        opt->from = value;
+        break;
+    case OPT_SIZE:
+        opt->size = value;
+        break;
+    case OPT_FRAMES:
+        opt->frames = value;
+        break;
+    case OPT_HIDE_DECISIONS:
+        opt->hide_decisions = true;
         break;
     case OPT_COUNT:
         break;

@@ -10,10 +10,11 @@ struct app;
 /* Options everywhere (interface.md "Commands"), and those of single commands. */
 struct options {
     const char *planner, *sandbox, *data, *config, *budget, *policy, *lease, *output, *format,
-        *expect, *theme, *language, *what, *mask, *runs, *on, *jobs;
+        *expect, *theme, *language, *what, *mask, *runs, *on, *jobs, *speed, *idle_cap, *from,
+        *size, *frames;
     const char *contract[64];
     size_t contract_count;
-    bool plain, json, no_color, quiet, verbose, all, word, side_by_side;
+    bool plain, json, no_color, quiet, verbose, all, word, side_by_side, hide_decisions;
     /* words behind the command */
     char **args;
     int arg_count;
@@ -46,6 +47,12 @@ enum option_id {
     OPT_RUNS,
     OPT_ON,
     OPT_JOBS,
+    OPT_SPEED,
+    OPT_IDLE_CAP,
+    OPT_FROM,
+    OPT_SIZE,
+    OPT_FRAMES,
+    OPT_HIDE_DECISIONS,
     OPT_COUNT
 };
 

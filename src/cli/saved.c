@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* "7", or "s2.3" = attempt 3 of step 2. 0 when there is no such run. */
-static uint32_t find_run(const struct state *st, const char *word)
+uint32_t saved_find_run(const struct state *st, const char *word)
 {
     char *end;
     if (word[0] != 's') {
@@ -30,28 +30,38 @@ static uint32_t find_run(const struct state *st, const char *word)
     return found;
 }
 
-int saved_open(struct saved *s, struct app *app, const char *word, struct err *e)
+int saved_resolve(struct app *app, const char *word, char **id, char **path, const char **run,
+                  struct err *e)
 {
     const char *colon = strrchr(word, ':');
     char *name = colon != NULL ? xstrndup(word, (size_t)(colon - word)) : xstrdup(word);
-    *s = (struct saved){ .run = 0 };
-    state_init(&s->state);
+    *id = *path = NULL;
+    *run = colon != NULL ? colon + 1 : NULL;
     int rc = app_need_index(app, e);
     if (rc == 0)
         rc = index_refresh(app->index, e);
     if (rc == 0)
-        rc = index_resolve(app->index, name, &s->id, &s->path, e);
+        rc = index_resolve(app->index, name, id, path, e);
+    free(name);
+    return rc;
+}
+
+int saved_open(struct saved *s, struct app *app, const char *word, struct err *e)
+{
+    const char *run;
+    *s = (struct saved){ .run = 0 };
+    state_init(&s->state);
+    int rc = saved_resolve(app, word, &s->id, &s->path, &run, e);
     if (rc == 0)
         rc = store_open_read(&s->store, s->path, e);
-    free(name);
     if (rc == 0 && session_load_state(s->store, &s->state, &s->broken) < 0 &&
         s->state.last_seq == 0)
         rc = err_set(e, s->broken.code, "session %s: %s", s->id, s->broken.msg);
-    if (rc == 0 && colon != NULL) {
-        s->run = find_run(&s->state, colon + 1);
+    if (rc == 0 && run != NULL) {
+        s->run = saved_find_run(&s->state, run);
         if (s->run == 0)
-            rc = err_set(e, ERR_USAGE, "session %s has no run '%.40s' (it has %zu)", s->id,
-                         colon + 1, s->state.run_count);
+            rc = err_set(e, ERR_USAGE, "session %s has no run '%.40s' (it has %zu)", s->id, run,
+                         s->state.run_count);
     }
     if (rc < 0)
         saved_close(s);

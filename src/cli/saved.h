@@ -20,4 +20,10 @@ struct saved {
 int saved_open(struct saved *out, struct app *app, const char *word, struct err *e) MUST_CHECK;
 void saved_close(struct saved *s);
 
+/* The two halves of it: ID[:RUN] → id and path (caller frees; NULL on failure) and the word behind
+ * the colon (lent from `word`, NULL none); and a run's word → its number, 0 when there is none. */
+int saved_resolve(struct app *app, const char *word, char **id, char **path, const char **run,
+                  struct err *e) MUST_CHECK;
+uint32_t saved_find_run(const struct state *st, const char *word);
+
 #endif

@@ -3,7 +3,6 @@
  * SETTLE_US, so that no burst can approve. */
 #include "cli/screen_int.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "tool/capsule.h"
 #include "tool/contract.h"
+#include "tool/gate_rows.h"
 
 /* ---- what it shows ---- */
 
@@ -46,16 +46,9 @@ static void fill_contract(struct screen *s)
     s->vm.gate.contract_count = FIELD_COUNT;
 }
 
-static void add_attachment(struct screen *s, const char *kind, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
-static void add_attachment(struct screen *s, const char *kind, const char *fmt, ...)
+static void add_attachment(void *arg, const char *text)
 {
-    char text[2048];
-    int n = snprintf(text, sizeof text, "%s ", kind);
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text + n, sizeof text - (size_t)n, fmt, ap);
-    va_end(ap);
+    struct screen *s = arg;
     s->attachments = xreallocarray(s->attachments, s->attachment_count + 1, sizeof *s->attachments);
     s->attachments[s->attachment_count++] = (struct view_attachment){ .text = xstrdup(text) };
 }
@@ -74,30 +67,10 @@ static void drop_attachments(struct screen *s)
 static void fill_attachments(struct screen *s)
 {
     const struct capsule *capsule = round_gate_capsule(screen_round(s));
-    const struct contract *c = round_contract(screen_round(s));
     drop_attachments(s);
     if (capsule == NULL)
         return;
-    const struct sandbox_run *rq = capsule_request(capsule);
-    for (size_t i = 0; i < rq->file_count; i++) {
-        uint8_t hash[SHA256_LEN];
-        char hex[SHA256_HEX_LEN + 1];
-        sha256_once(rq->files[i].ptr, rq->files[i].len, hash);
-        hex_encode(hash, sizeof hash, hex);
-        add_attachment(s, "file", "%s %04o %zu bytes %.8s…", rq->files[i].name, rq->files[i].mode,
-                       rq->files[i].len, hex);
-    }
-    for (size_t i = 0; i < rq->argv_count; i++)
-        add_attachment(s, "argv", "%s", rq->argv[i]);
-    if (rq->input_len > 0)
-        add_attachment(s, "stdin", "%zu bytes: %.200s", rq->input_len, rq->input);
-    for (size_t i = 0; i < c->env_count; i++)
-        add_attachment(s, "env", "%s%s", c->env[i], getenv(c->env[i]) == NULL ? " (not set)" : "");
-    for (size_t i = 0; i < c->mount_count; i++)
-        add_attachment(s, "mount", "%s %s", c->mounts[i].path,
-                       c->mounts[i].writable ? "read-write" : "read-only");
-    if (rq->check_code_len > 0)
-        add_attachment(s, "check", "%.1500s", rq->check_code);
+    gate_each_row(capsule, round_contract(screen_round(s)), add_attachment, s);
     s->vm.gate.attachments = s->attachments;
     s->vm.gate.attachment_count = s->attachment_count;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "tool/gate_rows.h"
 
 /* ---- proposing ---- */
 
@@ -314,6 +315,28 @@ static bool may_go_unasked(struct round *r, uint32_t run)
     return r->cfg.state->lease.active || (p != NULL && p->typed && r->cfg.typed_runs);
 }
 
+/* A replay shows the gate as it stood, on a machine that may have other walls. */
+static void write_walls(const struct round *r, struct json_w *w)
+{
+    json_w_array(w, "walls");
+    for (int i = 0; i < FIELD_COUNT; i++) {
+        const struct field_enforcement *f = &r->enforcement.field[i];
+        if (f->how == ENFORCED)
+            continue;
+        json_w_object(w, NULL);
+        json_w_str(w, "field", contract_field_name((enum contract_field)i));
+        json_w_str(w, "how", enforcement_name(f->how));
+        json_w_str(w, "why", f->why);
+        json_w_close_object(w);
+    }
+    json_w_close_array(w);
+}
+
+static void write_row(void *arg, const char *text)
+{
+    json_w_str(arg, NULL, text);
+}
+
 void round_do_gate(struct round *r, uint32_t run)
 {
     struct err e = ERR_INIT;
@@ -335,6 +358,10 @@ void round_do_gate(struct round *r, uint32_t run)
     json_w_str(&b.w, "contract_digest", digest);
     json_w_str(&b.w, "sandbox", r->cfg.sandbox->name);
     b.ev.more = may_go_unasked(r, run);
+    write_walls(r, &b.w);
+    json_w_array(&b.w, "attached");
+    gate_each_row(r->gate_capsule, &r->contract, write_row, &b.w);
+    json_w_close_array(&b.w);
     round_record(r, &b);
 }
 

@@ -68,30 +68,37 @@ const char *run_verdict_name(enum run_verdict v)
 
 /* ---- life ---- */
 
+char **state_strings(struct state *st, size_t i)
+{
+    char **const all[] = { &st->session,
+                           &st->name,
+                           &st->planner,
+                           &st->model,
+                           &st->sandbox,
+                           &st->version,
+                           &st->parent,
+                           &st->tags,
+                           &st->task,
+                           &st->contract_json,
+                           &st->contract_digest,
+                           &st->sandbox_id,
+                           &st->outcome,
+                           &st->answer,
+                           &st->gate.capsule,
+                           &st->gate.contract_digest,
+                           &st->gate.sandbox,
+                           &st->gate.walls,
+                           &st->gate.attached,
+                           &st->lease.step,
+                           &st->lease.approximated };
+    return i < ARRAY_LEN(all) ? all[i] : NULL;
+}
+
 void state_init(struct state *st)
 {
     *st = (struct state){ .phase = PHASE_IDLE };
-    char **strings[] = { &st->session,
-                         &st->name,
-                         &st->planner,
-                         &st->model,
-                         &st->sandbox,
-                         &st->version,
-                         &st->parent,
-                         &st->tags,
-                         &st->task,
-                         &st->contract_json,
-                         &st->contract_digest,
-                         &st->sandbox_id,
-                         &st->outcome,
-                         &st->answer,
-                         &st->gate.capsule,
-                         &st->gate.contract_digest,
-                         &st->gate.sandbox,
-                         &st->lease.step,
-                         &st->lease.approximated };
-    for (size_t i = 0; i < ARRAY_LEN(strings); i++)
-        *strings[i] = xstrdup("");
+    for (size_t i = 0; state_strings(st, i) != NULL; i++)
+        *state_strings(st, i) = xstrdup("");
     st->lease.runs_left = -1;
 }
 
@@ -105,32 +112,9 @@ void state_release(struct state *st)
 {
     if (st == NULL)
         return;
-    char *strings[] = { st->session,
-                        st->name,
-                        st->planner,
-                        st->model,
-                        st->sandbox,
-                        st->version,
-                        st->parent,
-                        st->tags,
-                        st->task,
-                        st->contract_json,
-                        st->contract_digest,
-                        st->sandbox_id,
-                        st->outcome,
-                        st->answer,
-                        st->gate.capsule,
-                        st->gate.contract_digest,
-                        st->gate.sandbox,
-                        st->lease.step,
-                        st->lease.approximated };
-    for (size_t i = 0; i < ARRAY_LEN(strings); i++)
-        free(strings[i]);
-    for (size_t i = 0; i < st->message_count; i++) {
-        free(st->messages[i].author);
-        free(st->messages[i].text);
-    }
-    free(st->messages);
+    for (size_t i = 0; state_strings(st, i) != NULL; i++)
+        free(*state_strings(st, i));
+    state_words_free(st->words);
     state_steps_free(st->steps, st->step_count);
     for (size_t i = 0; i < st->run_count; i++)
         state_run_free(st->runs[i]);
@@ -277,6 +261,7 @@ int state_apply(struct state *st, const struct event *ev, struct effects *out, s
     if (ev->seq != 0 && ev->seq <= st->last_seq)
         return contradiction(ev, e, "it comes after event %llu", (unsigned long long)st->last_seq);
     state_fn fn = (unsigned)ev->type < EVENT_TYPE_COUNT ? handlers[ev->type] : NULL;
+    state_run_own(st, ev->run);
     if (fn == NULL)
         st->unknown_events++;
     else if (body_is_gone(ev))
@@ -291,6 +276,7 @@ int state_apply(struct state *st, const struct event *ev, struct effects *out, s
     if (ev->seq != 0)
         st->last_seq = ev->seq;
     st->last_at_us = ev->at_us;
+    st->last_boot_us = ev->boot_us;
     if (out != NULL)
         *out = mine;
     return 0;

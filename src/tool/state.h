@@ -19,6 +19,8 @@
 #define STATE_TAIL_MAX     ((size_t)256 << 10)  /* bytes of output kept in memory per stream */
 #define STATE_INDEX_STEP   ((uint64_t)64 << 10) /* one line-index entry per this many bytes */
 #define STATE_ATTEMPTS_MAX 3
+#define STATE_ROW_END      '\x1e'
+#define STATE_CELL_END     '\x1f'
 #define STATE_TAIL_OLD     ((size_t)4 << 10) /* … once there were STATE_TAILS_MAX runs since */
 #define STATE_TAILS_MAX    8
 #define STATE_VARS_MAX     1000  /* variables and files kept per run; the rest: store */
@@ -118,6 +120,7 @@ struct state_run {
     size_t file_count;
     bool has_checkpoint, state_lost;
     uint64_t first_seq, last_seq, decided_seq;
+    uint32_t sharers; /* snapshots that hold this run beside the state */
 };
 
 struct state_step {
@@ -139,6 +142,10 @@ struct state_gate {
     bool open;
     uint32_t run, rev;
     char *capsule, *contract_digest, *sandbox;
+    /* As recorded, rows with STATE_ROW_END between: "field STATE_CELL_END how STATE_CELL_END why"
+     * of what is not enforced; what the capsule holds beside its code. */
+    char *walls, *attached;
+    bool has_walls;       /* older programs did not record them */
     int64_t opened_at_us; /* CLOCK_BOOTTIME */
 };
 struct state_lease {
@@ -150,12 +157,13 @@ struct state_lease {
 struct state {
     char *session, *name, *planner, *model, *sandbox, *version, *parent, *tags, *task;
     char *contract_json, *contract_digest;
-    int64_t created_at_us, last_at_us;
+    int64_t created_at_us, last_at_us, last_boot_us; /* last: of the newest event */
     uint64_t last_seq, unknown_events;
     enum session_phase phase;
     int64_t retry_at_us; /* while planning: when the planner asks its model again; else past or 0 */
-    struct state_message *messages;
-    size_t message_count, message_cap;
+    struct state_message *messages; /* lent by `words` */
+    size_t message_count;
+    struct state_words *words;
     struct state_step *steps;
     size_t step_count;
     struct state_run **runs; /* runs[i]->number == i + 1 */
@@ -246,6 +254,16 @@ const struct state_run *state_previous_attempt(const struct state *st, const str
 struct state_step *state_step_find(const struct state *st, const char *id);
 /* Failed attempts already spent in `step`; 0 for "". */
 uint32_t state_attempts_spent(const struct state *st, const char *step);
+
+/* The state as it is now, kept for going back to: replay seeks with it. It shares what it can with
+ * the state (finished runs, what was said), so it costs a pointer a run and what is open. Of output
+ * nothing is kept: after a restore it is read from the session file. */
+struct state_snapshot;
+struct state_snapshot *state_snapshot_take(struct state *st);
+/* `st` becomes what it was then; the snapshot stays good. */
+void state_snapshot_restore(struct state *st, struct state_snapshot *s);
+uint64_t state_snapshot_seq(const struct state_snapshot *s);
+void state_snapshot_free(struct state_snapshot *s);
 
 /* Output beyond the tail. read: bytes got, 0 at the end, -1 on error (then show "[output can't be
  * read]"). */

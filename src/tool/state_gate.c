@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FINDINGS_MAX 10000
+#define ROWS_MAX     ((size_t)64 << 10)
 
 /* ---- run.reviewed ---- */
 
@@ -62,6 +63,22 @@ static bool capsule_is_spent(const struct state *st, const struct state_run *of,
     return false;
 }
 
+static void take_rows(struct state *st, const struct json *body)
+{
+    struct buf out = BUF_INIT(ROWS_MAX);
+    const struct json *walls = json_get(body, "walls");
+    for (const struct json *m = json_first(walls); m != NULL; m = json_next(m)) {
+        if (buf_addf(&out, "%s%c%s%c%s%c", body_str(m, "field"), STATE_CELL_END, body_str(m, "how"),
+                     STATE_CELL_END, body_str(m, "why"), STATE_ROW_END) < 0)
+            break;
+    }
+    st->gate.has_walls = walls != NULL;
+    string_set(&st->gate.walls, buf_str(&out));
+    buf_release(&out);
+    free(st->gate.attached);
+    st->gate.attached = strings_join(json_get(body, "attached"), STATE_ROW_END);
+}
+
 int state_on_gate_opened(struct state *st, const struct event *ev, struct effects *out,
                          struct err *e)
 {
@@ -84,6 +101,7 @@ int state_on_gate_opened(struct state *st, const struct event *ev, struct effect
     string_set(&st->gate.capsule, capsule);
     string_set(&st->gate.contract_digest, body_str(ev->body, "contract_digest"));
     string_set(&st->gate.sandbox, body_str(ev->body, "sandbox"));
+    take_rows(st, ev->body);
     string_set(&r->capsule, capsule);
     r->gate_at_us = ev->at_us;
     r->status = RUN_AT_GATE;

@@ -1,6 +1,7 @@
 /* state_int.h - what the files of the reducer share: state.c (dispatch), state_session.c (session,
  * plan, lease), state_gate.c (findings, decisions), state_run.c (proposal to verdict),
- * state_output.c (streams) and state_vars.c (the REPL). */
+ * state_output.c (streams), state_vars.c (the REPL) and
+ * state_snapshot.c (what an earlier moment shares with a later one). */
 #ifndef AIRLOCK_TOOL_STATE_INT_H
 #define AIRLOCK_TOOL_STATE_INT_H
 
@@ -48,8 +49,13 @@ struct state_run *state_need_run(struct state *st, const struct event *ev, struc
 bool state_is_human(const struct state *st);
 bool state_planner_hears_of(const struct state_run *r);
 enum session_phase state_phase_after(const struct state *st, const struct state_run *r);
+/* The i-th of the strings a state or a run owns; NULL behind the last. */
+char **state_strings(struct state *st, size_t i);
+char **state_run_strings(struct state_run *r, size_t i);
 struct state_run *state_run_add(struct state *st); /* grows the list; the run is zeroed, numbered */
 void state_run_free(struct state_run *r);
+/* Before run `number` is changed: what snapshots share is copied first. No such run: nothing. */
+void state_run_own(struct state *st, uint32_t number);
 void state_findings_free(struct state_run *r);
 void state_steps_free(struct state_step *steps, size_t count);
 
@@ -68,6 +74,14 @@ void state_output_add(struct state_output *o, const char *p, size_t len);
 void state_output_trim(struct state_output *o, size_t keep);
 void state_output_release(struct state_output *o);
 
+/* What was said. The list only grows, so snapshots share it and remember how much of it was
+ * theirs. */
+#define STATE_MESSAGE_MAX ((size_t)1 << 20)
+void state_words_add(struct state *st, const struct event *ev, const char *author,
+                     const char *text);
+void state_words_free(struct state_words *w);
+
+struct state_var state_var_copy(const struct state_var *v);
 void state_vars_free(struct state_var *vars, size_t count);
 void state_files_free(struct state_file *files, size_t count);
 /* The REPL is empty. */

@@ -11,7 +11,7 @@
 
 /* ---- life of a run ---- */
 
-static char **run_strings(struct state_run *r, size_t i)
+char **state_run_strings(struct state_run *r, size_t i)
 {
     char **const all[] = { &r->step,    &r->language,   &r->code,        &r->purpose,
                            &r->expect,  &r->author,     &r->capsule,     &r->decision,
@@ -30,8 +30,8 @@ struct state_run *state_run_add(struct state *st)
     struct state_run *r = xcalloc(1, sizeof *r);
     st->runs[st->run_count++] = r;
     r->number = (uint32_t)st->run_count;
-    for (size_t i = 0; run_strings(r, i) != NULL; i++)
-        *run_strings(r, i) = xstrdup("");
+    for (size_t i = 0; state_run_strings(r, i) != NULL; i++)
+        *state_run_strings(r, i) = xstrdup("");
     return r;
 }
 
@@ -51,8 +51,12 @@ void state_run_free(struct state_run *r)
 {
     if (r == NULL)
         return;
-    for (size_t i = 0; run_strings(r, i) != NULL; i++)
-        free(*run_strings(r, i));
+    if (r->sharers > 0) {
+        r->sharers--;
+        return;
+    }
+    for (size_t i = 0; state_run_strings(r, i) != NULL; i++)
+        free(*state_run_strings(r, i));
     state_findings_free(r);
     for (size_t i = 0; i < ARRAY_LEN(r->out); i++)
         state_output_release(&r->out[i]);
@@ -188,7 +192,8 @@ int state_on_proposed(struct state *st, const struct event *ev, struct effects *
 
 /* ---- run.started, run.result, run.finished ---- */
 
-/* Many runs must not hold many tails: the ones far back shrink. */
+/* Many runs must not hold many tails: the ones far back shrink. (Also of a run that snapshots
+ * share: a tail is only a copy of what the session file has.) */
 static void shrink_old_tails(struct state *st, const struct state_run *r)
 {
     if (r->number <= STATE_TAILS_MAX)

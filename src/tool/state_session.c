@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGE_MAX  ((size_t)1 << 20)
 #define CONTRACT_MAX ((size_t)1 << 20)
 #define STEPS_MAX    1000
 #define RETRY_MAX_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -74,6 +73,8 @@ int state_on_resumed(struct state *st, const struct event *ev, struct effects *o
 {
     (void)out;
     (void)e;
+    if (st->gate.open)
+        state_run_own(st, st->gate.run);
     struct state_run *r = st->gate.open ? state_run_at(st, st->gate.run) : NULL;
     if (r != NULL && r->status == RUN_AT_GATE)
         r->status = RUN_REVIEWED;
@@ -102,29 +103,15 @@ int state_on_session_end(struct state *st, const struct event *ev, struct effect
 
 /* ---- words ---- */
 
-static void add_message(struct state *st, const struct event *ev, const char *author,
-                        const char *text)
-{
-    if (st->message_count == st->message_cap) {
-        st->message_cap = st->message_cap != 0 ? st->message_cap * 2 : 16;
-        st->messages = xreallocarray(st->messages, st->message_cap, sizeof *st->messages);
-    }
-    st->messages[st->message_count++] = (struct state_message){ .author = xstrdup(author),
-                                                                .text = xstrndup(text, MESSAGE_MAX),
-                                                                .seq = ev->seq,
-                                                                .at_us = ev->at_us,
-                                                                .run = ev->run };
-}
-
 int state_on_words(struct state *st, const struct event *ev, struct effects *out, struct err *e)
 {
     (void)e;
     const char *author = json_get_str(ev->body, "author", "");
     const char *text = json_get_str(ev->body, "text", "");
     bool first = ev->type == EVENT_TASK_GIVEN && st->task[0] == '\0';
-    add_message(st, ev, author, text);
+    state_words_add(st, ev, author, text);
     if (first)
-        string_set_n(&st->task, text, strnlen(text, MESSAGE_MAX));
+        string_set_n(&st->task, text, strnlen(text, STATE_MESSAGE_MAX));
     if (ev->type == EVENT_PLANNER_MESSAGE || strcmp(author, "person") != 0)
         return 0;
     effects_add(out, first ? EFFECT_PLAN_TASK : EFFECT_PLAN_MESSAGE, 0);
@@ -166,7 +153,7 @@ int state_on_error(struct state *st, const struct event *ev, struct effects *out
     const char *message = json_get_str(ev->body, "message", "");
     const char *hint = json_get_str(ev->body, "hint", "");
     char *text = xasprintf("%s%s%s", message, hint[0] != '\0' ? "\n" : "", hint);
-    add_message(st, ev, "error", text);
+    state_words_add(st, ev, "error", text);
     free(text);
     if (json_get_bool(ev->body, "stopped", false)) {
         stop(st, message);

@@ -42,7 +42,7 @@ static enum var_change read_change(const char *word)
     return CHANGE_UNKNOWN;
 }
 
-static struct state_var copy_var(const struct state_var *v)
+struct state_var state_var_copy(const struct state_var *v)
 {
     struct state_var c = *v;
     c.name = xstrdup(v->name);
@@ -119,11 +119,11 @@ void state_vars_adopt(struct state *st, const struct state_run *r, const struct 
     size_t n = 0;
     for (size_t i = 0; i < r->var_count; i++) {
         if (r->vars[i].change != CHANGE_GONE && !json_lists(lost, r->vars[i].name))
-            vars[n++] = copy_var(&r->vars[i]);
+            vars[n++] = state_var_copy(&r->vars[i]);
     }
     for (size_t i = 0; i < st->var_count; i++) {
         if (strcmp(st->vars[i].language, r->language) != 0 && !json_lists(lost, st->vars[i].name))
-            vars[n++] = copy_var(&st->vars[i]);
+            vars[n++] = state_var_copy(&st->vars[i]);
     }
     state_vars_forget(st);
     st->vars = vars;
@@ -145,7 +145,8 @@ static void forget_old_lists(struct state *st, const struct state_run *r)
 {
     st->lists_held += r->var_count + r->file_count;
     while (st->lists_held > STATE_LISTS_MAX && st->lists_oldest + 1 < r->number) {
-        struct state_run *old = st->runs[st->lists_oldest++];
+        state_run_own(st, ++st->lists_oldest);
+        struct state_run *old = st->runs[st->lists_oldest - 1];
         st->lists_held -= old->var_count + old->file_count;
         drop_lists(old);
     }

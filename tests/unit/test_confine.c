@@ -1,0 +1,130 @@
+/* test_confine.c - what a confined process can no longer do, each tried in a child. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/buf.h"
+#include "base/confine.h"
+
+static long try_fork(void)
+{
+    return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+static long try_fork_of_libc(void)
+{
+    return fork();
+}
+static long try_exec(void)
+{
+    char *argv[] = { (char *)(uintptr_t) "/bin/true", NULL };
+    return execv(argv[0], argv);
+}
+static long try_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+static long try_inet(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+static long try_pair(void)
+{
+    int fds[2];
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
+}
+static long try_connect(void)
+{
+    struct sockaddr a = { .sa_family = AF_UNIX };
+    return connect(0, &a, sizeof a);
+}
+static long try_ptrace(void)
+{
+    return ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+static long try_unshare(void)
+{
+    return unshare(CLONE_NEWUSER);
+}
+static long try_uring(void)
+{
+    return syscall(SYS_io_uring_setup, 1, NULL);
+}
+static long try_tty(void)
+{
+    return ioctl(0, TIOCSTI, "x");
+}
+/* The high half of the request is not looked at by the kernel. */
+static long try_tty_high(void)
+{
+    return syscall(SYS_ioctl, 0, 0x100000000ul | TIOCSTI, "x");
+}
+
+static const struct {
+    const char *name;
+    long (*call)(void);
+} refused[] = {
+    { "clone", try_fork },         { "fork", try_fork_of_libc }, { "execve", try_exec },
+    { "socket unix", try_socket }, { "socket inet", try_inet },  { "socketpair", try_pair },
+    { "connect", try_connect },    { "ptrace", try_ptrace },     { "unshare", try_unshare },
+    { "io_uring", try_uring },     { "TIOCSTI", try_tty },       { "TIOCSTI high", try_tty_high },
+};
+
+/* 0: all as it should be; else the number of the case, or 100. */
+static int child(void)
+{
+    struct err e = ERR_INIT;
+    if (confine_to_reading(&e) < 0)
+        return 100;
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        errno = 0;
+        if (refused[i].call() != -1 || errno != EPERM)
+            return (int)i + 1;
+    }
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    char byte;
+    struct timespec now, none = { 0, 1 };
+    if (fd < 0 || read(fd, &byte, 1) != 1 || close(fd) < 0 ||
+        clock_gettime(CLOCK_BOOTTIME, &now) < 0)
+        return 101;
+    if (nanosleep(&none, NULL) < 0 || confine_to_reading(&e) < 0)
+        return 102;
+    return 0;
+}
+
+static void a_confined_process_only_reads(void **state)
+{
+    (void)state;
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(child());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        int n = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        fail_msg("case %d (%s)", n,
+                 n >= 1 && n <= (int)ARRAY_LEN(refused) ? refused[n - 1].name : "-");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_confined_process_only_reads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
