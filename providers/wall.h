@@ -68,11 +68,12 @@ struct wall_config {
  * from inside (rlimits, a watch) and the contract says "approximated". */
 enum wall_limit { WALL_LIMITS_MEMORY = 1u << 0, WALL_LIMITS_PIDS = 1u << 1 };
 
-/* What the limits did so far; -1 unknown. */
-struct wall_counters {
-    int64_t oom_kills;    /* processes killed for memory */
-    int64_t pids_refused; /* forks refused */
-    int64_t memory_bytes; /* in use now */
+/* What the limits did so far. */
+enum wall_counter {
+    WALL_OOM_KILLS,    /* processes killed for memory */
+    WALL_PIDS_REFUSED, /* forks refused */
+    WALL_MEMORY_BYTES, /* in use now */
+    WALL_COUNTERS
 };
 
 struct wall_ops {
@@ -82,8 +83,8 @@ struct wall_ops {
     /* Bytes taken (copied or sent); fewer than `len`: full, WALL_ROOM follows. -1: the stream is
      * gone, WALL_GONE follows. Before WALL_UP nothing is taken. */
     ssize_t (*write)(struct wall *w, const void *ptr, size_t len);
-    /* As last known; asks nobody remote. */
-    void (*counters)(struct wall *w, struct wall_counters *out);
+    /* As last known, -1 unknown; asks nobody remote. */
+    int64_t (*counter)(const struct wall *w, enum wall_counter which);
     /* Destroy everything inside; WALL_GONE follows, and says whether that was proved. Idempotent.
      */
     void (*kill)(struct wall *w);

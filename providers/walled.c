@@ -205,27 +205,24 @@ static int kernel_check(void *arg, const struct sandbox_run *decoded, struct err
     return w->check_body != NULL ? w->check_body(w->arg, decoded, e) : 0;
 }
 
-static struct wall_counters counters(struct walled *w)
+static int64_t counter(const struct walled *w, enum wall_counter which)
 {
-    struct wall_counters now = { -1, -1, -1 };
-    if (w->wall != NULL)
-        w->kind->wall->counters(w->wall, &now);
-    return now;
+    return w->wall != NULL ? w->kind->wall->counter(w->wall, which) : -1;
 }
 
 static int64_t kernel_oom(void *arg)
 {
-    return counters(arg).oom_kills;
+    return counter(arg, WALL_OOM_KILLS);
 }
 
 static int64_t kernel_pids(void *arg)
 {
-    return counters(arg).pids_refused;
+    return counter(arg, WALL_PIDS_REFUSED);
 }
 
 static int64_t kernel_memory(void *arg)
 {
-    return counters(arg).memory_bytes;
+    return counter(arg, WALL_MEMORY_BYTES);
 }
 
 static void on_ready(struct walled *w)

@@ -93,11 +93,16 @@ static void say_why(struct local_wall *w)
         err_set(&w->why, ERR_IO, "the sandbox ended by itself");
 }
 
-void local_read_counters(const struct local_wall *w, struct wall_counters *out)
+int64_t local_read_counter(const struct local_wall *w, enum wall_counter which)
 {
-    out->oom_kills = cgroup_oom_kills(w->group);
-    out->pids_refused = cgroup_pids_refused(w->group);
-    out->memory_bytes = cgroup_memory_bytes(w->group);
+    switch (which) {
+    case WALL_OOM_KILLS:
+        return cgroup_oom_kills(w->group);
+    case WALL_PIDS_REFUSED:
+        return cgroup_pids_refused(w->group);
+    default:
+        return cgroup_memory_bytes(w->group);
+    }
 }
 
 static void finish(struct local_wall *w)
@@ -105,7 +110,8 @@ static void finish(struct local_wall *w)
     local_drain_log(w); /* nobody can write any more, so what is buffered is all there is */
     local_drain_stream(w);
     say_why(w);
-    local_read_counters(w, &w->last);
+    for (int i = 0; i < WALL_COUNTERS; i++)
+        w->last[i] = local_read_counter(w, (enum wall_counter)i);
     w->phase = PHASE_REMOVING;
     w->tries = 0;
     remove_group(w);

@@ -217,13 +217,10 @@ static ssize_t local_write(struct wall *base, const void *ptr, size_t len)
     return (ssize_t)done;
 }
 
-static void local_counters(struct wall *base, struct wall_counters *out)
+static int64_t local_counter(const struct wall *base, enum wall_counter which)
 {
     const struct local_wall *w = (const struct local_wall *)base;
-    if (w->phase < PHASE_REMOVING)
-        local_read_counters(w, out);
-    else
-        *out = w->last;
+    return w->phase < PHASE_REMOVING ? local_read_counter(w, which) : w->last[which];
 }
 
 static void local_kill(struct wall *base)
@@ -261,7 +258,7 @@ const struct wall_ops wall_local = {
     .create = local_create,
     .limits = local_limits,
     .write = local_write,
-    .counters = local_counters,
+    .counter = local_counter,
     .kill = local_kill,
     .close = local_close,
 };

@@ -33,8 +33,8 @@ struct local_wall {
     uint64_t pidns;
     int stream, log, status, block;
     struct cgroup *group;
-    bool scoped;               /* systemd makes the group; adopted when bwrap runs */
-    struct wall_counters last; /* read just before the group goes */
+    bool scoped;                 /* systemd makes the group; adopted when bwrap runs */
+    int64_t last[WALL_COUNTERS]; /* read just before the group goes */
     struct loop_source *on_stream, *on_log, *on_status, *on_outer, *on_child, *timer;
     bool write_blocked;
     int tries;
@@ -61,7 +61,7 @@ void local_strike(struct local_wall *w);     /* whatever can be killed now */
 void local_begin_kill(struct local_wall *w); /* idempotent; retried until it is dead */
 void local_fail(struct local_wall *w, const struct err *why);
 void local_kill_and_wait(struct local_wall *w); /* the same without the loop; bounded */
-void local_read_counters(const struct local_wall *w, struct wall_counters *out);
+int64_t local_read_counter(const struct local_wall *w, enum wall_counter which);
 void local_on_child_end(void *arg, int fd, unsigned events);
 void local_on_outer_end(void *arg, int fd, unsigned events);
 void local_on_timer(void *arg);

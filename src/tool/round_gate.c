@@ -489,6 +489,7 @@ int round_decide(struct round *r, const struct round_decide *d, struct err *e)
         capsule_free(r->run_capsule);
         r->run_capsule = c;
         r->gate_capsule = NULL;
+        b.ev.more = round_can_start(r); /* run.started is next, and nothing acts before it */
     } else if (d->decision == DECIDE_DRY_RUN) {
         capsule_free(r->twin.capsule);
         r->twin.capsule = c;

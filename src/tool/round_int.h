@@ -128,6 +128,8 @@ void round_record_closed(struct round *r, bool confirmed, uint32_t twin);
 void round_flush_output(struct round *r);
 void round_streams_reset(struct round *r, int which);
 
+/* The sandbox is there, and has what an earlier one of this session left. */
+bool round_can_start(const struct round *r);
 void round_start_waiting(struct round *r);
 
 /* ---- round_resume.c ---- */

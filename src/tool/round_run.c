@@ -132,9 +132,14 @@ static void start_now(struct round *r)
         finish_unstarted(r, run, e.code == ERR_INTEGRITY ? END_INTEGRITY : END_SANDBOX, &e);
 }
 
+bool round_can_start(const struct round *r)
+{
+    return r->sandbox != NULL && r->sandbox_ready && !r->awaiting_restore;
+}
+
 void round_start_waiting(struct round *r)
 {
-    if (r->start_run != 0 && !r->broken && r->sandbox_ready && !r->awaiting_restore)
+    if (r->start_run != 0 && !r->broken && round_can_start(r))
         start_now(r);
 }
 
@@ -156,7 +161,7 @@ void round_do_start(struct round *r, uint32_t run)
         }
         return;
     }
-    if (r->sandbox_ready && !r->awaiting_restore)
+    if (round_can_start(r))
         start_now(r);
 }
 

@@ -55,12 +55,13 @@ static void on_applied(void *arg, const struct event *ev)
         h->said = true;
         h->said_at = bench_now();
     }
-    if (ev->type != EVENT_RUN_FINISHED)
+    if (ev->type == EVENT_RUN_FINISHED)
+        h->failed = strcmp(json_get_str(ev->body, "end", ""), "exit") != 0;
+    if (ev->type != EVENT_RUN_VERDICT)
         return;
     h->finished = true;
     h->finished_at = bench_now();
     h->syncs = syncs - h->syncs;
-    h->failed = strcmp(json_get_str(ev->body, "end", ""), "exit") != 0;
 }
 
 static void on_ask(void *arg, uint32_t run, const char *why)
@@ -120,7 +121,7 @@ static void settle(void)
     check(store_flush(session_store(session), &e));
 }
 
-/* ms until run.finished is on disk. */
+/* ms until run.finished and run.verdict are on disk: they are one commit. */
 static double run_cell(const char *code)
 {
     double start = bench_now();

@@ -65,11 +65,9 @@ static ssize_t play_write(struct wall *w, const void *ptr, size_t len)
     return (ssize_t)n;
 }
 
-static void play_counters(struct wall *w, struct wall_counters *out)
+static int64_t play_counter(const struct wall *w, enum wall_counter which)
 {
-    out->oom_kills = ((struct play *)w)->oom;
-    out->pids_refused = 0;
-    out->memory_bytes = 0;
+    return which == WALL_OOM_KILLS ? ((const struct play *)w)->oom : 0;
 }
 
 static void play_kill(struct wall *w)
@@ -93,7 +91,7 @@ static const struct wall_ops wall_play = {
     .create = play_create,
     .limits = play_limits,
     .write = play_write,
-    .counters = play_counters,
+    .counter = play_counter,
     .kill = play_kill,
     .close = play_close,
 };
