@@ -213,6 +213,7 @@ struct kernel *kernel_new(const struct kernel_config *cfg)
     buf_init(&k->run.result, RESULT_MAX);
     buf_init(&k->run.body, KERNEL_BODY_MAX);
     buf_init(&k->saved, SAVED_MAX + KERNEL_SAVED_HEAD_LEN);
+    k->saved_sha = sha256_new();
     buf_init(&k->bulk, KERNEL_GET_MAX);
     k->files_end = &k->files;
     queue_setup(k, cfg);
@@ -254,6 +255,7 @@ void kernel_free(struct kernel *k)
     buf_release(&k->run.result);
     buf_release(&k->run.body);
     buf_release(&k->saved);
+    sha256_free(k->saved_sha);
     buf_release(&k->bulk);
     free(k->run.mime);
     free(k->start);
@@ -377,6 +379,8 @@ static void take_bulk(struct kernel *k, const char *p, size_t len)
     size_t max = k->head[1] == BULK_SAVED ? SAVED_MAX + KERNEL_SAVED_HEAD_LEN : k->files->max;
     if (to->len + len > max || buf_add(to, p, len) < 0)
         kernel_break(k, ERR_LIMIT, "the guest sent more than was asked for");
+    else if (to == &k->saved)
+        sha256_add(k->saved_sha, p, len);
 }
 
 static void take_payload(struct kernel *k, const char *p, size_t len)

@@ -182,6 +182,7 @@ int kernel_save(struct kernel *k, struct err *e)
         return err_set(e, ERR_BUSY, "the state is being saved");
     k->saving = true;
     buf_reset(&k->saved);
+    sha256_begin(k->saved_sha);
     INVARIANT(buf_addf(&k->saved, KERNEL_SAVED_HEAD, 0) == 0); /* the run is filled in at the end */
     kernel_send_about(k, "save", 0);
     return 0;

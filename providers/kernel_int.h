@@ -5,6 +5,7 @@
 #define AIRLOCK_PROVIDERS_KERNEL_INT_H
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "providers/guest/proto.h"
 #include "providers/kernel.h"
 
@@ -113,6 +114,7 @@ struct kernel {
 
     bool saving;
     struct buf saved;
+    struct sha256 *saved_sha; /* of what came of it so far */
     struct kernel_file *files, **files_end;
     struct buf bulk; /* of a get */
     uint64_t next_token;

@@ -244,7 +244,7 @@ static int said_saved(struct kernel *k, const struct json *m, struct err *e)
     }
     snprintf(head, sizeof head, KERNEL_SAVED_HEAD, (uint32_t)run);
     memcpy(k->saved.ptr, head, KERNEL_SAVED_HEAD_LEN);
-    sha256_once(k->saved.ptr, k->saved.len, sum);
+    sha256_end(k->saved_sha, sum);
     hex_encode(sum, sizeof sum, digest);
     ev.ptr = k->saved.ptr;
     ev.len = k->saved.len;
@@ -255,6 +255,7 @@ static int said_saved(struct kernel *k, const struct json *m, struct err *e)
     lost = other_languages(k, lost, &lost_count);
     struct buf blob = k->saved; /* the sink may save again */
     buf_init(&k->saved, blob.max);
+    ev.blob = &blob;
     tell_names(k, &ev, kept, kept_count, lost, lost_count);
     buf_release(&blob);
     return 0;

@@ -108,9 +108,10 @@ enum sandbox_event_kind {
     SANDBOX_STATE,      /* run, vars, files; after FINISHED when known */
     SANDBOX_CHECKPOINT, /* run, checkpoint_kind "fork" */
     SANDBOX_CHECKPOINT_LOST, /* run */
-    SANDBOX_SAVED,    /* run, ptr/len = the saved namespace (opaque), digest, names kept[]/lost[] */
-    SANDBOX_RESTORED, /* run = from_run, kept[], lost[] */
-    SANDBOX_FILE_DONE,  /* path, ptr/len for get; err when it failed */
+    SANDBOX_SAVED,     /* run, ptr/len = the saved namespace (opaque), digest (hex; equal namespaces
+                          have equal ones), names kept[]/lost[] */
+    SANDBOX_RESTORED,  /* run = from_run, kept[], lost[] */
+    SANDBOX_FILE_DONE, /* path, ptr/len for get; err when it failed */
     SANDBOX_COMPLETION, /* token, kept[] = candidates */
     SANDBOX_CLOSED,     /* confirmed = no process is left; always the last event */
 };
@@ -145,6 +146,8 @@ struct sandbox_event {
     const char *mime, *path, *digest, *checkpoint_kind;
     const char *ptr;
     size_t len;
+    struct buf
+        *blob; /* SAVED: what ptr lies in, or NULL; who keeps it takes it and leaves it empty */
     const struct sandbox_finished *finished;
     const struct sandbox_var *vars;
     size_t var_count;

@@ -36,6 +36,7 @@ enum event_type {
     EVENT_RUN_FINISHED,
     EVENT_RUN_VERDICT,
     EVENT_STATE_CHANGED,
+    EVENT_CHECKPOINT_PART, /* of a blob too long for one event; checkpoint.made ends it */
     EVENT_CHECKPOINT_MADE,
     EVENT_CHECKPOINT_LOST,
     EVENT_STATE_RESTORED,

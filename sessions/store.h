@@ -68,7 +68,7 @@ int store_append(struct store *s, struct event *ev, struct err *e) MUST_CHECK;
 int store_append_artifact(struct store *s, struct event *ev, const char *mime, const char *name,
                           const void *p, size_t len, struct err *e) MUST_CHECK;
 /* The same with `kind`, `ref`, `bytes`, `sha256` and `meta_sha256`; `ref` and `meta_json` NULL:
- * "". */
+ * "". A blob too long for one event goes in parts, each of kind "….part" with the same ref. */
 int store_append_checkpoint(struct store *s, struct event *ev, const char *kind, const char *ref,
                             const void *p, size_t len, const char *meta_json,
                             struct err *e) MUST_CHECK;
@@ -90,9 +90,12 @@ int store_append_last(struct store *s, struct event *ev, struct err *e) MUST_CHE
  * reaper needs it); the event stays and `verify` calls it erased. The bytes are overwritten.
  * ERR_MISSING when there is no body. */
 int store_erase(struct store *s, uint64_t seq, struct err *e) MUST_CHECK;
-/* Drop the blobs of all checkpoints of `kind` but the newest `keep`; their events stay. */
-int store_drop_checkpoints(struct store *s, const char *kind, unsigned keep,
-                           struct err *e) MUST_CHECK;
+/* Drop at most `rows` rows of the checkpoint `ref`, the last first; *more when some are left. Their
+ * events stay. */
+int store_drop_checkpoint(struct store *s, const char *ref, unsigned rows, bool *more,
+                          struct err *e) MUST_CHECK;
+/* Drop the parts of checkpoints that were never ended (the writer died on the way). */
+int store_drop_loose_parts(struct store *s, struct err *e) MUST_CHECK;
 
 /* Fold: events seq from…to (0 = to the end as it is now) in order, bodies parsed, checked against
  * their hash and lent for the call; an erased body is NULL. `fn` returns non-zero to stop. A
@@ -120,9 +123,9 @@ uint64_t store_output_bytes(struct store *s, uint32_t run, unsigned stream);
  */
 int store_read_artifact(struct store *s, uint32_t run, const char *name, struct buf *out,
                         struct err *e) MUST_CHECK;
-/* Newest checkpoint of `kind` with run ≤ `run` (0 = newest); *run_out its run. */
-int store_read_checkpoint(struct store *s, const char *kind, uint32_t run, uint32_t *run_out,
-                          struct buf *out, struct err *e) MUST_CHECK;
+/* A checkpoint by its ref: the parts (rows of kind "….part") and the row that ends them, joined. */
+int store_read_checkpoint(struct store *s, const char *ref, struct buf *out,
+                          struct err *e) MUST_CHECK;
 
 /* Rows, lent for the call; a callback returns non-zero to stop. */
 struct store_artifact {

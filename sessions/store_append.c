@@ -383,28 +383,50 @@ int store_erase(struct store *s, uint64_t seq, struct err *e)
     return changes > 0 ? 0 : err_set(e, ERR_MISSING, "event %" PRIu64 " has no body", seq);
 }
 
-int store_drop_checkpoints(struct store *s, const char *kind, unsigned keep, struct err *e)
+static int drop(struct sql_stmt *st, const char *ref, unsigned rows, struct err *e)
+{
+    if (ref != NULL) {
+        sql_bind_text(st, 1, ref, strlen(ref));
+        sql_bind_int(st, 2, rows);
+    }
+    int rc = sql_run(st, e);
+    sql_finalize(st);
+    return rc;
+}
+
+/* Deleting reads every page of a blob, so a long one goes a few rows at a time. */
+static int drop_where(struct store *s, const char *text, const char *ref, unsigned rows,
+                      struct err *e)
 {
     struct sql_stmt *st = NULL;
     struct err why = ERR_INIT;
     INVARIANT(s->writable);
     if (s->failed)
         return err_set(e, s->failure.code, "%s", s->failure.msg);
-    if (store_begin(s, &why) < 0 ||
-        sql_prepare(s->db, &st,
-                    "DELETE FROM checkpoint WHERE kind = ?1 AND seq NOT IN"
-                    " (SELECT seq FROM checkpoint WHERE kind = ?1 ORDER BY seq DESC LIMIT ?2)",
-                    &why) < 0) {
-        store_fail(s, &why);
-        return err_set(e, why.code, "%s", why.msg);
-    }
-    sql_bind_text(st, 1, kind, strlen(kind));
-    sql_bind_int(st, 2, keep);
-    int rc = sql_run(st, &why);
-    sql_finalize(st);
-    if (rc < 0) {
+    if (store_begin(s, &why) < 0 || sql_prepare(s->db, &st, text, &why) < 0 ||
+        drop(st, ref, rows, &why) < 0) {
         store_fail(s, &why);
         return err_set(e, why.code, "%s", why.msg);
     }
     return 0;
+}
+
+int store_drop_checkpoint(struct store *s, const char *ref, unsigned rows, bool *more,
+                          struct err *e)
+{
+    if (drop_where(s,
+                   "DELETE FROM checkpoint WHERE seq IN (SELECT seq FROM checkpoint"
+                   " WHERE ref = ?1 ORDER BY seq DESC LIMIT ?2)",
+                   ref, rows, e) < 0)
+        return -1;
+    *more = sql_changes(s->db) == (int64_t)rows;
+    return 0;
+}
+
+int store_drop_loose_parts(struct store *s, struct err *e)
+{
+    return drop_where(s,
+                      "DELETE FROM checkpoint WHERE kind LIKE '%.part' AND ref NOT IN"
+                      " (SELECT ref FROM checkpoint WHERE kind NOT LIKE '%.part')",
+                      NULL, 0, e);
 }

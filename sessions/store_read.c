@@ -293,25 +293,25 @@ int store_read_artifact(struct store *s, uint32_t run, const char *name, struct 
     return rc;
 }
 
-int store_read_checkpoint(struct store *s, const char *kind, uint32_t run, uint32_t *run_out,
-                          struct buf *out, struct err *e)
+int store_read_checkpoint(struct store *s, const char *ref, struct buf *out, struct err *e)
 {
     struct sql_stmt *st = NULL;
+    bool ended = false;
+    int got, rc = 0;
     if (sql_prepare(s->db, &st,
-                    "SELECT run, bytes FROM checkpoint WHERE kind = ?1 AND (?2 = 0 OR run <= ?2)"
-                    " ORDER BY run DESC, seq DESC LIMIT 1",
+                    "SELECT kind NOT LIKE '%.part', bytes FROM checkpoint WHERE ref = ?1"
+                    " ORDER BY seq",
                     e) < 0)
         return -1;
-    sql_bind_text(st, 1, kind, strlen(kind));
-    sql_bind_int(st, 2, run);
-    int got = sql_step(st, e);
-    int rc = got == 1 ? add_blob(st, 1, out, e) : -1;
-    if (rc == 0)
-        *run_out = (uint32_t)sql_int(st, 0);
-    if (got == 0)
-        err_set(e, ERR_MISSING, "no checkpoint of kind %.40s", kind);
+    sql_bind_text(st, 1, ref, strlen(ref));
+    while ((got = sql_step(st, e)) == 1 && !ended && rc == 0) {
+        ended = sql_int(st, 0) != 0;
+        rc = add_blob(st, 1, out, e);
+    }
     sql_finalize(st);
-    return rc;
+    if (got < 0 || rc < 0)
+        return -1;
+    return ended ? 0 : err_set(e, ERR_MISSING, "no checkpoint %.40s is in the file", ref);
 }
 
 /* ---- rows ---- */

@@ -161,7 +161,7 @@ static void do_restore(struct screen *s, const char *args, struct err *e)
     uint32_t run = args[0] != '\0' ? (uint32_t)strtoul(args, NULL, 10)
                    : sr != NULL    ? sr->number
                                    : 0;
-    if (round_restore(screen_round(s), run, e) < 0)
+    if (round_travel(screen_round(s), run, e) < 0)
         screen_fail(s, e);
 }
 

@@ -12,6 +12,8 @@
 #include "providers/sandboxes/local.h"
 #include "cli/secrets.h"
 
+#define DROP_ROWS 2 /* rows of a checkpoint that one turn takes out: at most 1 MiB each */
+
 struct session {
     struct app *app;
     struct store *store;
@@ -95,21 +97,29 @@ static int port_append_artifact(void *arg, struct event *ev, const char *mime, c
     return 0;
 }
 
-static int port_append_checkpoint(void *arg, struct event *ev, const char *kind, const void *p,
-                                  size_t len, struct err *e)
+static int port_append_checkpoint(void *arg, struct event *ev, const char *kind, const char *ref,
+                                  const void *p, size_t len, struct err *e)
 {
     struct session *s = arg;
-    if (store_append_checkpoint(s->store, ev, kind, "", p, len, "{}", e) < 0)
+    if (store_append_checkpoint(s->store, ev, kind, ref, p, len, "{}", e) < 0)
         return -1;
     after_append(s);
     return 0;
 }
 
-static int port_read_checkpoint(void *arg, uint32_t run, uint32_t *run_out, struct buf *out,
-                                struct err *e)
+static int port_read_checkpoint(void *arg, const char *ref, struct buf *out, struct err *e)
 {
     struct session *s = arg;
-    return store_read_checkpoint(s->store, "saved", run, run_out, out, e);
+    return store_read_checkpoint(s->store, ref, out, e);
+}
+
+static int port_drop_checkpoint(void *arg, const char *ref, bool *more, struct err *e)
+{
+    struct session *s = arg;
+    if (store_drop_checkpoint(s->store, ref, DROP_ROWS, more, e) < 0)
+        return -1;
+    after_append(s);
+    return 0;
 }
 
 static void port_applied(void *arg, const struct event *ev)
@@ -248,6 +258,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
             .append_artifact = port_append_artifact,
             .append_checkpoint = port_append_checkpoint,
             .read_checkpoint = port_read_checkpoint,
+            .drop_checkpoint = port_drop_checkpoint,
             .output = session_output(s),
             .applied = port_applied,
             .ask = port_ask,
@@ -431,6 +442,8 @@ int session_resume(struct session **out, struct app *app, const char *path,
         s->told_seq = store_last_seq(s->store);
         rc = session_load_state(s->store, &s->state, e);
     }
+    if (rc == 0)
+        rc = store_drop_loose_parts(s->store, e);
     if (rc == 0)
         rc = spec_of_state(&s->state, &c, &spec, e);
     if (rc == 0)

@@ -146,12 +146,12 @@ int round_record_artifact(struct round *r, struct event_builder *b, const char *
 }
 
 int round_record_checkpoint(struct round *r, struct event_builder *b, const char *kind,
-                            const void *p, size_t len)
+                            const char *ref, const void *p, size_t len)
 {
     struct err e = ERR_INIT;
     int rc = r->broken ? -1 : event_end(b, &e);
     if (rc == 0)
-        rc = r->cfg.port.append_checkpoint(r->cfg.port.arg, &b->ev, kind, p, len, &e);
+        rc = r->cfg.port.append_checkpoint(r->cfg.port.arg, &b->ev, kind, ref, p, len, &e);
     if (rc < 0)
         round_break(r, &e);
     else
@@ -269,6 +269,7 @@ int round_new(struct round **out, const struct round_config *cfg, struct err *e)
         }
     }
     r->idle = loop_add_idle(cfg->loop, on_idle, r);
+    round_save_init(r);
     r->flush_timer = loop_add_timer(cfg->loop, on_flush, r);
     r->lease_timer = loop_add_timer(cfg->loop, on_lease_over, r);
     r->planner_waiting = true;
@@ -290,6 +291,8 @@ void round_free(struct round *r)
     if (r->sandbox != NULL)
         r->sandbox->ops->close(r->sandbox);
     loop_remove(r->cfg.loop, r->idle);
+    loop_remove(r->cfg.loop, r->save_idle);
+    round_save_release(r);
     loop_remove(r->cfg.loop, r->flush_timer);
     loop_remove(r->cfg.loop, r->lease_timer);
     free_proposals(r->proposals);
@@ -319,7 +322,7 @@ bool round_is_quiet(const struct round *r)
         return true;
     return r->queue_len == 0 && !st->gate.open && st->running == 0 && r->start_run == 0 &&
            !r->planner_busy && r->waiting == NULL && r->twin.of == 0 && !r->awaiting_state &&
-           !r->awaiting_save;
+           !r->awaiting_save && !r->awaiting_restore && r->save.stage == SAVE_NOTHING;
 }
 
 bool round_planner_done(const struct round *r)
@@ -364,7 +367,8 @@ int round_finish(struct round *r, const char *outcome, const char *answer, struc
 
 bool round_only_saving(const struct round *r)
 {
-    return r->queue_len == 0 && r->waiting == NULL && r->start_run == 0 && r->twin.of == 0;
+    return r->queue_len == 0 && r->waiting == NULL && r->start_run == 0 && r->twin.of == 0 &&
+           !r->awaiting_restore;
 }
 
 int round_append_event(struct round *r, struct event_builder *b, struct err *e)

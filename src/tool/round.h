@@ -29,11 +29,13 @@ struct round_port {
     int (*append)(void *arg, struct event *ev, struct err *e);
     int (*append_artifact)(void *arg, struct event *ev, const char *mime, const char *name,
                            const void *p, size_t len, struct err *e);
-    int (*append_checkpoint)(void *arg, struct event *ev, const char *kind, const void *p,
-                             size_t len, struct err *e);
-    /* Newest saved namespace with run ≤ `run` (0 = newest). ERR_MISSING when there is none. */
-    int (*read_checkpoint)(void *arg, uint32_t run, uint32_t *run_out, struct buf *out,
-                           struct err *e);
+    /* `ref` names the blob it is, or is a part of. */
+    int (*append_checkpoint)(void *arg, struct event *ev, const char *kind, const char *ref,
+                             const void *p, size_t len, struct err *e);
+    /* The blob `ref`, all its parts. ERR_MISSING when it is not there. */
+    int (*read_checkpoint)(void *arg, const char *ref, struct buf *out, struct err *e);
+    /* Take some of the bytes of `ref` out of the file; *more: call again. */
+    int (*drop_checkpoint)(void *arg, const char *ref, bool *more, struct err *e);
     struct output_source output;
     /* Told after each event was applied. */
     void (*applied)(void *arg, const struct event *ev);
@@ -126,8 +128,10 @@ int round_edit_plan(struct round *r, const struct planner_step *steps, size_t co
 
 void round_interrupt(struct round *r);    /* first ^C: the run under way, else the planner's call */
 void round_kill_sandbox(struct round *r); /* second ^C */
-int round_restore(struct round *r, uint32_t run,
-                  struct err *e) MUST_CHECK; /* REPL state back to after `run` */
+/* Go back to the variables as they were after `run` (tool/travel.h says how and at what price):
+ * what follows is a branch, nothing is deleted. ERR_BUSY while something runs or waits at the gate.
+ * → state.restored, or an error in the record. */
+int round_travel(struct round *r, uint32_t run, struct err *e) MUST_CHECK;
 int round_put(struct round *r, const struct sandbox_file *f, struct err *e) MUST_CHECK;
 int round_get(struct round *r, const char *path, size_t max, struct err *e) MUST_CHECK;
 int round_complete(struct round *r, const char *text, size_t cursor, uint64_t token,

@@ -7,9 +7,12 @@
 #include "tool/capsule.h"
 #include "tool/contract.h"
 #include "tool/gate.h"
+#include "tool/retain.h"
 #include "tool/round.h"
+#include "tool/travel.h"
 #include "tool/verdict.h"
 
+#define SAVED_BYTES_MAX    ((size_t)96 << 20)
 #define ROUND_QUEUE_MAX    256                /* effects waiting for their turn */
 #define OUTPUT_HOLD_US     50000              /* output is coalesced this long at most */
 #define OBSERVE_CLIP_BYTES ((size_t)16 << 10) /* head and tail of an output that a planner sees */
@@ -50,6 +53,18 @@ struct twin {
     char **fetch;
 };
 
+/* A saved namespace on its way into the record, and old ones on their way out. */
+struct save {
+    enum { SAVE_NOTHING, SAVE_SCAN, SAVE_WRITE, SAVE_RETAIN, SAVE_DROP } stage;
+    struct buf blob;
+    size_t at;
+    uint32_t run;
+    int part;
+    char digest[SHA256_HEX_LEN + 1], drop[SHA256_HEX_LEN + 1];
+    char **kept, **lost;
+    size_t kept_count, lost_count;
+};
+
 struct round {
     struct round_config cfg;
     char *planner_model, *sandbox_image, *default_language;
@@ -61,8 +76,10 @@ struct round {
 
     struct effect queue[ROUND_QUEUE_MAX];
     size_t queue_head, queue_len;
-    struct loop_source *idle, *flush_timer, *lease_timer;
-    bool broken; /* the record can't be written: nothing more is done */
+    struct loop_source *idle, *save_idle, *flush_timer, *lease_timer;
+    struct save save;
+    bool save_wanted; /* another one, once this is done */
+    bool broken;      /* the record can't be written: nothing more is done */
 
     struct proposal *proposals; /* of runs that exist, newest first */
     struct proposal *waiting; /* proposals that came while another was at the gate, oldest first */
@@ -70,7 +87,12 @@ struct round {
     struct capsule *gate_capsule;
     struct capsule *run_capsule; /* approved; until its run finished */
     bool restoring_fresh;        /* into a new sandbox: files are lost too */
-    uint32_t start_run;          /* approved, waits for the sandbox */
+    uint32_t load_from;          /* the run whose saved namespace goes into it */
+    struct travelling {
+        bool on;
+        uint32_t run;
+    } travel;           /* the person goes back to the variables as they were after that run */
+    uint32_t start_run; /* approved, waits for the sandbox */
     struct sandbox *sandbox;
     char label[LABEL_SIZE];
     bool sandbox_ready, awaiting_state, awaiting_save, awaiting_restore;
@@ -95,7 +117,7 @@ int round_record_raw(struct round *r, struct event *ev);
 int round_record_artifact(struct round *r, struct event_builder *b, const char *mime,
                           const char *name, const void *p, size_t len);
 int round_record_checkpoint(struct round *r, struct event_builder *b, const char *kind,
-                            const void *p, size_t len);
+                            const char *ref, const void *p, size_t len);
 void round_record_error(struct round *r, uint32_t run, const struct err *why, const char *hint);
 void round_break(struct round *r, const struct err *e);
 void round_queue(struct round *r, enum effect_kind kind, uint32_t run);
@@ -132,10 +154,18 @@ void round_streams_reset(struct round *r, int which);
 bool round_can_start(const struct round *r);
 void round_start_waiting(struct round *r);
 
+/* ---- round_save.c ---- */
+void round_save_init(struct round *r);
+void round_save_release(struct round *r);
+/* After a run: have the newest namespace saved, now or after the one that is being written. */
+void round_save_namespace(struct round *r);
+void round_on_saved(struct round *r, const struct sandbox_event *ev);
+
 /* ---- round_resume.c ---- */
 /* A new sandbox in a session that had variables: load the newest saved namespace, or state what is
  * lost. */
 void round_bring_state_back(struct round *r);
+void round_go_on_travelling(struct round *r); /* the old sandbox is closed */
 
 /* ---- round_record.c: sandbox facts as events ---- */
 void round_record_output(struct round *r, uint32_t run, enum sandbox_stream stream, const char *p,
@@ -149,7 +179,6 @@ void round_judge(struct round *r, uint32_t run, const struct sandbox_finished *f
 void round_record_judged(struct round *r, uint32_t run, struct judged *j); /* releases j */
 void round_record_verdict(struct round *r, uint32_t run, const struct sandbox_finished *f);
 void round_record_state(struct round *r, uint32_t run, const struct sandbox_event *ev);
-void round_record_saved(struct round *r, const struct sandbox_event *ev);
 void round_record_restored(struct round *r, const struct sandbox_event *ev); /* round_resume.c */
 void round_write_names(struct round *r, struct json_w *w, const char *key, const char *const *names,
                        size_t count);

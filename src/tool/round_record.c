@@ -350,35 +350,3 @@ void round_write_names(struct round *r, struct json_w *w, const char *key, const
         write_redacted_str(r, w, NULL, names[i]);
     json_w_close_array(w);
 }
-
-void round_record_saved(struct round *r, const struct sandbox_event *ev)
-{
-    struct event_builder b;
-    uint8_t hash[SHA256_LEN];
-    char hex[SHA256_HEX_LEN + 1];
-    size_t at;
-    r->awaiting_save = false;
-    loop_wake_idle(r->cfg.loop, r->idle);
-    /* Run 0: an interpreter in which nothing ran yet, such as the one after a crash. */
-    if (ev->err != NULL || ev->len == 0 || ev->run == 0)
-        return;
-    if (r->cfg.redact != NULL && redact_find(r->cfg.redact, ev->ptr, ev->len, &at) != NULL) {
-        event_begin(&b, EVENT_CHECKPOINT_LOST, ev->run);
-        json_w_str(&b.w, "kind", "saved");
-        json_w_array(&b.w, "lost");
-        json_w_close_array(&b.w);
-        json_w_str(&b.w, "why", "a variable holds a secret: the namespace is not recorded");
-        round_record(r, &b);
-        return;
-    }
-    sha256_once(ev->ptr, ev->len, hash);
-    hex_encode(hash, sizeof hash, hex);
-    memcpy(r->parent_state, hash, sizeof hash);
-    event_begin(&b, EVENT_CHECKPOINT_MADE, ev->run);
-    json_w_str(&b.w, "kind", "saved");
-    json_w_str(&b.w, "digest", hex);
-    json_w_int(&b.w, "bytes", (int64_t)ev->len);
-    round_write_names(r, &b.w, "kept", ev->kept, ev->kept_count);
-    round_write_names(r, &b.w, "lost", ev->lost, ev->lost_count);
-    round_record_checkpoint(r, &b, "saved", ev->ptr, ev->len);
-}

@@ -30,21 +30,50 @@ static bool had_state(const struct state *st)
     return false;
 }
 
-/* What the record knows of and the sandbox did not get back: variables by name, files as `file
- * NAME`. */
-static void write_lost(struct round *r, struct json_w *w, const struct sandbox_event *ev)
+/* The variables that were to come back: of the run gone back to, else what the REPL was. */
+static const struct state_var *wanted(const struct round *r, size_t *count)
 {
     const struct state *st = r->cfg.state;
-    json_w_array(w, "lost");
-    for (size_t i = 0; i < ev->lost_count; i++)
-        json_w_strn(w, NULL, ev->lost[i], strlen(ev->lost[i]));
-    for (size_t i = 0; i < st->var_count; i++) {
-        const struct state_var *v = &st->vars[i];
-        if (v->change != CHANGE_GONE && !has_name(ev->kept, ev->kept_count, v->name) &&
-            !has_name(ev->lost, ev->lost_count, v->name))
-            json_w_strn(w, NULL, v->name, strlen(v->name));
+    const struct state_run *to = r->travel.on ? state_run_at(st, r->travel.run) : NULL;
+    if (to != NULL && to->var_count > 0) {
+        *count = to->var_count;
+        return to->vars;
     }
-    for (size_t i = 0; r->restoring_fresh && i < st->run_count; i++) {
+    *count = r->travel.on ? 0 : st->var_count;
+    return st->vars;
+}
+
+static bool is_named(const struct sandbox_event *ev, const struct state_var *v)
+{
+    for (size_t i = 0; i < ev->lost_count; i++) {
+        if (state_lost_is(ev->lost[i], v))
+            return true;
+    }
+    return false;
+}
+
+/* What the record knows of and the sandbox did not get back, or only as it was earlier. */
+static void write_lost_vars(struct round *r, struct json_w *w, const struct sandbox_event *ev,
+                            uint32_t from)
+{
+    size_t count;
+    const struct state_var *vars = wanted(r, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct state_var *v = &vars[i];
+        bool kept = has_name(ev->kept, ev->kept_count, v->name), older = v->since_run > from;
+        if (v->change == CHANGE_GONE || is_named(ev, v) || (kept && !older))
+            continue;
+        char *words = kept ? xasprintf("%s (its value after run %u)", v->name, v->since_run)
+                           : xstrdup(v->name);
+        json_w_strn(w, NULL, words, strlen(words));
+        free(words);
+    }
+}
+
+static void write_lost_files(struct round *r, struct json_w *w)
+{
+    const struct state *st = r->cfg.state;
+    for (size_t i = 0; i < st->run_count; i++) {
         const struct state_run *sr = st->runs[i];
         for (size_t k = 0; sr->twin_of == 0 && k < sr->file_count; k++) {
             if (sr->files[k].change != CHANGE_NEW)
@@ -54,39 +83,160 @@ static void write_lost(struct round *r, struct json_w *w, const struct sandbox_e
             free(name);
         }
     }
-    json_w_close_array(w);
+}
+
+static void write_restored(struct round *r, const struct sandbox_event *ev, uint32_t from,
+                           const char *how)
+{
+    struct event_builder b;
+    event_begin(&b, EVENT_STATE_RESTORED, 0);
+    json_w_int(&b.w, "from_run", from);
+    json_w_str(&b.w, "how", how);
+    round_write_names(r, &b.w, "kept", ev->kept, ev->kept_count);
+    json_w_array(&b.w, "lost");
+    for (size_t i = 0; i < ev->lost_count; i++)
+        json_w_strn(&b.w, NULL, ev->lost[i], strlen(ev->lost[i]));
+    write_lost_vars(r, &b.w, ev, from);
+    if (r->restoring_fresh)
+        write_lost_files(r, &b.w);
+    json_w_close_array(&b.w);
+    round_record(r, &b);
+}
+
+/* What the next run goes on from, for its capsule: the digest of the saved namespace, or for a
+ * frozen copy that was never saved a name of its own. */
+static void set_parent_state(struct round *r, uint32_t from)
+{
+    const struct state_run *sr = state_run_at(r->cfg.state, from);
+    const struct state_run *at = from == 0 ? r->cfg.state->origin : sr;
+    if (at != NULL && at->saved.digest != NULL &&
+        hex_decode(at->saved.digest, strlen(at->saved.digest), r->parent_state) == 0 &&
+        strlen(at->saved.digest) == SHA256_HEX_LEN)
+        return;
+    char *name = xasprintf("airlock.state.1 %s %u", r->cfg.state->session, from);
+    if (from == 0)
+        memset(r->parent_state, 0, sizeof r->parent_state);
+    else
+        sha256_once(name, strlen(name), r->parent_state);
+    free(name);
+}
+
+static void restored(struct round *r, const struct sandbox_event *ev, uint32_t from,
+                     const char *how)
+{
+    write_restored(r, ev, from, how);
+    set_parent_state(r, from);
+    r->restoring_fresh = r->awaiting_restore = false;
+    r->travel = (struct travelling){ .on = false };
+    loop_wake_idle(r->cfg.loop, r->idle);
+}
+
+/* A copy that could not be woken changes nothing; a namespace that could not be loaded leaves a
+ * fresh interpreter. */
+static void not_restored(struct round *r, const struct err *why)
+{
+    bool fresh = r->restoring_fresh;
+    struct sandbox_event nothing = { .kind = SANDBOX_RESTORED };
+    round_record_error(r, 0, why,
+                       fresh ? "the interpreter is fresh" : "the variables are as before");
+    if (fresh && !r->broken)
+        restored(r, &nothing, 0, "none");
+    r->awaiting_restore = false;
+    r->travel = (struct travelling){ .on = false };
+    loop_wake_idle(r->cfg.loop, r->idle);
 }
 
 void round_record_restored(struct round *r, const struct sandbox_event *ev)
 {
-    struct event_builder b;
-    event_begin(&b, EVENT_STATE_RESTORED, 0);
-    json_w_int(&b.w, "from_run", ev->run);
-    round_write_names(r, &b.w, "kept", ev->kept, ev->kept_count);
-    write_lost(r, &b.w, ev);
-    r->restoring_fresh = false;
-    round_record(r, &b);
+    if (ev->err != NULL)
+        not_restored(r, ev->err);
+    else if (r->restoring_fresh)
+        restored(r, ev, r->load_from, "saved");
+    else
+        restored(r, ev, ev->run, ev->run != 0 ? "fork" : "none");
+}
+
+static int load_saved(struct round *r, const struct state_run *from, struct err *e)
+{
+    struct buf saved = BUF_INIT(SAVED_BYTES_MAX);
+    int rc = r->cfg.port.read_checkpoint(r->cfg.port.arg, from->saved.digest, &saved, e);
+    if (rc == 0 && (int64_t)saved.len != from->saved.bytes)
+        rc = err_set(e, ERR_INTEGRITY, "the saved variables are not whole");
+    if (rc == 0)
+        rc = r->sandbox->ops->load == NULL
+                 ? err_set(e, ERR_USAGE, "sandbox %s can't take variables in", r->cfg.sandbox->name)
+                 : r->sandbox->ops->load(r->sandbox, saved.ptr, saved.len, e);
+    buf_release(&saved);
+    return rc;
 }
 
 void round_bring_state_back(struct round *r)
 {
-    struct buf saved = BUF_INIT((size_t)96 << 20);
+    const struct state *st = r->cfg.state;
     struct err e = ERR_INIT;
-    uint32_t from = 0;
-    if (r->broken || r->contract.lifecycle != LIFECYCLE_SESSION || !had_state(r->cfg.state))
+    if (r->broken || r->contract.lifecycle != LIFECYCLE_SESSION ||
+        (!r->travel.on && !had_state(st)))
         return;
+    const struct state_run *from =
+        state_saved_near(st, r->travel.on ? r->travel.run : st->vars_run);
     r->restoring_fresh = true;
-    if (r->cfg.port.read_checkpoint(r->cfg.port.arg, 0, &from, &saved, &e) == 0 && saved.len > 0 &&
-        r->sandbox->ops->load != NULL &&
-        r->sandbox->ops->load(r->sandbox, saved.ptr, saved.len, &e) == 0) {
-        sha256_once(saved.ptr, saved.len, r->parent_state);
+    r->load_from = from != NULL ? from->number : 0;
+    if (from != NULL && load_saved(r, from, &e) == 0) {
         r->awaiting_restore = true;
-    } else {
-        struct sandbox_event nothing = { .kind = SANDBOX_RESTORED };
-        memset(r->parent_state, 0, sizeof r->parent_state);
-        round_record_restored(r, &nothing);
+        return;
     }
-    buf_release(&saved);
+    if (from != NULL)
+        round_record_error(r, 0, &e, "the variables are not back");
+    struct sandbox_event nothing = { .kind = SANDBOX_RESTORED };
+    restored(r, &nothing, 0, "none");
+}
+
+/* ---- going back on purpose ---- */
+
+/* In place of the sandbox there is, or the first one. */
+static int travel_saved(struct round *r, struct err *e)
+{
+    if (r->sandbox != NULL) {
+        r->sandbox->ops->kill(r->sandbox, END_KILLED); /* CLOSED opens the new one */
+        return 0;
+    }
+    if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, e) < 0) {
+        r->sandbox = NULL;
+        r->travel.on = r->awaiting_restore = false;
+        return -1;
+    }
+    return 0;
+}
+
+void round_go_on_travelling(struct round *r)
+{
+    struct err e = ERR_INIT;
+    r->awaiting_restore = true;
+    if (travel_saved(r, &e) < 0)
+        round_record_error(r, 0, &e, "the next run starts a new sandbox");
+}
+
+int round_travel(struct round *r, uint32_t run, struct err *e)
+{
+    const struct state *st = r->cfg.state;
+    struct travel t;
+    if (r->broken || st->running != 0 || r->start_run != 0 || r->awaiting_restore)
+        return err_set(e, ERR_BUSY, "something is under way: wait for it or interrupt it");
+    if (st->gate.open)
+        return err_set(e, ERR_BUSY,
+                       "a gate is open: decide it first, its code was written for the "
+                       "variables as they are now");
+    travel_plan(&t, st, run);
+    if (t.how == TRAVEL_NOT || t.how == TRAVEL_HERE)
+        return err_set(e, ERR_USAGE, "%s", t.why);
+    r->awaiting_restore = true;
+    r->travel = (struct travelling){ .on = true, .run = run };
+    if (t.how == TRAVEL_SAVED)
+        return travel_saved(r, e);
+    if (r->sandbox->ops->restore(r->sandbox, run, e) == 0)
+        return 0;
+    r->travel.on = r->awaiting_restore = false;
+    return -1;
 }
 
 /* What was on its way when the program ended has an end of its own, and what waited at a gate waits
@@ -124,16 +274,12 @@ static void settle_left_over(struct round *r)
 
 int round_resume_state(struct round *r, struct err *e)
 {
-    struct buf saved = BUF_INIT((size_t)96 << 20);
-    struct err none = ERR_INIT;
-    uint32_t from = 0;
+    const struct state *st = r->cfg.state;
     settle_left_over(r);
-    if (r->sandbox != NULL || r->contract.lifecycle != LIFECYCLE_SESSION ||
-        !had_state(r->cfg.state))
+    if (r->sandbox != NULL || r->contract.lifecycle != LIFECYCLE_SESSION || !had_state(st))
         return 0;
-    if (r->cfg.port.read_checkpoint(r->cfg.port.arg, 0, &from, &saved, &none) == 0)
-        sha256_once(saved.ptr, saved.len, r->parent_state);
-    buf_release(&saved);
+    const struct state_run *from = state_saved_near(st, st->vars_run);
+    set_parent_state(r, from != NULL ? from->number : 0);
     if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, e) < 0) {
         r->sandbox = NULL;
         return err_wrap(e, "the REPL state can't be restored now");

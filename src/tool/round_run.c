@@ -186,13 +186,9 @@ static void on_finished(struct round *r, uint32_t run, const struct sandbox_fini
 
 static void on_state(struct round *r, const struct sandbox_event *ev)
 {
-    struct err e = ERR_INIT;
     round_record_state(r, ev->run, ev);
     r->awaiting_state = false;
-    if (r->contract.lifecycle == LIFECYCLE_SESSION && (r->cfg.sandbox->caps & SANDBOX_CAN_SAVE) &&
-        r->sandbox != NULL && r->cfg.sandbox->save != NULL &&
-        r->cfg.sandbox->save(r->sandbox, &e) == 0)
-        r->awaiting_save = true;
+    round_save_namespace(r);
     loop_wake_idle(r->cfg.loop, r->idle);
 }
 
@@ -212,7 +208,12 @@ static void on_closed(struct round *r, const struct sandbox_event *ev)
         r->sandbox->ops->close(r->sandbox);
     r->sandbox = NULL;
     r->sandbox_ready = r->awaiting_state = r->awaiting_save = r->awaiting_restore = false;
+    r->save_wanted = false;
     r->sandbox_since_us = 0;
+    if (r->travel.on && !r->broken) {
+        round_go_on_travelling(r);
+        return;
+    }
     /* A run that was approved while the old sandbox was going down gets a new one. */
     if (r->start_run != 0 && !r->broken)
         round_queue(r, EFFECT_START, r->start_run);
@@ -277,11 +278,10 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
         record_checkpoint(r, ev);
         break;
     case SANDBOX_SAVED:
-        round_record_saved(r, ev);
+        round_on_saved(r, ev);
         break;
     case SANDBOX_RESTORED:
         round_record_restored(r, ev);
-        r->awaiting_restore = false;
         round_start_waiting(r);
         break;
     case SANDBOX_FILE_DONE:
@@ -328,16 +328,6 @@ static int need_sandbox(struct round *r, struct err *e)
         return err_set(e, ERR_BUSY, "run %u is still on: wait for it or interrupt it",
                        r->cfg.state->running);
     return 0;
-}
-
-int round_restore(struct round *r, uint32_t run, struct err *e)
-{
-    const struct state_run *sr = state_run_at(r->cfg.state, run);
-    if (sr == NULL)
-        return err_set(e, ERR_USAGE, "there is no run %u", run);
-    if (need_sandbox(r, e) < 0)
-        return -1;
-    return r->sandbox->ops->restore(r->sandbox, run, e);
 }
 
 int round_put(struct round *r, const struct sandbox_file *f, struct err *e)

@@ -106,9 +106,12 @@ static void twin_ready(struct round *r)
     struct twin *t = &r->twin;
     struct buf saved = BUF_INIT((size_t)96 << 20);
     struct err e = ERR_INIT;
-    uint32_t from = 0;
-    bool has_state = r->contract.lifecycle == LIFECYCLE_SESSION && r->cfg.state->vars_run != 0;
-    if (has_state && r->cfg.port.read_checkpoint(r->cfg.port.arg, 0, &from, &saved, &e) == 0 &&
+    const struct state *st = r->cfg.state;
+    const struct state_run *from = r->contract.lifecycle == LIFECYCLE_SESSION && !st->vars_lost
+                                       ? state_saved_near(st, st->vars_run)
+                                       : NULL;
+    if (from != NULL &&
+        r->cfg.port.read_checkpoint(r->cfg.port.arg, from->saved.digest, &saved, &e) == 0 &&
         t->sandbox->ops->load(t->sandbox, saved.ptr, saved.len, &e) == 0)
         t->loading = true;
     buf_release(&saved);

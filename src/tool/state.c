@@ -77,6 +77,7 @@ char **state_strings(struct state *st, size_t i)
                            &st->sandbox,
                            &st->version,
                            &st->parent,
+                           &st->parent_chain,
                            &st->tags,
                            &st->task,
                            &st->contract_json,
@@ -119,6 +120,7 @@ void state_release(struct state *st)
     for (size_t i = 0; i < st->run_count; i++)
         state_run_free(st->runs[i]);
     free(st->runs);
+    state_run_free(st->origin);
     state_vars_free(st->vars, st->var_count);
     for (size_t i = 0; i < ARRAY_LEN(st->background); i++)
         state_output_release(&st->background[i]);
@@ -222,6 +224,7 @@ static const state_fn handlers[EVENT_TYPE_COUNT] = {
     [EVENT_RUN_FINISHED] = state_on_finished,
     [EVENT_RUN_VERDICT] = state_on_verdict,
     [EVENT_STATE_CHANGED] = state_on_changed,
+    [EVENT_CHECKPOINT_PART] = state_on_nothing,
     [EVENT_CHECKPOINT_MADE] = state_on_checkpoint,
     [EVENT_CHECKPOINT_LOST] = state_on_checkpoint,
     [EVENT_STATE_RESTORED] = state_on_restored,

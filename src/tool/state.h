@@ -79,6 +79,14 @@ struct state_var {
     enum var_change change;
     uint32_t since_run;
 };
+/* A namespace as bytes, in the session file. */
+struct state_saved {
+    bool there; /* false: none was made, or it was dropped again */
+    int64_t bytes;
+    char *digest;      /* hex, NULL none; equal namespaces of a session share their bytes */
+    char **lost;       /* "name (why)": what could not be kept */
+    size_t lost_count; /* ≤ STATE_VARS_MAX */
+};
 struct state_file {
     char *path;
     enum var_change change;
@@ -118,7 +126,11 @@ struct state_run {
     size_t var_count;
     struct state_file *files;
     size_t file_count;
-    bool has_checkpoint, state_lost;
+    uint32_t parent_run; /* it began with the variables as they were after that run; 0: with none,
+                            or with those the session began with */
+    bool has_checkpoint; /* a frozen copy of the interpreter is in the live sandbox */
+    bool state_lost;
+    struct state_saved saved;
     uint64_t first_seq, last_seq, decided_seq;
     uint32_t sharers; /* snapshots that hold this run beside the state */
 };
@@ -178,7 +190,10 @@ struct state {
     bool sandbox_warm;
     struct state_var *vars; /* the REPL now; since_run says when each last changed */
     size_t var_count;
-    uint32_t vars_run; /* after which run */
+    uint32_t vars_run;        /* after which run */
+    struct state_run *origin; /* a branch: what it began with, as a run without a number; NULL */
+    char *parent_chain;       /* … and the chain of the parent after event `parent_seq`, hex */
+    uint64_t parent_seq;
     bool vars_lost;    /* the interpreter that held them is gone, and nothing was restored yet */
     size_t lists_held; /* entries in the vars and files of all runs, ≤ STATE_LISTS_MAX … */
     uint32_t lists_oldest; /* … by dropping those of the first so many runs */
@@ -247,6 +262,15 @@ int state_apply(struct state *st, const struct event *ev, struct effects *out,
                 struct err *e) MUST_CHECK;
 
 struct state_run *state_run_at(const struct state *st, uint32_t number); /* NULL: none */
+/* Where the namespace is that comes nearest to the one after `run` (0: what the session began
+ * with): its own, or that of the nearest run before it on its branch. NULL: nowhere. */
+const struct state_run *state_saved_near(const struct state *st, uint32_t run);
+/* Do the variables of `run` lead to those of `later`? True for the same run. */
+bool state_leads_to(const struct state *st, uint32_t run, uint32_t later);
+/* Is `v` what an entry of a lost[] speaks of: "NAME", "NAME (why)", "LANGUAGE:NAME …"? */
+bool state_lost_is(const char *entry, const struct state_var *v);
+/* A run is started, is no twin, and no other run went on from it. */
+bool state_is_tip(const struct state *st, const struct state_run *r);
 struct state_run *state_last_run(const struct state *st); /* newest that is no twin; NULL */
 /* The attempt before this one: same step, or the previous run of the same author when it has no
  * step; NULL. */

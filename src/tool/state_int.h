@@ -52,10 +52,12 @@ enum session_phase state_phase_after(const struct state *st, const struct state_
 /* The i-th of the strings a state or a run owns; NULL behind the last. */
 char **state_strings(struct state *st, size_t i);
 char **state_run_strings(struct state_run *r, size_t i);
+struct state_run *state_run_new(void);             /* of no session */
 struct state_run *state_run_add(struct state *st); /* grows the list; the run is zeroed, numbered */
 void state_run_free(struct state_run *r);
 /* Before run `number` is changed: what snapshots share is copied first. No such run: nothing. */
 void state_run_own(struct state *st, uint32_t number);
+void state_origin_own(struct state *st);
 void state_findings_free(struct state_run *r);
 void state_steps_free(struct state_step *steps, size_t count);
 
@@ -83,6 +85,9 @@ void state_words_free(struct state_words *w);
 
 struct state_var state_var_copy(const struct state_var *v);
 void state_vars_free(struct state_var *vars, size_t count);
+void state_saved_release(struct state_saved *s);
+/* r->vars from a list of the kernel's, since_run by what the REPL was before. */
+void state_vars_read(struct state *st, struct state_run *r, const struct json *list);
 void state_files_free(struct state_file *files, size_t count);
 /* The REPL is empty. */
 void state_vars_forget(struct state *st);

@@ -21,17 +21,23 @@ char **state_run_strings(struct state_run *r, size_t i)
     return i < ARRAY_LEN(all) ? all[i] : NULL;
 }
 
+struct state_run *state_run_new(void)
+{
+    struct state_run *r = xcalloc(1, sizeof *r);
+    for (size_t i = 0; state_run_strings(r, i) != NULL; i++)
+        *state_run_strings(r, i) = xstrdup("");
+    return r;
+}
+
 struct state_run *state_run_add(struct state *st)
 {
     if (st->run_count == st->run_cap) {
         st->run_cap = st->run_cap != 0 ? st->run_cap * 2 : 16;
         st->runs = xreallocarray(st->runs, st->run_cap, sizeof(void *));
     }
-    struct state_run *r = xcalloc(1, sizeof *r);
+    struct state_run *r = state_run_new();
     st->runs[st->run_count++] = r;
     r->number = (uint32_t)st->run_count;
-    for (size_t i = 0; state_run_strings(r, i) != NULL; i++)
-        *state_run_strings(r, i) = xstrdup("");
     return r;
 }
 
@@ -74,6 +80,7 @@ void state_run_free(struct state_run *r)
     free(r->checks);
     state_vars_free(r->vars, r->var_count);
     state_files_free(r->files, r->file_count);
+    state_saved_release(&r->saved);
     free(r);
 }
 
@@ -232,6 +239,7 @@ int state_on_started(struct state *st, const struct event *ev, struct effects *o
     string_set(&r->capsule, body_str(ev->body, "capsule"));
     r->status = RUN_RUNNING;
     r->started_at_us = ev->at_us;
+    r->parent_run = st->vars_lost ? 0 : st->vars_run;
     st->running = r->number;
     st->phase = PHASE_RUNNING;
     shrink_old_tails(st, r);

@@ -36,6 +36,9 @@ int state_on_created(struct state *st, const struct event *ev, struct effects *o
     string_take(&st->sandbox, ev->body, "sandbox");
     string_take(&st->version, ev->body, "version");
     string_take(&st->parent, ev->body, "parent");
+    string_take(&st->parent_chain, ev->body, "parent_chain");
+    int64_t parent_seq = json_get_int(ev->body, "parent_seq", 0);
+    st->parent_seq = parent_seq > 0 ? (uint64_t)parent_seq : 0;
     string_take(&st->name, ev->body, "name");
     string_take(&st->contract_digest, ev->body, "contract_digest");
     take_contract(st, json_get(ev->body, "contract"));
@@ -123,6 +126,8 @@ int state_on_words(struct state *st, const struct event *ev, struct effects *out
 /* The last word of a record that can't be written any more: nothing is under way after it. */
 static void stop(struct state *st, const char *why)
 {
+    state_run_own(st, st->running);
+    state_run_own(st, st->gate.run);
     struct state_run *r = state_run_at(st, st->running);
     if (r != NULL)
         r->cut_off = true;
@@ -252,6 +257,13 @@ int state_on_sandbox(struct state *st, const struct event *ev, struct effects *o
     const struct state_run *r = state_run_at(st, ev->run);
     if (json_get_bool(ev->body, "twin", false) || (r != NULL && r->twin_of != 0))
         return 0;
+    bool gone = ev->type == EVENT_SANDBOX_CLOSED || ev->type == EVENT_SANDBOX_ORPHANED;
+    for (uint32_t n = 1; gone && n <= st->run_count; n++) {
+        if (!st->runs[n - 1]->has_checkpoint)
+            continue;
+        state_run_own(st, n);
+        st->runs[n - 1]->has_checkpoint = false;
+    }
     switch (ev->type) {
     case EVENT_SANDBOX_CREATING:
         st->sbx = SBX_CREATING;

@@ -152,6 +152,16 @@ static struct state_file *copy_files(const struct state_run *r)
     return to;
 }
 
+static struct state_saved copy_saved(const struct state_saved *from)
+{
+    struct state_saved to = *from;
+    to.digest = copy_string(from->digest);
+    to.lost = xcalloc(from->lost_count, sizeof *to.lost);
+    for (size_t i = 0; i < from->lost_count; i++)
+        to.lost[i] = xstrdup(from->lost[i]);
+    return to;
+}
+
 static struct state_step *copy_steps(const struct state_step *from, size_t count)
 {
     struct state_step *to = xcalloc(count, sizeof *to);
@@ -191,6 +201,7 @@ static struct state_run *copy_run(struct state_run *from)
     to->checks = copy_checks(from);
     to->vars = copy_vars(from->vars, from->var_count);
     to->files = copy_files(from);
+    to->saved = copy_saved(&from->saved);
     for (size_t i = 0; i < ARRAY_LEN(to->out); i++) {
         to->out[i] = copy_output(&from->out[i]);
         /* The newest holder keeps the tail. */
@@ -208,6 +219,15 @@ void state_run_own(struct state *st, uint32_t number)
     if (r == NULL || r->sharers == 0)
         return;
     st->runs[number - 1] = copy_run(r);
+    r->sharers--;
+}
+
+void state_origin_own(struct state *st)
+{
+    struct state_run *r = st->origin;
+    if (r == NULL || r->sharers == 0)
+        return;
+    st->origin = copy_run(r);
     r->sharers--;
 }
 
@@ -231,6 +251,8 @@ static void share(struct state *to, struct state *from)
     to->vars = copy_vars(from->vars, from->var_count);
     for (size_t i = 0; i < ARRAY_LEN(to->background); i++)
         to->background[i] = copy_output(&from->background[i]);
+    if (to->origin != NULL)
+        to->origin->sharers++;
     to->run_cap = from->run_count;
     to->runs = xcalloc(from->run_count, sizeof(void *));
     for (size_t i = 0; i < from->run_count; i++) {

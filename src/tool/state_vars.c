@@ -1,4 +1,4 @@
-/* state_vars.c - the REPL's variables as the kernel reported them, checkpoints and restores. */
+/* state_vars.c - the REPL's variables as the kernel reported them. */
 #include "tool/state_int.h"
 
 #include <stdlib.h>
@@ -69,7 +69,7 @@ static const struct state_var *find_var(const struct state *st, const char *lang
     return NULL;
 }
 
-static void read_vars(struct state *st, struct state_run *r, const struct json *list)
+void state_vars_read(struct state *st, struct state_run *r, const struct json *list)
 {
     size_t count = json_len(list) < STATE_VARS_MAX ? json_len(list) : STATE_VARS_MAX;
     size_t hint = 0;
@@ -104,10 +104,19 @@ static void read_files(struct state_run *r, const struct json *list)
     }
 }
 
-static bool json_lists(const struct json *list, const char *word)
+bool state_lost_is(const char *entry, const struct state_var *v)
+{
+    size_t lang = strlen(v->language), name = strlen(v->name);
+    if (strncmp(entry, v->language, lang) == 0 && entry[lang] == ':')
+        entry += lang + 1;
+    return strncmp(entry, v->name, name) == 0 &&
+           (entry[name] == '\0' || (entry[name] == ' ' && entry[name + 1] == '('));
+}
+
+static bool is_lost(const struct json *list, const struct state_var *v)
 {
     for (const struct json *m = json_first(list); m != NULL; m = json_next(m)) {
-        if (strcmp(json_str(m, ""), word) == 0)
+        if (state_lost_is(json_str(m, ""), v))
             return true;
     }
     return false;
@@ -118,11 +127,11 @@ void state_vars_adopt(struct state *st, const struct state_run *r, const struct 
     struct state_var *vars = xcalloc(r->var_count + st->var_count, sizeof *vars);
     size_t n = 0;
     for (size_t i = 0; i < r->var_count; i++) {
-        if (r->vars[i].change != CHANGE_GONE && !json_lists(lost, r->vars[i].name))
+        if (r->vars[i].change != CHANGE_GONE && !is_lost(lost, &r->vars[i]))
             vars[n++] = state_var_copy(&r->vars[i]);
     }
     for (size_t i = 0; i < st->var_count; i++) {
-        if (strcmp(st->vars[i].language, r->language) != 0 && !json_lists(lost, st->vars[i].name))
+        if (strcmp(st->vars[i].language, r->language) != 0 && !is_lost(lost, &st->vars[i]))
             vars[n++] = state_var_copy(&st->vars[i]);
     }
     state_vars_forget(st);
@@ -162,34 +171,10 @@ int state_on_changed(struct state *st, const struct event *ev, struct effects *o
         return contradiction(ev, e, "state of a run that never started");
     st->lists_held -= r->var_count + r->file_count;
     drop_lists(r);
-    read_vars(st, r, json_get(ev->body, "vars"));
+    state_vars_read(st, r, json_get(ev->body, "vars"));
     read_files(r, json_get(ev->body, "files"));
     if (r->twin_of == 0)
         state_vars_adopt(st, r, NULL);
     forget_old_lists(st, r);
-    return 0;
-}
-
-int state_on_checkpoint(struct state *st, const struct event *ev, struct effects *out,
-                        struct err *e)
-{
-    (void)out;
-    struct state_run *r = state_need_run(st, ev, e);
-    if (r == NULL)
-        return -1;
-    r->has_checkpoint = ev->type == EVENT_CHECKPOINT_MADE;
-    return 0;
-}
-
-int state_on_restored(struct state *st, const struct event *ev, struct effects *out, struct err *e)
-{
-    (void)out;
-    int64_t from = json_get_int(ev->body, "from_run", 0);
-    if (from < 0 || from > (int64_t)st->run_count)
-        return contradiction(ev, e, "restored from run %lld, which is none", (long long)from);
-    if (from == 0)
-        state_vars_forget(st);
-    else
-        state_vars_adopt(st, st->runs[from - 1], json_get(ev->body, "lost"));
     return 0;
 }

@@ -507,39 +507,66 @@ static void test_list_artifacts(void **state)
     store_close(s);
 }
 
+static void add_checkpoint(struct store *s, uint32_t run, bool part, const char *ref,
+                           const char *bytes)
+{
+    struct err e = ERR_INIT;
+    const char *json = part ? "{\"kind\":\"saved.part\",\"part\":1}" : "{\"kind\":\"saved\"}";
+    struct event ev = { .type = part ? EVENT_CHECKPOINT_PART : EVENT_CHECKPOINT_MADE,
+                        .run = run,
+                        .json = json,
+                        .json_len = strlen(json) };
+    assert_ok(store_append_checkpoint(s, &ev, part ? "saved.part" : "saved", ref, bytes,
+                                      strlen(bytes), "{}", &e));
+    assert_string_equal(json_get_str(ev.body, "ref", "?"), ref);
+}
+
+static void expect_checkpoint(struct store *s, const char *ref, const char *bytes)
+{
+    struct err e = ERR_INIT;
+    struct buf out = BUF_INIT(100);
+    if (bytes == NULL) {
+        assert_err(store_read_checkpoint(s, ref, &out, &e), ERR_MISSING);
+    } else {
+        assert_ok(store_read_checkpoint(s, ref, &out, &e));
+        assert_string_equal(buf_str(&out), bytes);
+    }
+    buf_release(&out);
+}
+
 static void test_checkpoints(void **state)
 {
     (void)state;
     struct err e = ERR_INIT;
     struct store *s = fixture_create();
-    for (uint32_t run = 1; run <= 5; run++) {
-        char blob[2] = { 's', (char)('0' + run) };
-        struct event ev = { .type = EVENT_CHECKPOINT_MADE,
-                            .run = run,
-                            .json = "{\"kind\":\"saved\"}",
-                            .json_len = 16 };
-        assert_ok(
-            store_append_checkpoint(s, &ev, "saved", NULL, blob, 2, run == 2 ? "{}" : NULL, &e));
-        assert_string_equal(json_get_str(ev.body, "ref", "?"), "");
-    }
-    struct buf out = BUF_INIT(100);
-    uint32_t run = 0;
-    assert_ok(store_read_checkpoint(s, "saved", 0, &run, &out, &e));
-    assert_int_equal(run, 5);
-    assert_string_equal(buf_str(&out), "s5");
-    buf_reset(&out);
-    assert_ok(store_read_checkpoint(s, "saved", 3, &run, &out, &e));
-    assert_int_equal(run, 3);
-    assert_string_equal(buf_str(&out), "s3");
-    assert_err(store_read_checkpoint(s, "snapshot", 0, &run, &out, &e), ERR_MISSING);
-    assert_ok(store_drop_checkpoints(s, "saved", 2, &e));
-    assert_ok(store_drop_checkpoints(s, "other", 0, &e));
-    assert_err(store_read_checkpoint(s, "saved", 3, &run, &out, &e), ERR_MISSING);
+    bool more = false;
+    add_checkpoint(s, 1, false, "one", "s1");
+    add_checkpoint(s, 2, true, "two", "a");
+    add_checkpoint(s, 2, true, "two", "b");
+    expect_checkpoint(s, "two", NULL); /* not ended yet */
+    add_checkpoint(s, 2, false, "two", "c");
+    add_checkpoint(s, 3, true, "three", "never ended");
+    expect_checkpoint(s, "one", "s1");
+    expect_checkpoint(s, "two", "abc");
+    expect_checkpoint(s, "three", NULL);
+    expect_checkpoint(s, "four", NULL);
+    assert_ok(store_drop_loose_parts(s, &e));
+    expect_checkpoint(s, "two", "abc");
+    add_checkpoint(s, 3, false, "three", "d");
+    expect_checkpoint(s, "three", "d");
+    /* the row that ends it goes first: what is left is no checkpoint */
+    assert_ok(store_drop_checkpoint(s, "two", 2, &more, &e));
+    assert_true(more);
+    expect_checkpoint(s, "two", NULL);
+    assert_ok(store_drop_checkpoint(s, "two", 2, &more, &e));
+    assert_false(more);
+    assert_ok(store_drop_checkpoint(s, "none", 2, &more, &e));
+    assert_false(more);
+    expect_checkpoint(s, "one", "s1");
     struct verify_report rep;
     assert_ok(store_verify(s, &rep, &e));
     assert_int_equal(rep.result, VERIFY_WHOLE);
     assert_int_equal(rep.erased, 0);
-    buf_release(&out);
     store_close(s);
 }
 

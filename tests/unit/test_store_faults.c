@@ -307,7 +307,7 @@ static int append_blob(struct store *s, struct err *e)
         .type = EVENT_CHECKPOINT_MADE, .run = 1, .json = "{\"kind\":\"saved\"}", .json_len = 16
     };
     memset(blob, 'b', sizeof blob);
-    return store_append_checkpoint(s, &ev, "saved", NULL, blob, sizeof blob, NULL, e);
+    return store_append_checkpoint(s, &ev, "saved", "one", blob, sizeof blob, NULL, e);
 }
 
 static int append_kind(struct store *s, int i, struct err *e)
@@ -351,9 +351,10 @@ static void check_sticky(struct store *s, const struct err *first)
 static void live(struct store *s, int n, struct life *l)
 {
     struct err e = ERR_INIT;
+    bool more;
     for (int i = 0; i < n && !l->failed; i++) {
         if (append_kind(s, i, &e) < 0 ||
-            (i % 11 == 10 && store_drop_checkpoints(s, "saved", 1, &e) < 0)) {
+            (i % 11 == 10 && store_drop_checkpoint(s, "one", 1, &more, &e) < 0)) {
             assert_true(e.code == ERR_IO || e.code == ERR_BUSY);
             l->failed = true;
             check_sticky(s, &e);
