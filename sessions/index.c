@@ -8,14 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/path.h"
+#include "sessions/archive.h"
 #include "sessions/sidecar.h"
 #include "sessions/store.h"
 
 #define BUSY_MS 2000
 
 /* Derived, so there are no migrations: another version is thrown away. */
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2
 #define TEXT_OF(n)    #n
 #define TEXT(n)       TEXT_OF(n)
 
@@ -28,7 +30,9 @@ static const char create_tables[] =
     " created_us INTEGER NOT NULL, last_us INTEGER NOT NULL, runs INTEGER NOT NULL,"
     " denied INTEGER NOT NULL, failed INTEGER NOT NULL, cost_nanousd INTEGER NOT NULL,"
     " open_sandboxes INTEGER NOT NULL, failed_run INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
-    " head BLOB NOT NULL, trashed INTEGER NOT NULL, foreign_ INTEGER NOT NULL)"
+    " head BLOB NOT NULL, trashed INTEGER NOT NULL, foreign_ INTEGER NOT NULL,"
+    " archived INTEGER NOT NULL, trashed_us INTEGER NOT NULL, high INTEGER NOT NULL,"
+    " waiting INTEGER NOT NULL)"
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS session_created ON session(created_us, id);"
     "CREATE INDEX IF NOT EXISTS session_name ON session(name) WHERE name <> '';"
@@ -64,7 +68,7 @@ static int prepare(struct index *ix, struct err *e)
     return sql_prepare(ix->db, &ix->put,
                        "REPLACE INTO session(" INDEX_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
                        " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
-                       " ?23, ?24, ?25)",
+                       " ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
                        e);
 }
 
@@ -195,52 +199,35 @@ static struct index_entry read_entry(struct index *ix, struct sql_stmt *row)
         .last_seq = (uint64_t)sql_int(row, COL_LAST_SEQ),
         .trashed = sql_int(row, COL_TRASHED) != 0,
         .foreign = sql_int(row, COL_FOREIGN) != 0,
+        .archived = sql_int(row, COL_ARCHIVED) != 0,
+        .trashed_us = sql_int(row, COL_TRASHED_US),
+        .high = sql_int(row, COL_HIGH),
+        .waiting = sql_int(row, COL_WAITING) != 0,
         .live = is_live(ix, row),
     };
 }
 
-static bool has_word(struct sql_stmt *row, const char *word)
+int index_list(struct index *ix, const char *query, enum index_which which, size_t limit,
+               index_fn fn, void *arg, struct err *e)
 {
-    static const int columns[] = { COL_ID, COL_NAME, COL_TASK, COL_TAGS };
-    for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
-        if (strcasestr(sql_text(row, columns[i], NULL), word) != NULL)
-            return true;
-    }
-    return false;
-}
-
-static bool matches(struct sql_stmt *row, const char *query)
-{
-    char word[128];
-    for (const char *p = query; p != NULL && *p != '\0';) {
-        size_t n = strcspn(p, " \t\n");
-        size_t len = n < sizeof word - 1 ? n : sizeof word - 1;
-        memcpy(word, p, len);
-        word[len] = '\0';
-        if (len != 0 && !has_word(row, word))
-            return false;
-        p += n + (p[n] != '\0');
-    }
-    return true;
-}
-
-int index_list(struct index *ix, const char *query, bool trashed, size_t limit, index_fn fn,
-               void *arg, struct err *e)
-{
+    struct index_query q;
     struct sql_stmt *st = NULL;
     size_t given = 0;
     int got = 0;
+    if (index_query_parse(&q, query, clock_wall_us(), e) < 0)
+        return -1;
     if (sql_prepare(ix->db, &st,
-                    "SELECT " INDEX_COLUMNS " FROM session WHERE trashed <= ?1"
+                    "SELECT " INDEX_COLUMNS " FROM session WHERE trashed BETWEEN ?1 AND ?2"
                     " ORDER BY created_us DESC, id DESC",
                     e) < 0)
         return -1;
-    sql_bind_int(st, 1, trashed);
+    sql_bind_int(st, 1, which == INDEX_TRASHED);
+    sql_bind_int(st, 2, which != INDEX_KEPT);
     while ((limit == 0 || given < limit) && (got = sql_step(st, e)) == 1) {
-        if (!matches(st, query))
+        struct index_entry entry = read_entry(ix, st);
+        if (!index_query_matches(&q, &entry))
             continue;
         given++;
-        struct index_entry entry = read_entry(ix, st);
         if (fn(arg, &entry) != 0)
             break;
     }
@@ -318,7 +305,7 @@ static bool is_file(struct index *ix, const char *word, char **path)
     if (!store_id_is_valid(word, strlen(word)))
         return false;
     *path = xasprintf("%s/%s.db", ix->sessions_dir, word);
-    if (access(*path, F_OK) == 0)
+    if (access(*path, F_OK) == 0 || archive_exists(*path))
         return true;
     free(*path);
     return false;

@@ -22,7 +22,11 @@ struct index_entry {
     int64_t runs, denied, failed, cost_nanousd;
     int64_t open_sandboxes; /* neither closed nor given up: for the reaper */
     uint64_t last_seq;
+    int64_t trashed_us; /* when it went to the trash */
+    int64_t high;       /* HIGH findings of all its runs */
     bool trashed, foreign, live;
+    bool archived;       /* packed; reading it unpacks a copy */
+    bool waiting;        /* it stopped with a gate open */
     const char *problem; /* why the file could not be read; "" */
 };
 
@@ -37,11 +41,28 @@ int index_refresh(struct index *ix, struct err *e) MUST_CHECK;
 /* Only this one (session end, rename, tag). */
 int index_refresh_one(struct index *ix, const char *id, struct err *e) MUST_CHECK;
 
-/* Newest first; `query` NULL or words that all stand in id, name, task or tags (ASCII case is
- * ignored). Trashed ones only when asked for. `limit` 0: all. */
+/* A query: words that all stand in id, name, task or tags (ASCII case is ignored), and filters:
+ * ~fail ~denied ~high (it has such runs), ~gate (it waits at one), ~live ~archived, tag:WORD,
+ * sandbox:WORD (beginnings), since:2026-11-22 or since:N with s m h d w behind it. */
+#define INDEX_QUERY_WORDS 16
+struct index_query {
+    char text[512]; /* the words, cut apart */
+    const char *words[INDEX_QUERY_WORDS], *tags[4];
+    size_t word_count, tag_count;
+    const char *sandbox;
+    unsigned flags;
+    int64_t since_us;
+};
+/* `text` NULL or "": everything. ERR_USAGE: an unknown filter, or one that lacks its value. */
+int index_query_parse(struct index_query *q, const char *text, int64_t now_us,
+                      struct err *e) MUST_CHECK;
+bool index_query_matches(const struct index_query *q, const struct index_entry *x);
+
+/* Newest first. `limit` 0: all. ERR_USAGE as above. */
+enum index_which { INDEX_KEPT, INDEX_ALL, INDEX_TRASHED };
 typedef int (*index_fn)(void *arg, const struct index_entry *entry); /* lent; non-zero stops */
-int index_list(struct index *ix, const char *query, bool trashed, size_t limit, index_fn fn,
-               void *arg, struct err *e) MUST_CHECK;
+int index_list(struct index *ix, const char *query, enum index_which which, size_t limit,
+               index_fn fn, void *arg, struct err *e) MUST_CHECK;
 
 /* `word` = an id, a unique prefix, a name, or "last" → the id, and its path (caller frees both).
  * Refreshes first where it has to. ERR_MISSING, ERR_USAGE when ambiguous (names the candidates). */

@@ -2,6 +2,7 @@
 #include "sessions/index_int.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/utf8.h"
 #include "sessions/store.h"
@@ -66,6 +67,14 @@ static void count_failed(struct summary *m, uint32_t run)
     m->failed_run = run;
 }
 
+static void count_high(struct summary *m, const struct json *findings)
+{
+    if (findings == NULL)
+        return;
+    for (const struct json *f = json_first(findings); f != NULL; f = json_next(f))
+        m->high += strcasecmp(json_get_str(f, "severity", ""), "high") == 0;
+}
+
 static bool succeeded(const struct json *body)
 {
     return strcmp(json_get_str(body, "end", ""), "exit") == 0 && json_get_int(body, "code", 0) == 0;
@@ -83,6 +92,7 @@ static void note_created(struct summary *m, const struct event *ev)
 static void note_resumed(struct summary *m, const struct event *ev)
 {
     buf_reset(&m->outcome);
+    m->waiting = false;
     if (json_get(ev->body, "planner") != NULL)
         set_text(&m->planner, json_get_str(ev->body, "planner", ""));
     if (json_get(ev->body, "sandbox") != NULL)
@@ -105,12 +115,14 @@ static int note_event(void *arg, const struct event *ev)
         break;
     case EVENT_SESSION_TRASHED:
         m->trashed = !json_get_bool(body, "restored", false);
+        m->trashed_us = m->trashed ? ev->at_us : 0;
         break;
     case EVENT_SESSION_RESUMED:
         note_resumed(m, ev);
         break;
     case EVENT_SESSION_FINISHED:
         set_text(&m->outcome, json_get_str(body, "outcome", ""));
+        m->waiting = false;
         break;
     case EVENT_ERROR: /* the last word of a record that could not be written any more */
         if (json_get_bool(body, "stopped", false))
@@ -127,6 +139,13 @@ static int note_event(void *arg, const struct event *ev)
         break;
     case EVENT_GATE_DECIDED:
         m->denied += strcmp(json_get_str(body, "decision", ""), "deny") == 0;
+        m->waiting = false;
+        break;
+    case EVENT_GATE_OPENED:
+        m->waiting = true;
+        break;
+    case EVENT_RUN_REVIEWED:
+        count_high(m, json_get(body, "findings"));
         break;
     case EVENT_RUN_FINISHED:
         if (!succeeded(body))

@@ -40,17 +40,22 @@ enum {
     COL_HEAD,
     COL_TRASHED,
     COL_FOREIGN,
+    COL_ARCHIVED,
+    COL_TRASHED_US,
+    COL_HIGH,
+    COL_WAITING,
+    COL_COUNT
 };
 #define INDEX_COLUMNS                                                                              \
     "id, size, mtime, wal_size, wal_mtime, hot, name, task, outcome, planner, sandbox, tags,"      \
     " problem, created_us, last_us, runs, denied, failed, cost_nanousd, open_sandboxes,"           \
-    " failed_run, last_seq, head, trashed, foreign_"
+    " failed_run, last_seq, head, trashed, foreign_, archived, trashed_us, high, waiting"
 
 #define STAMP_COLUMNS "id, size, mtime, wal_size, wal_mtime, hot"
 
 struct stamp {
     int64_t size, mtime_ns, wal_size, wal_mtime_ns;
-    bool hot;
+    bool hot, archived; /* archived: size and time are those of the packed file */
 };
 
 /* Everything the index knows of one session; also the state of its fold, so that it can go on where
@@ -61,7 +66,8 @@ struct summary {
     int64_t failed_run; /* the last run counted as failed: it is counted once */
     int64_t last_seq;
     uint8_t head[SHA256_LEN]; /* chain at last_seq */
-    bool trashed, foreign;
+    int64_t trashed_us, high;
+    bool trashed, foreign, waiting;
 };
 void summary_init(struct summary *m);
 void summary_release(struct summary *m);

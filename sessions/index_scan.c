@@ -48,8 +48,12 @@ static int look(const struct scan *sc, const char *id, bool hot, struct stamp *o
     char name[80];
     *out = (struct stamp){ .hot = hot };
     snprintf(name, sizeof name, "%s.db", id);
-    if (fstatat(sc->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return 0;
+    if (fstatat(sc->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        snprintf(name, sizeof name, "%s.db.gz", id);
+        out->archived = true;
+        if (fstatat(sc->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return 0;
+    }
     out->size = st.st_size;
     out->mtime_ns = nanoseconds(st.st_mtim);
     if (!hot)
@@ -98,6 +102,9 @@ static void load_summary(struct summary *m, struct sql_stmt *row)
     m->last_seq = sql_int(row, COL_LAST_SEQ);
     m->trashed = sql_int(row, COL_TRASHED) != 0;
     m->foreign = sql_int(row, COL_FOREIGN) != 0;
+    m->trashed_us = sql_int(row, COL_TRASHED_US);
+    m->high = sql_int(row, COL_HIGH);
+    m->waiting = sql_int(row, COL_WAITING) != 0;
     const void *head = sql_blob(row, COL_HEAD, &len);
     if (len == sizeof m->head)
         memcpy(m->head, head, len);
@@ -134,6 +141,10 @@ static int save_summary(struct index *ix, const char *id, const struct stamp *st
         { COL_LAST_SEQ, m->last_seq },
         { COL_TRASHED, m->trashed },
         { COL_FOREIGN, m->foreign },
+        { COL_ARCHIVED, stamp->archived },
+        { COL_TRASHED_US, m->trashed_us },
+        { COL_HIGH, m->high },
+        { COL_WAITING, m->waiting },
     };
     sql_bind_text(st, COL_ID + 1, id, strlen(id));
     for (size_t i = 0; i < ARRAY_LEN(ints); i++)
@@ -222,7 +233,7 @@ static bool has_suffix(const char *name, const char *suffix, size_t *stem)
 static void note_name(struct scan *sc, const char *name)
 {
     size_t stem;
-    if (has_suffix(name, ".db", &stem)) {
+    if (has_suffix(name, ".db", &stem) || has_suffix(name, ".db.gz", &stem)) {
         if (sc->count == sc->cap) {
             sc->cap = sc->cap != 0 ? sc->cap * 2 : 256;
             sc->list = xreallocarray(sc->list, sc->cap, sizeof *sc->list);
@@ -245,6 +256,17 @@ static int compare_found(const void *a, const void *b)
     return strcmp(((const struct found *)a)->id, ((const struct found *)b)->id);
 }
 
+/* After a crash in the middle of packing both files stand there; the plain one counts. */
+static void drop_doubles(struct scan *sc)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < sc->count; i++) {
+        if (kept == 0 || strcmp(sc->list[kept - 1].id, sc->list[i].id) != 0)
+            sc->list[kept++] = sc->list[i];
+    }
+    sc->count = kept;
+}
+
 static int list_directory(struct scan *sc, struct err *e)
 {
     int fd = fcntl(sc->dir_fd, F_DUPFD_CLOEXEC, 0);
@@ -261,6 +283,7 @@ static int list_directory(struct scan *sc, struct err *e)
     closedir(d);
     if (sc->count != 0)
         qsort(sc->list, sc->count, sizeof *sc->list, compare_found);
+    drop_doubles(sc);
     for (size_t i = 0; i < sc->hot_count; i++) {
         struct found *f = sc->count != 0 ? bsearch(sc->hot[i], sc->list, sc->count,
                                                    sizeof *sc->list, compare_found)

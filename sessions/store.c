@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/path.h"
+#include "sessions/archive.h"
 #include "sessions/sidecar.h"
 
 #define BUSY_MS           5000
@@ -289,9 +290,15 @@ static int open_sidecars(struct store *s, struct err *e)
     return reserve_take(s->dir, &s->reserve_fd, e);
 }
 
+/* Who writes to an archived session has it back first. */
+static int come_back(const char *path, struct err *e)
+{
+    return access(path, F_OK) < 0 && archive_exists(path) ? archive_unpack_locked(path, e) : 0;
+}
+
 static int open_writer(struct store *s, struct err *e)
 {
-    if (lock_take(s->lock_path, &s->lock_fd, e) < 0 ||
+    if (lock_take(s->lock_path, &s->lock_fd, e) < 0 || come_back(s->path, e) < 0 ||
         sql_open(&s->db, s->path, SQL_WRITE, BUSY_MS, e) < 0 || check_file(s, e) < 0 ||
         quick_check(s, e) < 0 || use_wal(s, e) < 0 || load_tail(s, e) < 0)
         return -1;
@@ -302,8 +309,9 @@ static int check_exists(const char *path, struct err *e)
 {
     struct stat st;
     if (stat(path, &st) < 0)
-        return errno == ENOENT ? err_set(e, ERR_MISSING, "%s: no such session", path)
-                               : err_sys(e, ERR_IO, "%s", path);
+        return errno == ENOENT && archive_exists(path) ? 0
+               : errno == ENOENT ? err_set(e, ERR_MISSING, "%s: no such session", path)
+                                 : err_sys(e, ERR_IO, "%s", path);
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_FORMAT, "%s: not a file", path);
     return 0;
@@ -324,14 +332,33 @@ int store_open(struct store **out, const char *path, struct err *e)
     return 0;
 }
 
+static int open_reader(struct store *s, const char *path, struct err *e)
+{
+    if (sql_open(&s->db, path, SQL_READ, BUSY_MS, e) < 0 || check_file(s, e) < 0)
+        return -1;
+    return read_last_seq(s, &s->last_seq, e);
+}
+
+/* A plain copy, without a name from here on: it goes when it is closed. */
+static int open_archived(struct store *s, struct err *e)
+{
+    char *copy = NULL;
+    if (archive_copy(s->path, &copy, e) < 0)
+        return -1;
+    int rc = open_reader(s, copy, e);
+    unlink(copy);
+    free(copy);
+    return rc;
+}
+
 int store_open_read(struct store **out, const char *path, struct err *e)
 {
     *out = NULL;
     struct store *s = check_exists(path, e) == 0 ? new_store(path, false, e) : NULL;
     if (s == NULL)
         return -1;
-    if (sql_open(&s->db, path, SQL_READ, BUSY_MS, e) < 0 || check_file(s, e) < 0 ||
-        read_last_seq(s, &s->last_seq, e) < 0) {
+    bool archived = access(path, F_OK) < 0;
+    if ((archived ? open_archived(s, e) : open_reader(s, path, e)) < 0) {
         free_store(s);
         return err_wrap(e, "%s", path);
     }

@@ -1,7 +1,7 @@
 complete -c airlock -n __fish_use_subcommand -a resume -d 'open a saved session where it stopped'
 complete -c airlock -n __fish_use_subcommand -a run -d 'one supervised session without a screen'
 complete -c airlock -n __fish_use_subcommand -a exec -d 'run your own code through the gate and the sandbox'
-complete -c airlock -n __fish_use_subcommand -a sessions -d 'list, rename, tag or remove sessions'
+complete -c airlock -n __fish_use_subcommand -a sessions -d 'list, rename, tag, delete, bring back or archive sessions'
 complete -c airlock -n __fish_use_subcommand -a show -d 'a session or one run: plan, code, decision, output, verdict, variables'
 complete -c airlock -n __fish_use_subcommand -a diff -d 'compare two runs (ID:RUN) or two sessions; exit 1 when they differ'
 complete -c airlock -n __fish_use_subcommand -a rerun -d 'run the approved code of sessions again and compare with the record'

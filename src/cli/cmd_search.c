@@ -295,7 +295,7 @@ static int search(struct searcher *s, struct err *e)
 {
     struct app *app = s->app;
     if (app_need_index(app, e) < 0 || index_refresh(app->index, e) < 0 ||
-        index_list(app->index, NULL, false, 0, take_id, s, e) < 0)
+        index_list(app->index, NULL, INDEX_KEPT, 0, take_id, s, e) < 0)
         return -1;
     for (size_t i = 0; i < s->id_count && !s->stopped; i++)
         search_session(s, s->ids[i]);

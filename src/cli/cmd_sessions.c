@@ -1,5 +1,4 @@
-/* cmd_sessions.c - the list of sessions, and renaming, tagging, removing one (all of them events in
- * its file). */
+/* cmd_sessions.c - the list of sessions and of the trash, and what can be done to them by words. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +6,7 @@
 #include "base/clock.h"
 #include "cli/app.h"
 #include "cli/commands.h"
-#include "cli/session.h"
+#include "cli/manage.h"
 #include "ui/text.h"
 
 /* ---- listing ---- */
@@ -54,6 +53,13 @@ static void print_json_entry(const struct index_entry *x, struct buf *out)
     json_w_int(&w, "last_seq", (int64_t)x->last_seq);
     json_w_bool(&w, "live", x->live);
     json_w_bool(&w, "foreign", x->foreign);
+    json_w_bool(&w, "archived", x->archived);
+    json_w_bool(&w, "waiting", x->waiting);
+    json_w_int(&w, "high", x->high);
+    if (x->trashed) {
+        clock_iso(x->trashed_us, at);
+        json_w_str(&w, "trashed", at);
+    }
     if (x->problem[0] != '\0')
         json_w_str(&w, "problem", x->problem);
     json_w_close_object(&w);
@@ -73,7 +79,12 @@ static int print_entry(void *arg, const struct index_entry *x)
     clock_duration(l->now_us - x->last_us, age, sizeof age);
     (void)buf_addf(&l->out, "%-26s %8s ", x->id, age);
     (void)buf_addf(&l->out, "%3lld runs ", (long long)x->runs);
-    put_clean(&l->out, x->live ? "live" : x->outcome[0] != '\0' ? x->outcome : "open", 11);
+    put_clean(&l->out,
+              x->live                 ? "live"
+              : x->archived           ? "archived"
+              : x->outcome[0] != '\0' ? x->outcome
+                                      : "open",
+              11);
     (void)buf_add_char(&l->out, ' ');
     if (x->problem[0] != '\0')
         put_clean(&l->out, x->problem, 60);
@@ -85,99 +96,130 @@ static int print_entry(void *arg, const struct index_entry *x)
     return 0;
 }
 
-static int list(struct app *app, const char *query)
+static int list(struct app *app, const char *query, enum index_which which)
 {
     struct err e = ERR_INIT;
     struct listing l = { .app = app, .out = BUF_INIT((size_t)64 << 20), .now_us = clock_wall_us() };
-    if (app_need_index(app, &e) < 0 || index_refresh(app->index, &e) < 0 ||
-        index_list(app->index, query, false, app->opt.all ? 0 : 200, print_entry, &l, &e) < 0) {
+    int rc = app_need_index(app, &e) < 0 ? -1 : index_refresh(app->index, &e);
+    if (rc == 0) {
+        manage_purge_expired(app);
+        rc = index_list(app->index, query, which, app->opt.all ? 0 : 200, print_entry, &l, &e);
+    }
+    if (rc < 0) {
         buf_release(&l.out);
         return app_fail(&e);
     }
     if (l.count == 0 && !app->opt.json && !app->opt.quiet)
-        (void)buf_addf(&l.out, query != NULL ? "no session matches\n"
-                                             : "no sessions yet: start one with `airlock`\n");
-    int rc = write_all_fd(1, buf_str(&l.out), l.out.len);
+        (void)buf_addf(&l.out, which == INDEX_TRASHED ? "the trash is empty\n"
+                               : query != NULL        ? "no session matches\n"
+                                               : "no sessions yet: start one with `airlock`\n");
+    rc = write_all_fd(1, buf_str(&l.out), l.out.len);
     buf_release(&l.out);
     return rc < 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }
 
-/* ---- changing one ---- */
+/* ---- changing some ---- */
 
-static int append_one(struct app *app, const char *word, struct event_builder *b, struct err *e)
+/* What one word does, and what is said when it was done. */
+struct change {
+    const char *verb, *takes;
+    int (*fn)(struct app *app, const char *word, struct err *e);
+    const char *done; /* "moved to the trash" */
+};
+
+static int trash(struct app *app, const char *word, struct err *e)
 {
-    char *id = NULL, *path = NULL;
-    struct store *store = NULL;
-    int rc = event_end(b, e);
-    if (rc == 0)
-        rc = app_need_index(app, e);
-    if (rc == 0)
-        rc = index_refresh(app->index, e);
-    if (rc == 0)
-        rc = index_resolve(app->index, word, &id, &path, e);
-    if (rc == 0)
-        rc = store_open(&store, path, e);
-    if (rc == 0)
-        rc = store_append(store, &b->ev, e);
-    store_close(store);
-    if (rc == 0)
-        rc = index_refresh_one(app->index, id, e);
-    free(id);
-    free(path);
-    event_release(b);
-    return rc;
+    return manage_trash(app, word, false, e);
 }
 
-static int rename_one(struct app *app, const char *word, const char *name, struct err *e)
+static int undelete(struct app *app, const char *word, struct err *e)
 {
-    struct event_builder b;
-    if (name[0] == '\0' || strlen(name) > 200)
-        return err_set(e, ERR_USAGE, "a name has 1 to 200 bytes");
-    if (strcmp(name, "last") == 0)
-        return err_set(e, ERR_USAGE, "'last' always means the newest session: take another name");
-    event_begin(&b, EVENT_SESSION_RENAMED, 0);
-    json_w_strn(&b.w, "name", name, strlen(name));
-    return append_one(app, word, &b, e);
+    return manage_trash(app, word, true, e);
 }
 
-static int tag_one(struct app *app, const char *word, char **tags, int count, struct err *e)
+static int archive(struct app *app, const char *word, struct err *e)
 {
-    struct event_builder b;
-    for (int i = 0; i < count; i++) {
-        if (tags[i][0] == '\0' || strlen(tags[i]) > 64 || strpbrk(tags[i], " \t\n") != NULL)
-            return err_set(e, ERR_USAGE, "tag '%.64s': one word of at most 64 bytes", tags[i]);
+    return manage_archive(app, word, false, e);
+}
+
+static int unarchive(struct app *app, const char *word, struct err *e)
+{
+    return manage_archive(app, word, true, e);
+}
+
+static const struct change changes[] = {
+    { "rm", "ID…", trash, "moved to the trash" }, { "undelete", "ID…", undelete, "is back" },
+    { "archive", "ID…", archive, "archived" },    { "unarchive", "ID…", unarchive, "unpacked" },
+    { "purge", "ID…", manage_purge, "erased" },
+};
+
+static void say_retention(const struct app *app)
+{
+    struct buf words = BUF_INIT(256);
+    manage_put_retention(app, &words);
+    printf("the trash keeps it %s: `airlock sessions undelete ID` has it back\n", buf_str(&words));
+    buf_release(&words);
+}
+
+static int change_some(struct app *app, const struct change *c, struct err *e)
+{
+    char **words = app->opt.args + 1;
+    int n = app->opt.arg_count - 1;
+    bool last = false;
+    if (n < 1)
+        return err_set(e, ERR_USAGE, "sessions %s takes %s", c->verb, c->takes);
+    for (int i = 0; i < n; i++)
+        last |= strcmp(words[i], "last") == 0;
+    if (last && n > 1)
+        return err_set(e, ERR_USAGE, "'last' goes alone: it would mean another one each time");
+    for (int i = 0; i < n; i++) {
+        if (c->fn(app, words[i], e) < 0)
+            return -1;
+        if (!app->opt.quiet)
+            printf("%s: %s\n", words[i], c->done);
     }
-    event_begin(&b, EVENT_SESSION_TAGGED, 0);
-    json_w_array(&b.w, "tags");
-    for (int i = 0; i < count; i++)
-        json_w_strn(&b.w, NULL, tags[i], strlen(tags[i]));
-    json_w_close_array(&b.w);
-    return append_one(app, word, &b, e);
+    if (c->fn == trash && !app->opt.quiet)
+        say_retention(app);
+    return 0;
 }
 
-static int trash_one(struct app *app, const char *word, struct err *e)
+/* True when `verb` is one of the changes; *rc is what came of it. */
+static bool is_change(struct app *app, const char *verb, int *rc, struct err *e)
 {
-    struct event_builder b;
-    event_begin(&b, EVENT_SESSION_TRASHED, 0);
-    json_w_bool(&b.w, "trashed", true);
-    return append_one(app, word, &b, e);
+    char **args = app->opt.args;
+    int n = app->opt.arg_count;
+    if (strcmp(verb, "rename") == 0) {
+        *rc = n == 3 ? manage_rename(app, args[1], args[2], e)
+                     : err_set(e, ERR_USAGE, "sessions rename takes ID NAME");
+        return true;
+    }
+    if (strcmp(verb, "tag") == 0) {
+        *rc = n >= 2 ? manage_tag(app, args[1], (const char *const *)args + 2, (size_t)n - 2, e)
+                     : err_set(e, ERR_USAGE, "sessions tag takes ID TAG…");
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+        if (strcmp(verb, changes[i].verb) == 0) {
+            *rc = change_some(app, &changes[i], e);
+            return true;
+        }
+    }
+    return false;
 }
 
 int cmd_sessions(struct app *app)
 {
     struct err e = ERR_INIT;
-    char **args = app->opt.args;
-    int n = app->opt.arg_count, rc = 0;
-    const char *verb = n > 0 ? args[0] : "";
-    if (strcmp(verb, "rename") == 0)
-        rc = n == 3 ? rename_one(app, args[1], args[2], &e)
-                    : err_set(&e, ERR_USAGE, "sessions rename takes ID NAME");
-    else if (strcmp(verb, "tag") == 0)
-        rc = n >= 2 ? tag_one(app, args[1], args + 2, n - 2, &e)
-                    : err_set(&e, ERR_USAGE, "sessions tag takes ID TAG…");
-    else if (strcmp(verb, "rm") == 0)
-        rc = n == 2 ? trash_one(app, args[1], &e) : err_set(&e, ERR_USAGE, "sessions rm takes ID");
-    else
-        return list(app, n > 0 ? verb : NULL);
-    return rc < 0 ? app_fail(&e) : EXIT_OK;
+    int rc = 0;
+    const char *verb = app->opt.arg_count > 0 ? app->opt.args[0] : "";
+    if (is_change(app, verb, &rc, &e))
+        return rc < 0 ? app_fail(&e) : EXIT_OK;
+    if (strcmp(verb, "trash") == 0 && app->opt.arg_count == 1)
+        return list(app, NULL, INDEX_TRASHED);
+    struct buf query = BUF_INIT(4096);
+    for (int i = 0; i < app->opt.arg_count; i++)
+        (void)buf_addf(&query, "%s%s", i > 0 ? " " : "", app->opt.args[i]);
+    rc = list(app, query.len > 0 ? buf_str(&query) : NULL, INDEX_KEPT);
+    buf_release(&query);
+    return rc;
 }

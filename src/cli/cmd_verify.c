@@ -89,7 +89,7 @@ int cmd_verify(struct app *app)
     if (rc == 0)
         rc = index_refresh(app->index, &e);
     if (rc == 0 && app->opt.all)
-        rc = index_list(app->index, NULL, false, 0, verify_entry, &all, &e);
+        rc = index_list(app->index, NULL, INDEX_KEPT, 0, verify_entry, &all, &e);
     else if (rc == 0 && (rc = index_resolve(app->index, app->opt.args[0], &id, &path, &e)) == 0)
         rc = verify_file(app, id, path, &all.worst, &e);
     free(id);

@@ -40,6 +40,8 @@ static const struct key {
       offsetof(struct config, gate_arm_ms), 250, 10000 },
     { "gate.expire_min", "1-1440", "an open gate denies by itself after this", "10", KEY_NUMBER,
       offsetof(struct config, gate_expire_min), 1, 1440 },
+    { "sessions.trash_days", "0-3650", "deleted sessions can be had back that long; 0: for ever",
+      "30", KEY_NUMBER, offsetof(struct config, trash_days), 0, 3650 },
 };
 
 /* The word of a two-way choice that means true. */

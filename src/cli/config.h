@@ -3,6 +3,7 @@
  *
  *   planner = human            sandbox = local           theme = default
  *   [gate]      own = typed|ask   confirm = high|hex   arm_ms = 500   expire_min = 10
+ *   [sessions]  trash_days = 30
  *   [contract]  KEY = VALUE       as for -c
  *
  * A missing file is the defaults. An unknown key or a bad value is ERR_USAGE with file:line.
@@ -15,7 +16,7 @@
 struct config {
     char *planner, *sandbox, *theme, *language; /* never NULL after config_load */
     bool gate_own_typed, gate_confirm_hex;
-    int64_t gate_arm_ms, gate_expire_min;
+    int64_t gate_arm_ms, gate_expire_min, trash_days;
     bool mouse;
     char **contract; /* "key=value" */
     size_t contract_count;

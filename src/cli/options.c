@@ -59,8 +59,11 @@ static const struct command command_specs[] = {
     { "run", "TASK", "one supervised session without a screen", UNASKED, cmd_run, true },
     { "exec", "FILE|- [ARG…]", "run your own code through the gate and the sandbox",
       UNASKED | BIT(OPT_EXPECT) | BIT(OPT_LANGUAGE), cmd_exec, true },
-    { "sessions", "[QUERY] | rename ID NAME | tag ID TAG… | rm ID",
-      "list, rename, tag or remove sessions", BIT(OPT_ALL), cmd_sessions, false },
+    { "sessions",
+      "[QUERY] | rename ID NAME | tag ID TAG… | rm ID… | undelete ID… | archive ID… | unarchive "
+      "ID… | trash | purge ID…",
+      "list, rename, tag, delete, bring back or archive sessions", BIT(OPT_ALL), cmd_sessions,
+      false },
     { "show", "ID[:RUN]", "a session or one run: plan, code, decision, output, verdict, variables",
       0, cmd_show, false },
     { "diff", "A B", "compare two runs (ID:RUN) or two sessions; exit 1 when they differ",

@@ -244,7 +244,7 @@ static void list_sessions(struct screen *s, const char *query, bool refresh)
     struct err e = ERR_INIT;
     screen_free_recent(s);
     if (app_need_index(s->app, &e) < 0 || (refresh && index_refresh(s->app->index, &e) < 0) ||
-        index_list(s->app->index, query, false, RECENT_MAX, add_recent, s, &e) < 0)
+        index_list(s->app->index, query, INDEX_KEPT, RECENT_MAX, add_recent, s, &e) < 0)
         screen_fail(s, &e);
     s->vm.sessions = s->recent;
     s->vm.session_count = s->recent_count;

@@ -74,7 +74,7 @@ BENCH_UNUSED static void list_once(const char *data, bool refresh)
     check(index_open(&ix, data, &e));
     if (refresh)
         check(index_refresh(ix, &e));
-    check(index_list(ix, NULL, false, 50, count_entry, &n, &e));
+    check(index_list(ix, NULL, INDEX_KEPT, 50, count_entry, &n, &e));
     index_close(ix);
     if (n != 50)
         bench_die("the list is short");
