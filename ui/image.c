@@ -4,31 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/jail.h"
 #include "ui/theme.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-
-#define CHILD_MEMORY ((rlim_t)224 << 20) /* an interlaced 4096x4096 takes 64 MiB of it */
+#define CHILD_MEMORY ((size_t)224 << 20) /* an interlaced 4096x4096 takes 64 MiB of it */
 
 struct image_job {
     pid_t pid;
@@ -39,62 +25,11 @@ struct image_job {
     uint8_t *pixels;
 };
 
-/* ---- in the child ---- */
-
-static void limit(int what, rlim_t n)
+static int child_main(void *arg)
 {
-    struct rlimit r = { n, n };
-    (void)setrlimit((__rlimit_resource_t)what, &r);
+    (void)arg;
+    return image_png_main();
 }
-
-static bool lock_down(void)
-{
-    static const int allowed[] = { SCMP_SYS(read),         SCMP_SYS(write),  SCMP_SYS(mmap),
-                                   SCMP_SYS(munmap),       SCMP_SYS(mremap), SCMP_SYS(brk),
-                                   SCMP_SYS(madvise),      SCMP_SYS(exit),   SCMP_SYS(exit_group),
-                                   SCMP_SYS(rt_sigreturn), SCMP_SYS(futex) };
-    static const int sanitizer[] = { SCMP_SYS(sigaltstack), SCMP_SYS(mprotect),
-                                     SCMP_SYS(sched_yield), SCMP_SYS(gettid) };
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    if (!ctx)
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
-        if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0) < 0)
-            return false;
-    for (size_t i = 0; i < ARRAY_LEN(sanitizer) && UNDER_ASAN; i++)
-        if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, sanitizer[i], 0) < 0)
-            return false;
-    return seccomp_load(ctx) == 0;
-}
-
-static void child_main(int in, int out)
-{
-    struct itimerval one = { .it_value = { .tv_sec = IMAGE_TIMEOUT_MS / 1000 } };
-    sigset_t none;
-    sigemptyset(&none);
-    signal(SIGALRM, SIG_DFL);
-    signal(SIGPIPE, SIG_DFL);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)prctl(PR_SET_DUMPABLE, 0);
-    in = fcntl(in, F_DUPFD, 10);
-    out = fcntl(out, F_DUPFD, 10);
-    if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0)
-        _exit(IMAGE_NO_WALL);
-    (void)close_range(2, ~0u, 0);
-    (void)setitimer(ITIMER_REAL, &one, NULL);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, 2);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_NPROC, 0);
-    if (!UNDER_ASAN)
-        limit(RLIMIT_AS, CHILD_MEMORY);
-    if (!lock_down())
-        _exit(IMAGE_NO_WALL);
-    _exit(image_png_main());
-}
-
-/* ---- in the parent ---- */
 
 static int fill_memfd(const void *png, size_t len, struct err *e)
 {
@@ -139,13 +74,17 @@ int image_job_start(struct image_job **out, const void *png, size_t len, struct 
         close(in);
         return -1;
     }
-    pid_t pid = fork();
-    if (pid == 0)
-        child_main(in, fds[1]);
+    pid_t pid;
+    struct jail jail = { .in = in,
+                         .out = fds[1],
+                         .memory_bytes = CHILD_MEMORY,
+                         .cpu_s = 2,
+                         .wall_s = IMAGE_TIMEOUT_MS / 1000,
+                         .main = child_main };
+    int rc = jail_start(&pid, &jail, e);
     close(in);
     close(fds[1]);
-    if (pid < 0) {
-        err_sys(e, ERR_IO, "process for a picture");
+    if (rc < 0) {
         close(fds[0]);
         return -1;
     }
@@ -185,7 +124,7 @@ static int explain(int status, struct err *e)
     switch (WEXITSTATUS(status)) {
     case IMAGE_NO_ROOM:
         return err_set(e, ERR_LIMIT, "the picture needs too much memory");
-    case IMAGE_NO_WALL:
+    case JAIL_NO_WALL:
         return err_set(e, ERR_IO, "the picture's decoder could not be walled in");
     default:
         return err_set(e, ERR_FORMAT, "the picture is broken, or larger than %dx%d", IMAGE_SIDE_MAX,

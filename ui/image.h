@@ -38,7 +38,7 @@ void image_draw(struct grid *g, struct rect r, const struct image *img, int colo
 
 /* image_png.c, in the child only: PNG from descriptor 0, shrunk picture to descriptor 1. Returns
  * the exit status: 0, or an enum image_failure. */
-enum image_failure { IMAGE_OK, IMAGE_BROKEN, IMAGE_TOO_BIG, IMAGE_NO_ROOM, IMAGE_NO_WALL };
+enum image_failure { IMAGE_OK, IMAGE_BROKEN, IMAGE_TOO_BIG, IMAGE_NO_ROOM };
 int image_png_main(void);
 
 #endif
