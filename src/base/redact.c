@@ -242,6 +242,7 @@ int redact_add(struct redact *r, const char *name, const char *value, size_t len
     if (s.arena == MAP_FAILED)
         return err_sys(e, ERR_IO, "secret %s: memory", name);
     madvise(s.arena, s.arena_cap, MADV_DONTDUMP);
+    madvise(s.arena, s.arena_cap, MADV_DONTFORK); /* parser children see no keys [base/jail] */
     s.name = xstrdup(name);
     struct forms f = { .s = &s };
     add_all_forms(&f, value, len);
@@ -376,6 +377,35 @@ const char *redact_find(const struct redact *r, const char *p, size_t len, size_
         return r->secrets[hit->secret].name;
     }
     return NULL;
+}
+
+size_t redact_reach(const struct redact *r)
+{
+    return redact_is_empty(r) ? 0 : r->longest - 1;
+}
+
+int redact_blot(const struct redact *r, char *p, size_t len, char with)
+{
+    int hits = 0;
+    size_t clear = 0; /* up to here nothing more is to be blotted */
+    if (redact_is_empty(r))
+        return 0;
+    char *copy = xmemdup(p, len); /* overlapping hits are found in what was there */
+    for (size_t i = 0; i < len; i++) {
+        bool wait;
+        i = next_start(r, (const unsigned char *)copy, i, len);
+        const struct pattern *hit = look_at(r, copy + i, len - i, true, &wait);
+        if (hit == NULL)
+            continue;
+        size_t from = i > clear ? i : clear, end = i + hit->len;
+        if (end > from)
+            memset(p + from, with, end - from);
+        clear = end > clear ? end : clear;
+        hits++;
+    }
+    explicit_bzero(copy, len);
+    free(copy);
+    return hits;
 }
 
 /* ---- streams ---- */

@@ -28,6 +28,12 @@ int redact_text(const struct redact *r, const char *p, size_t len, struct buf *o
 /* Does any secret stand in it? Gives its name (lent) and the byte offset of the first hit. */
 const char *redact_find(const struct redact *r, const char *p, size_t len, size_t *offset);
 
+/* The same where lengths and offsets must stay: every byte of every hit becomes `with`, in place.
+ * Returns the number of hits. What lies within redact_reach() of an end of the text may be part of
+ * a hit that goes on beyond it. */
+int redact_blot(const struct redact *r, char *p, size_t len, char with);
+size_t redact_reach(const struct redact *r);
+
 /* A stream with hold-back (one for stdout, one for stderr). */
 struct redact_stream {
     struct buf held;

@@ -323,15 +323,31 @@ static void test_global(void **state)
     assert_null(redact_global());
 }
 
+static void test_blot(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    add(r, "KEY", "abcdefgh12345678");
+    add(r, "PART", "12345678xyz9");
+    char text[] =
+        "a abcdefgh12345678 b YWJjZGVmZ2gxMjM0NTY3OA== c abcdefgh12345678xyz9 d abcdefgh1234567";
+    assert_int_equal(redact_blot(r, text, sizeof text - 1, '*'), 4); /* the last two overlap */
+    assert_string_equal(text, "a **************** b *********************A== c "
+                              "******************** d abcdefgh1234567");
+    assert_int_equal(redact_blot(r, text, sizeof text - 1, '*'), 0);
+    assert_true(redact_reach(r) >= 16 && redact_reach(NULL) == 0);
+    redact_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_values), cmocka_unit_test(test_exact),
-        cmocka_unit_test(test_overlaps),       cmocka_unit_test(test_base64_forms),
-        cmocka_unit_test(test_other_forms),    cmocka_unit_test(test_find),
-        cmocka_unit_test(test_every_split),    cmocka_unit_test(test_random_splits),
-        cmocka_unit_test(test_hold_back),      cmocka_unit_test(test_full_output),
-        cmocka_unit_test(test_global),
+        cmocka_unit_test(test_blot),          cmocka_unit_test(test_refused_values),
+        cmocka_unit_test(test_exact),         cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_base64_forms),  cmocka_unit_test(test_other_forms),
+        cmocka_unit_test(test_find),          cmocka_unit_test(test_every_split),
+        cmocka_unit_test(test_random_splits), cmocka_unit_test(test_hold_back),
+        cmocka_unit_test(test_full_output),   cmocka_unit_test(test_global),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
