@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/sha256.h"
@@ -87,6 +88,46 @@ void clock_iso(int64_t wall_us, char out[CLOCK_ISO_LEN])
     put_digits(out + 14, 2, (uint32_t)(rest / US_PER_MIN % 60));
     put_digits(out + 17, 2, (uint32_t)(rest / US_PER_S % 60));
     put_digits(out + 20, 6, (uint32_t)(rest % US_PER_S));
+}
+
+/* Days since 1970 of a date, the inverse of date_of. */
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+    year -= month <= 2;
+    int64_t era = (year + 400) / 400 - 1, yoe = year - era * 400;
+    int64_t doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    return era * 146097 + doe - 719468;
+}
+
+static int64_t number_at(const char *text, unsigned width)
+{
+    int64_t n = 0;
+    while (width-- > 0)
+        n = n * 10 + (*text++ - '0');
+    return n;
+}
+
+/* What has the form is worked out, and what is no time does not come back as it was. */
+int clock_parse_iso(const char *text, int64_t *wall_us)
+{
+    static const char form[CLOCK_ISO_LEN] = "0000-00-00T00:00:00.000000Z";
+    char again[CLOCK_ISO_LEN];
+    if (strlen(text) != CLOCK_ISO_LEN - 1)
+        return -1;
+    for (size_t i = 0; i < CLOCK_ISO_LEN - 1; i++) {
+        if (form[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+            return -1;
+    }
+    int64_t days = days_of(number_at(text, 4), number_at(text + 5, 2), number_at(text + 8, 2));
+    int64_t us = days * US_PER_DAY + number_at(text + 11, 2) * US_PER_H +
+                 number_at(text + 14, 2) * US_PER_MIN + number_at(text + 17, 2) * US_PER_S +
+                 number_at(text + 20, 6);
+    clock_iso(us, again);
+    if (strcmp(again, text) != 0)
+        return -1;
+    *wall_us = us;
+    return 0;
 }
 
 static const char crockford[] = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -12,6 +12,8 @@ int64_t clock_mono_us(void); /* CLOCK_MONOTONIC */
 #define CLOCK_ISO_LEN 28
 /* "2026-11-22T10:00:00.123456Z" */
 void clock_iso(int64_t wall_us, char out[CLOCK_ISO_LEN]);
+/* Back again: exactly that form, a day that exists. -1 otherwise. */
+int clock_parse_iso(const char *text, int64_t *wall_us);
 
 /* A time-ordered id: 26 lower-case Crockford base32 characters, 48 bits of ms + 80 random. */
 #define ID_LEN 26

@@ -40,6 +40,36 @@ static void test_iso(void **state)
         char out[CLOCK_ISO_LEN];
         clock_iso(cases[i].us, out);
         assert_string_equal(out, cases[i].want);
+        int64_t back;
+        assert_int_equal(clock_parse_iso(out, &back), 0);
+        if (cases[i].us != INT64_MAX && cases[i].us != INT64_MIN)
+            assert_true(back == cases[i].us);
+    }
+}
+
+static void test_iso_refuses(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "",
+        "2026-11-22T10:00:00Z",
+        "2026-11-22T10:00:00.123456",
+        "2026-11-22 10:00:00.123456Z",
+        "2026-11-22T10:00:00.123456Z ",
+        "2026-13-22T10:00:00.123456Z",
+        "2026-00-22T10:00:00.123456Z",
+        "2026-02-29T10:00:00.123456Z",
+        "2026-11-31T10:00:00.123456Z",
+        "2026-11-22T24:00:00.123456Z",
+        "2026-11-22T10:60:00.123456Z",
+        "2026-11-22T10:00:60.123456Z",
+        "+026-11-22T10:00:00.123456Z",
+        "2026-11-22T10:00:00.12345xZ",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t us = 7;
+        assert_int_equal(clock_parse_iso(cases[i], &us), -1);
+        assert_true(us == 7);
     }
 }
 
@@ -123,9 +153,9 @@ static void test_durations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clocks),          cmocka_unit_test(test_iso),
-        cmocka_unit_test(test_iso_like_gmtime), cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_clocks),      cmocka_unit_test(test_iso),
+        cmocka_unit_test(test_iso_refuses), cmocka_unit_test(test_iso_like_gmtime),
+        cmocka_unit_test(test_ids),         cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
