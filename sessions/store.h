@@ -73,6 +73,12 @@ int store_append_checkpoint(struct store *s, struct event *ev, const char *kind,
                             const void *p, size_t len, const char *meta_json,
                             struct err *e) MUST_CHECK;
 
+/* For an import: append an event whose body was erased where it comes from. `type_name` set. */
+int store_append_erased(struct store *s, struct event *ev, struct err *e) MUST_CHECK;
+/* From here on nobody relies on an event before the store is closed: durable ones join the group
+ * and groups are large. */
+void store_set_bulk(struct store *s);
+
 int store_flush(struct store *s, struct err *e) MUST_CHECK; /* commit the open group */
 /* clock_boot_us() at which the open group must be flushed; 0 when none is open. */
 int64_t store_flush_due_us(const struct store *s);

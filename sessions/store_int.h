@@ -38,7 +38,7 @@ struct store {
     struct sql_stmt *stmts[STMT_COUNT];
     struct derive derive;
     struct sha256 *sha;
-    bool writable, failed, said_last;
+    bool writable, failed, said_last, bulk;
     struct err failure;
     int lock_fd, head_fd, reserve_fd; /* -1: none */
 
