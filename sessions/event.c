@@ -44,7 +44,7 @@ static const struct type types[EVENT_TYPE_COUNT] = {
     [EVENT_SESSION_CREATED] = TYPE("session.created", DURABLE,
         NEED("planner", STR), NEED("model", STR), NEED("sandbox", STR), NEED("contract", OBJ),
         NEED("contract_digest", STR), NEED("version", STR), MAY("parent", STR), MAY("parent_seq", INT), MAY("parent_chain", STR), MAY("name", STR),
-        MAY("language", STR), MAY("foreign", BOOL)),
+        MAY("language", STR), MAY("foreign", BOOL), MAY("origin", OBJ)),
     [EVENT_SESSION_RENAMED] = TYPE("session.renamed", DURABLE, NEED("name", STR)),
     [EVENT_SESSION_TAGGED] = TYPE("session.tagged", DURABLE, NEED("tags", ARR)),
     [EVENT_SESSION_TRASHED] = TYPE("session.trashed", DURABLE, MAY("restored", BOOL)),

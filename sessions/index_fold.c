@@ -86,7 +86,7 @@ static void note_created(struct summary *m, const struct event *ev)
     set_text(&m->planner, json_get_str(ev->body, "planner", ""));
     set_text(&m->sandbox, json_get_str(ev->body, "sandbox", ""));
     set_text(&m->name, json_get_str(ev->body, "name", ""));
-    m->foreign = json_get_bool(ev->body, "foreign", false);
+    m->foreign = m->foreign || json_get_bool(ev->body, "foreign", false);
 }
 
 static void note_resumed(struct summary *m, const struct event *ev)
@@ -203,6 +203,8 @@ static int fold_new(struct summary *m, struct store *s, struct err *e)
     if (store_each_of(s, WANTED, (uint64_t)m->last_seq + 1, last, note_event, m, e) < 0 ||
         store_each(s, last, last, note_time, m, e) < 0 || store_chain_at(s, last, m->head, e) < 0)
         return -1;
+    if (m->foreign) /* what it names is not ours to close [IMP-1] */
+        m->open_sandboxes = 0;
     m->last_seq = (int64_t)last;
     return 0;
 }

@@ -78,6 +78,7 @@ char **state_strings(struct state *st, size_t i)
                            &st->version,
                            &st->parent,
                            &st->parent_chain,
+                           &st->foreign_from,
                            &st->tags,
                            &st->task,
                            &st->contract_json,

@@ -201,7 +201,9 @@ struct state {
     int64_t cost_nanousd, input_tokens, output_tokens, sandbox_ms;
     char *outcome, *answer; /* of session.finished */
     bool finished, trashed;
-    bool stopped; /* the record could not be written any more: the last word says why */
+    bool stopped;       /* the record could not be written any more: the last word says why */
+    bool foreign;       /* imported: to be looked at only [IMP-1] … */
+    char *foreign_from; /* … and the id it had where it was made */
     uint32_t denied, failed, verified;
 };
 

@@ -42,6 +42,8 @@ int state_on_created(struct state *st, const struct event *ev, struct effects *o
     string_take(&st->name, ev->body, "name");
     string_take(&st->contract_digest, ev->body, "contract_digest");
     take_contract(st, json_get(ev->body, "contract"));
+    st->foreign = json_get_bool(ev->body, "foreign", false);
+    string_take(&st->foreign_from, json_get(ev->body, "origin"), "session");
     st->created_at_us = ev->at_us;
     return 0;
 }
