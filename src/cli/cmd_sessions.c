@@ -82,6 +82,7 @@ static int print_entry(void *arg, const struct index_entry *x)
     put_clean(&l->out,
               x->live                 ? "live"
               : x->archived           ? "archived"
+              : x->foreign            ? "foreign"
               : x->outcome[0] != '\0' ? x->outcome
                                       : "open",
               11);

@@ -158,9 +158,11 @@ static void show_session(struct saved *s, struct buf *out)
     const struct state *st = &s->state;
     char at[CLOCK_ISO_LEN], cost[64];
     clock_iso(st->created_at_us, at);
-    (void)buf_addf(out, "session    %s%s\n", s->id, store_is_live(s->store) ? "  (live)" : "");
+    (void)buf_addf(out, "session    %s%s%s\n", s->id, store_is_live(s->store) ? "  (live)" : "",
+                   st->foreign ? "  (foreign: imported, to be looked at only)" : "");
     if (store_is_live(s->store))
         (void)buf_addf(out, "as of      seq %llu\n", (unsigned long long)st->last_seq);
+    put(out, "made as", st->foreign_from);
     put(out, "name", st->name);
     put(out, "task", st->task);
     put(out, "created", at);

@@ -28,6 +28,8 @@ int cmd_show(struct app *app);
 int cmd_diff(struct app *app);
 int cmd_replay(struct app *app);
 int cmd_rerun(struct app *app);
+int cmd_export(struct app *app);
+int cmd_import(struct app *app);
 int cmd_search(struct app *app);
 int cmd_verify(struct app *app);
 int cmd_providers(struct app *app);

@@ -43,12 +43,17 @@ static const struct option_spec option_specs[] = {
     { OPT_WORD, 0, "word", NULL, "mark the words that differ" },
     { OPT_SIDE_BY_SIDE, 0, "side-by-side", NULL, "two columns" },
     { OPT_RUNS, 0, "runs", "A-B", "only these runs" },
+    { OPT_FORMAT, 0, "format", "NAME", "md, html, ipynb, jsonl or cast" },
+    { OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output" },
+    { OPT_RAW, 0, "raw", NULL, "as recorded: neither cleaned nor without secrets" },
+    { OPT_FORCE, 0, "force", NULL, "write over a file that exists" },
+    { OPT_ARTIFACTS, 0, "artifacts", NULL, "write results as files beside, in FILE.files/" },
     { OPT_ON, 0, "on", "NAME[:IMAGE]", "in this sandbox instead of the recorded one" },
     { OPT_JOBS, 0, "jobs", "N", "that many sandboxes side by side" },
     { OPT_SPEED, 0, "speed", "X", "times the recorded speed, 0.25 to 64" },
     { OPT_IDLE_CAP, 0, "idle-cap", "SECONDS", "cut longer pauses to this; 0 keeps them (2)" },
     { OPT_FROM, 0, "from", "RUN", "begin at this run" },
-    { OPT_SIZE, 0, "size", "COLSxROWS", "of the frames" },
+    { OPT_SIZE, 0, "size", "COLSxROWS", "of the screen in frames and casts" },
     { OPT_FRAMES, 0, "frames", "FILE|-", "write number and hash of the frame after each event" },
 };
 
@@ -73,6 +78,12 @@ static const struct command command_specs[] = {
     { "replay", "ID[:RUN]", "watch a recorded session again; executes nothing",
       BIT(OPT_SPEED) | BIT(OPT_IDLE_CAP) | BIT(OPT_FROM) | BIT(OPT_SIZE) | BIT(OPT_FRAMES),
       cmd_replay, false },
+    { "export", "ID", "a session as Markdown, a page, a notebook, a bundle or a cast",
+      BIT(OPT_FORMAT) | BIT(OPT_OUTPUT) | BIT(OPT_RAW) | BIT(OPT_FORCE) | BIT(OPT_RUNS) |
+          BIT(OPT_ARTIFACTS) | BIT(OPT_SIZE),
+      cmd_export, false },
+    { "import", "FILE|-", "take in an exported bundle (jsonl), to be looked at only", 0, cmd_import,
+      false },
     { "search", "TEXT", "in tasks, plans, code, errors and output of all sessions", BIT(OPT_ALL),
       cmd_search, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
@@ -247,6 +258,21 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
     case OPT_FROM:
         opt->from = value;
         break;
+    case OPT_FORMAT:
+        opt->format = value;
+        break;
+    case OPT_OUTPUT:
+        opt->output = value;
+        break;
+    case OPT_RAW:
+        opt->raw = true;
+        break;
+    case OPT_FORCE:
+        opt->force = true;
+        break;
+    case OPT_ARTIFACTS:
+        opt->artifacts = true;
+        break;
     case OPT_SIZE:
         opt->size = value;
         break;
@@ -388,5 +414,22 @@ int options_parse_lease(const char *text, int64_t *runs, int64_t *minutes, struc
     }
     if (*runs == 0)
         return err_set(e, ERR_USAGE, "lease '%.60s': runs=N is missing", text);
+    return 0;
+}
+
+int options_parse_runs(const char *word, uint32_t *first, uint32_t *last, struct err *e)
+{
+    char *end;
+    *first = 1;
+    *last = UINT32_MAX;
+    if (word == NULL)
+        return 0;
+    unsigned long a = strtoul(word, &end, 10), b = a;
+    if (*end == '-')
+        b = end[1] != '\0' ? strtoul(end + 1, &end, 10) : (end++, UINT32_MAX);
+    if (*end != '\0' || word[0] < '0' || word[0] > '9' || a < 1 || b < a || b > UINT32_MAX)
+        return err_set(e, ERR_USAGE, "--runs '%.40s': it is N, A-B or A-", word);
+    *first = (uint32_t)a;
+    *last = (uint32_t)b;
     return 0;
 }

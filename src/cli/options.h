@@ -14,6 +14,7 @@ struct options {
         *size, *frames;
     const char *contract[64];
     size_t contract_count;
+    bool raw, force, artifacts;
     bool plain, json, no_color, quiet, verbose, all, word, side_by_side, hide_decisions;
     /* words behind the command */
     char **args;
@@ -53,6 +54,11 @@ enum option_id {
     OPT_SIZE,
     OPT_FRAMES,
     OPT_HIDE_DECISIONS,
+    OPT_FORMAT,
+    OPT_OUTPUT,
+    OPT_RAW,
+    OPT_FORCE,
+    OPT_ARTIFACTS,
     OPT_COUNT
 };
 
@@ -83,6 +89,9 @@ int options_parse(struct parsed *out, int argc, char **argv, struct err *e) MUST
 /* "runs=N[,minutes=M]" */
 int options_parse_lease(const char *text, int64_t *runs, int64_t *minutes,
                         struct err *e) MUST_CHECK;
+
+/* "3", "2-5", "4-": the runs from *first to *last; NULL is all of them. */
+int options_parse_runs(const char *word, uint32_t *first, uint32_t *last, struct err *e) MUST_CHECK;
 
 void options_print_help(const struct command *cmd /* NULL: the program */, struct buf *out);
 void options_print_man(struct buf *out);                           /* mdoc */

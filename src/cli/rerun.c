@@ -141,23 +141,6 @@ int rerun_step(struct rerun *r, struct session *s, struct err *e)
 
 /* ---- opening ---- */
 
-static int parse_runs(const char *word, uint32_t *first, uint32_t *last, struct err *e)
-{
-    char *end;
-    *first = 1;
-    *last = UINT32_MAX;
-    if (word == NULL)
-        return 0;
-    unsigned long a = strtoul(word, &end, 10), b = a;
-    if (*end == '-')
-        b = end[1] != '\0' ? strtoul(end + 1, &end, 10) : (end++, UINT32_MAX);
-    if (*end != '\0' || word[0] < '0' || word[0] > '9' || a < 1 || b < a || b > UINT32_MAX)
-        return err_set(e, ERR_USAGE, "--runs '%.40s': it is N, A-B or A-", word);
-    *first = (uint32_t)a;
-    *last = (uint32_t)b;
-    return 0;
-}
-
 /* The sandbox and contract of the record, unless the person wishes otherwise. */
 static int take_contract(struct rerun *r, const struct rerun_wish *wish, struct err *e)
 {
@@ -190,12 +173,15 @@ int rerun_open(struct rerun *r, struct app *app, const char *word, const struct 
 {
     *r = (struct rerun){ .masks = wish->masks, .from = 1 };
     contract_init(&r->contract);
-    if (parse_runs(wish->runs, &r->first, &r->last, e) < 0 || saved_open(&r->old, app, word, e) < 0)
+    if (options_parse_runs(wish->runs, &r->first, &r->last, e) < 0 ||
+        saved_open(&r->old, app, word, e) < 0)
         return -1;
     if (r->old.broken.code != ERR_NONE) {
         *e = r->old.broken;
         return err_wrap(e, "session %s is not whole: nothing is run", r->old.id);
     }
+    if (session_check_own(&r->old.state, e) < 0)
+        return -1;
     return check_some(r, e) < 0 ? -1 : take_contract(r, wish, e);
 }
 

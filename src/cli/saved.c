@@ -68,6 +68,21 @@ int saved_open(struct saved *s, struct app *app, const char *word, struct err *e
     return rc;
 }
 
+int saved_open_store(struct store **out, struct app *app, const char *word, struct err *e)
+{
+    char *id = NULL, *path = NULL;
+    int rc = app_need_index(app, e);
+    if (rc == 0)
+        rc = index_refresh(app->index, e);
+    if (rc == 0)
+        rc = index_resolve(app->index, word, &id, &path, e);
+    if (rc == 0)
+        rc = store_open_read(out, path, e);
+    free(id);
+    free(path);
+    return rc;
+}
+
 void saved_close(struct saved *s)
 {
     store_close(s->store);

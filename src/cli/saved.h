@@ -18,6 +18,9 @@ struct saved {
 /* `word` = ID[:RUN], where RUN is a number or sSTEP.ATTEMPT. ERR_MISSING, ERR_USAGE (ambiguous, no
  * such run). */
 int saved_open(struct saved *out, struct app *app, const char *word, struct err *e) MUST_CHECK;
+/* Only the file, read-only, nothing folded. `word` = ID. Release with store_close(). */
+int saved_open_store(struct store **out, struct app *app, const char *word,
+                     struct err *e) MUST_CHECK;
 void saved_close(struct saved *s);
 
 /* The two halves of it: ID[:RUN] → id and path (caller frees; NULL on failure) and the word behind

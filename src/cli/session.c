@@ -411,6 +411,17 @@ static int spec_of_state(const struct state *st, struct contract *c, struct sess
     return rc;
 }
 
+/* Nothing in a session that somebody else made is executed, approved or connected to. [IMP-1] */
+int session_check_own(const struct state *st, struct err *e)
+{
+    if (!st->foreign)
+        return 0;
+    return err_set(e, ERR_DENIED,
+                   "session %s was imported: it can be shown, compared, replayed and exported, but"
+                   " not resumed or run",
+                   st->session);
+}
+
 static int record_resumed(struct session *s, struct err *e)
 {
     struct event_builder b;
@@ -442,6 +453,8 @@ int session_resume(struct session **out, struct app *app, const char *path,
         s->told_seq = store_last_seq(s->store);
         rc = session_load_state(s->store, &s->state, e);
     }
+    if (rc == 0)
+        rc = session_check_own(&s->state, e);
     if (rc == 0)
         rc = store_drop_loose_parts(s->store, e);
     if (rc == 0)

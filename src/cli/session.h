@@ -43,6 +43,9 @@ int session_create(struct session **out, struct app *app, const struct session_s
  * sandbox. */
 int session_resume(struct session **out, struct app *app, const char *path,
                    const struct session_listener *l, struct err *e) MUST_CHECK;
+/* ERR_DENIED for an imported session: it may be looked at only. Asked before anything of a saved
+ * session is resumed, run again, forked or approved. [IMP-1] */
+int session_check_own(const struct state *st, struct err *e) MUST_CHECK;
 /* Commit, refresh the index, free. The sandbox dies with it. */
 void session_close(struct session *s);
 
