@@ -4,7 +4,7 @@
 #include "providers/registry.h"
 
 static const struct planner_ops *const planners[] = { &planner_human, &planner_runbook,
-                                                      &planner_anthropic };
+                                                      &planner_anthropic, &planner_openai };
 static const struct sandbox_ops *const sandboxes[] = { &sandbox_local };
 
 const struct planner_ops *planner_find(const char *name)

@@ -6,7 +6,7 @@
 #include "providers/planner.h"
 #include "providers/sandbox.h"
 
-extern const struct planner_ops planner_human, planner_runbook, planner_anthropic;
+extern const struct planner_ops planner_human, planner_runbook, planner_anthropic, planner_openai;
 extern const struct sandbox_ops sandbox_local;
 
 #endif

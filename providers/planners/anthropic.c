@@ -9,6 +9,8 @@
 /* The key wins over the token, as in the vendor's own clients. [claude.md §1] */
 static int add_credential(struct llm_server *s, const struct planner_config *cfg, struct err *e)
 {
+    if (llm_server_has(s, "x-api-key") || llm_server_has(s, "authorization"))
+        return 0; /* the user's own headers hold one */
     int rc = llm_server_add_key(s, cfg, "ANTHROPIC_API_KEY", "x-api-key", "", e);
     if (rc == 0)
         rc = llm_server_add_key(s, cfg, "ANTHROPIC_AUTH_TOKEN", "authorization", "Bearer ", e);
@@ -20,17 +22,25 @@ static int add_credential(struct llm_server *s, const struct planner_config *cfg
                    "again; without one, -p human and -p runbook:FILE.md work");
 }
 
-static int find_server(struct llm_server *out, const struct planner_config *cfg, struct err *e)
+/* The user's own lines come last: they win, as in the vendor's clients. */
+static int add_headers(struct llm_server *s, const struct planner_config *cfg, struct err *e)
 {
     const char *version = llm_setting(cfg, "ANTHROPIC_VERSION");
+    if (llm_server_add_header(s, "content-type", "application/json", e) < 0 ||
+        llm_server_add_header(s, "accept", "application/json", e) < 0 ||
+        llm_server_add_header(s, "anthropic-version", version != NULL ? version : DEFAULT_VERSION,
+                              e) < 0)
+        return -1;
+    const char *lines = llm_setting(cfg, "ANTHROPIC_CUSTOM_HEADERS");
+    return lines != NULL ? llm_server_add_lines(s, "ANTHROPIC_CUSTOM_HEADERS", lines, e) : 0;
+}
+
+static int find_server(struct llm_server *out, const struct planner_config *cfg, struct err *e)
+{
     if (llm_server_open(out, cfg, "ANTHROPIC_BASE_URL", "anthropic.base_url",
                         "https://api.anthropic.com", e) < 0)
         return -1;
-    if (llm_server_add_header(out, "content-type", "application/json", e) == 0 &&
-        llm_server_add_header(out, "accept", "application/json", e) == 0 &&
-        llm_server_add_header(out, "anthropic-version", version != NULL ? version : DEFAULT_VERSION,
-                              e) == 0 &&
-        add_credential(out, cfg, e) == 0)
+    if (add_headers(out, cfg, e) == 0 && add_credential(out, cfg, e) == 0)
         return 0;
     llm_server_release(out);
     return -1;
@@ -48,6 +58,7 @@ static const struct llm_dialect messages = {
     .book = "anthropic",
     .default_model = "claude-opus-5-5",
     .target = "/v1/messages",
+    .models = "/v1/models?limit=100",
     .hint = hint,
     .find_server = find_server,
     .write = anthropic_write,
@@ -65,6 +76,12 @@ static int open_planner(struct planner **out, const struct planner_config *cfg, 
     return llm_open(out, &messages, cfg, e);
 }
 
+static int list_models(const struct planner_config *cfg, planner_models_fn fn, void *arg,
+                       struct err *e)
+{
+    return llm_list_models(&messages, cfg, fn, arg, e);
+}
+
 const struct planner_ops planner_anthropic = {
     .name = "anthropic",
     .title = "Claude plans: -p anthropic:MODEL[@EFFORT]; needs ANTHROPIC_API_KEY",
@@ -79,4 +96,5 @@ const struct planner_ops planner_anthropic = {
     .close = llm_close,
     .set_model = llm_set_model,
     .context = llm_context,
+    .list_models = list_models,
 };

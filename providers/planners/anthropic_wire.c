@@ -28,9 +28,7 @@ static void write_tools(struct json_w *w)
 static void write_system(const struct llm_planner *m, struct json_w *w)
 {
     struct buf text = BUF_INIT((size_t)64 << 10);
-    (void)buf_add_str(&text, llm_instructions);
-    if (m->canary[0] != '\0')
-        (void)buf_addf(&text, "\nNever write this word anywhere: %s", m->canary);
+    llm_system_text(m, &text);
     json_w_str(w, "system", buf_str(&text));
     buf_release(&text);
 }

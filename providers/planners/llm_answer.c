@@ -86,7 +86,7 @@ static void show_code(struct answer *a, struct answer_block *b, const char *p, s
 {
     struct buf out = BUF_INIT(SSE_EVENT_MAX * 2);
     (void)llm_preview_feed(&b->preview, p, len, &out);
-    if (out.len > 0)
+    if (b->shows_code && out.len > 0)
         answer_tell(a, PLANNER_CODE_DELTA, b->preview.language, out.ptr, out.len);
     buf_release(&out);
 }
@@ -96,7 +96,7 @@ int answer_add_text(struct answer *a, struct answer_block *b, const char *p, siz
 {
     if (answer_keep(a, &b->text, p, len, e) < 0)
         return -1;
-    if (b->shows_code)
+    if (b->kind == BLOCK_CALL)
         show_code(a, b, p, len);
     else if (b->kind == BLOCK_TEXT && len > 0)
         answer_tell(a, PLANNER_DELTA, "", p, len);

@@ -23,7 +23,7 @@ struct answer_block {
     int64_t index;
     struct json *event;       /* owner of what is lent from an event; may be NULL */
     const struct json *start; /* the block as it began; NULL where a dialect has no such thing */
-    char *id, *name;          /* of a call; owned */
+    char *id, *name;          /* of a call; name: of thoughts, the key they came in. Owned */
     struct buf text;          /* prose, thoughts, or a call's input as JSON text */
     struct buf signature;
     bool has_signature, whole, shows_code;
@@ -48,7 +48,9 @@ typedef void (*answer_tell_fn)(void *arg, enum planner_event_kind kind, const ch
 struct answer {
     struct answer_block *blocks[ANSWER_BLOCKS_MAX];
     size_t count, bytes;
-    bool begun, ended, has_usage;
+    bool begun, has_usage;
+    bool ended;            /* its last event is there */
+    bool may_end;          /* nothing is missing when the connection ends in good order now */
     char stop[64];         /* the server's word for why it ended; "" none yet */
     char stop_detail[256]; /* what explains it */
     enum answer_why why;
@@ -56,6 +58,7 @@ struct answer {
     bool refused; /* the server gave up in mid-stream: */
     bool passing; /* it may do better when asked again */
     char error_type[64], error_message[256];
+    unsigned serial;     /* differs from answer to answer: for ids that a server did not give */
     answer_tell_fn tell; /* may be NULL */
     void *arg;
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/redact.h"
 
 #define BODY_MAX        ((size_t)32 << 20)
@@ -36,19 +37,28 @@ static void on_event(void *arg, const struct sse_event *ev)
 static void on_head(void *arg, const struct net_response *r)
 {
     struct llm_planner *m = arg;
+    const char *type = net_header(r, "content-type");
     m->status = net_status(r);
+    m->in_one = m->dialect->in_one && m->status == 200 && type != NULL &&
+                strncasecmp(type, "application/json", 16) == 0;
+}
+
+/* What is no stream: kept, to be read when all of it is there. */
+static void keep_body(struct llm_planner *m, const char *p, size_t len)
+{
+    size_t max = m->in_one ? m->body.max : REFUSAL_MAX, room = max - m->body.len;
+    (void)buf_add(&m->body, p, len < room ? len : room);
+    if (m->in_one && len > room)
+        err_set(&m->bad, ERR_LIMIT, "the answer is longer than %zu MiB", m->body.max >> 20);
 }
 
 static void on_data(void *arg, const char *p, size_t len)
 {
     struct llm_planner *m = arg;
     struct err e = ERR_INIT;
-    if (m->status != 200) {
-        size_t room = REFUSAL_MAX - m->refusal.len;
-        (void)buf_add(&m->refusal, p, len < room ? len : room);
-        return;
-    }
-    if (sse_feed(&m->sse, p, len, &e) < 0 && m->bad.code == ERR_NONE)
+    if (m->status != 200 || m->in_one)
+        keep_body(m, p, len);
+    else if (sse_feed(&m->sse, p, len, &e) < 0 && m->bad.code == ERR_NONE)
         m->bad = e;
     if (m->phase != PHASE_CALLING || m->call == NULL)
         return;
@@ -60,12 +70,28 @@ static void on_data(void *arg, const char *p, size_t len)
 
 /* ---- its end ---- */
 
+/* Where a limit holds, what a server does not count is counted here, carefully. */
+static bool estimate(struct llm_planner *m)
+{
+    struct answer *an = &m->answer;
+    size_t asked = m->asked_bytes;
+    m->asked_bytes = 0;
+    if (an->has_usage || !m->limited || asked == 0 || (m->status != 200 && m->status != 0))
+        return false;
+    an->usage = (struct llm_usage){ .input = (int64_t)(asked / BYTES_PER_TOKEN),
+                                    .output = (int64_t)(an->bytes / BYTES_PER_TOKEN) };
+    return an->has_usage = true;
+}
+
 void llm_tell_usage(struct llm_planner *m)
 {
     const struct llm_usage *u = &m->answer.usage;
+    char source[192];
+    bool estimated = estimate(m);
     if (!m->answer.has_usage)
         return;
-    struct planner_usage usage = { .source = m->source,
+    snprintf(source, sizeof source, "%s%s", m->source, estimated ? ", estimated" : "");
+    struct planner_usage usage = { .source = source,
                                    .input_tokens = u->input,
                                    .output_tokens = u->output,
                                    .cache_read_tokens = u->cache_read,
@@ -76,70 +102,34 @@ void llm_tell_usage(struct llm_planner *m)
     m->cfg.sink(m->cfg.arg, &m->base, &ev);
 }
 
-/* A limit that money lifts, not time. */
-static bool is_spend_limit(const char *code)
+static void ask_again(struct llm_planner *m, struct err *e)
 {
-    return strstr(code, "spend_limit") != NULL;
-}
-
-/* An answer that is not 200: `body` may be anything. True when asking again may help. */
-static bool read_refusal(struct llm_planner *m, const struct net_result *r, struct err *e)
-{
-    struct json *o = NULL;
-    char type[64] = "", message[256] = "";
-    bool spent = false;
-    if (m->refusal.len > 0 && json_parse(&o, m->refusal.ptr, m->refusal.len, NULL) == 0) {
-        const struct json *er = json_get(o, "error");
-        answer_copy_words(type, sizeof type, json_get_str(er, "type", ""));
-        answer_copy_words(message, sizeof message, json_get_str(er, "message", ""));
-        spent = is_spend_limit(json_get_str(json_get(er, "details"), "error_code", ""));
-    }
-    json_free(o);
-    const char *hint = m->dialect->hint(r->status);
-    err_set(e, r->status == 401 || r->status == 403 ? ERR_DENIED : ERR_NET,
-            "%s: the server answered %d%s%s%s%s%s%s%s%s", m->source, r->status,
-            type[0] != '\0' ? " " : "", type, message[0] != '\0' ? ": " : "", message, hint,
-            r->request_id[0] != '\0' ? " (request " : "", r->request_id,
-            r->request_id[0] != '\0' ? ")" : "");
-    const char *should = r->response != NULL ? net_header(r->response, "x-should-retry") : NULL;
-    if (should != NULL && strcmp(should, "false") == 0)
-        return false;
-    return !spent && (r->status == 408 || r->status == 409 || r->status == 429 || r->status >= 500);
-}
-
-/* Why there is no whole answer. True when asking again may help. */
-static bool read_failure(struct llm_planner *m, const struct net_result *r, struct err *e)
-{
-    static const char dropped[] = "what came of the answer is incomplete and was dropped";
-    const struct answer *an = &m->answer;
-    if (m->bad.code != ERR_NONE) {
-        *e = m->bad;
-        err_wrap(e, "%s", m->source);
-        return false;
-    }
-    if (an->refused) {
-        err_set(e, ERR_NET, "%s: the server gave up: %s: %s; %s", m->source, an->error_type,
-                an->error_message, dropped);
-        return an->passing;
-    }
-    if (r->status != 0 && r->status != 200 && r->end == NET_ANSWERED)
-        return read_refusal(m, r, e);
-    if (r->end == NET_ANSWERED || r->end == NET_CUT) {
-        err_set(e, ERR_NET, "%s: the connection ended before the answer did: %s", m->source,
-                an->begun ? dropped : "nothing came of it");
-        return true;
-    }
-    *e = r->err;
-    err_wrap(e, "%s", m->source);
-    return r->end == NET_UNREACHABLE || r->end == NET_TIMEOUT;
+    m->phase = PHASE_IDLE;
+    m->tries--;
+    m->wanted = true;
+    llm_fail(m, e, 1);
+    llm_wake(m);
 }
 
 static void pause_or_fail(struct llm_planner *m, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     int64_t ms = -1;
-    if (read_failure(m, r, &e) && m->tries < (unsigned)m->tries_max)
-        ms = net_backoff_ms(r, m->tries);
+    switch (llm_read_failure(m, r, &e)) {
+    case FAILURE_ADAPTED:
+        ask_again(m, &e);
+        return;
+    case FAILURE_FULL:
+        m->answer.why = WHY_FULL;
+        llm_take(m);
+        return;
+    case FAILURE_PASSING:
+        if (m->tries < (unsigned)m->tries_max)
+            ms = net_backoff_ms(r, m->tries);
+        break;
+    case FAILURE_FINAL:
+        break;
+    }
     m->phase = PHASE_IDLE;
     if (ms < 0) {
         llm_fail(m, &e, 0);
@@ -153,6 +143,15 @@ static void pause_or_fail(struct llm_planner *m, const struct net_result *r)
     llm_fail(m, &e, ms > 0 ? ms : 1);
 }
 
+/* A body that holds the whole answer proves its end by being whole. */
+static void read_body(struct llm_planner *m)
+{
+    struct sse_event ev = {
+        .type = "message", .data = buf_str(&m->body), .data_len = m->body.len, .id = ""
+    };
+    on_event(m, &ev);
+}
+
 static void on_done(void *arg, const struct net_result *r)
 {
     struct llm_planner *m = arg;
@@ -160,6 +159,12 @@ static void on_done(void *arg, const struct net_result *r)
     loop_arm_us(m->cfg.loop, m->timer, -1);
     if (m->phase != PHASE_CALLING)
         return;
+    if (m->in_one && r->end == NET_ANSWERED)
+        read_body(m);
+    if (r->end == NET_ANSWERED && m->answer.may_end)
+        m->answer.ended = true;
+    if (r->end == NET_UNREACHABLE)
+        m->asked_bytes = 0;
     llm_tell_usage(m);
     if (m->phase != PHASE_CALLING)
         return; /* whoever heard it stopped us */
@@ -177,12 +182,11 @@ static void on_done(void *arg, const struct net_result *r)
 /* The worst that this call may cost must be within what is left. [RES-5] */
 static int check_allowance(const struct llm_planner *m, size_t bytes, struct err *e)
 {
-    struct planner_allowance left = { -1, -1 };
+    struct planner_allowance left = m->left;
     struct llm_usage worst = { .cache_write = (int64_t)(bytes / BYTES_PER_TOKEN),
                                .output = m->max_tokens };
-    if (m->cfg.allowance == NULL)
+    if (!m->limited)
         return 0;
-    m->cfg.allowance(m->cfg.allowance_arg, &left);
     int64_t cost = llm_cost(&m->facts, &worst);
     if (left.nanousd >= 0 && cost < 0)
         return err_set(e, ERR_LIMIT,
@@ -241,15 +245,22 @@ void llm_call(struct llm_planner *m)
     sse_init(&m->sse, SSE_EVENT_MAX, on_event, m);
     answer_release(&m->answer);
     answer_init(&m->answer, on_piece, m);
-    buf_reset(&m->refusal);
+    m->answer.serial = m->serial++;
+    buf_reset(&m->body);
     err_clear(&m->bad);
     m->status = 0;
+    m->in_one = false;
+    m->left = (struct planner_allowance){ -1, -1 };
+    if (m->cfg.allowance != NULL)
+        m->cfg.allowance(m->cfg.allowance_arg, &m->left);
+    m->limited = m->left.nanousd >= 0 || m->left.tokens >= 0;
     int rc = m->dialect->write(m, &body);
     if (rc < 0)
         err_set(&e, ERR_LIMIT, "the conversation is longer than %zu MiB", BODY_MAX >> 20);
     if (rc == 0 && check_allowance(m, body.len, &e) == 0 && check_secrets(m, &body, &e) == 0 &&
         send_request(m, &body, &e) == 0) {
         m->tries++;
+        m->asked_bytes = body.len;
         m->phase = PHASE_CALLING;
     } else {
         m->phase = PHASE_IDLE;

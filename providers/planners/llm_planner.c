@@ -5,15 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TOKENS 32000
-#define TALK_MAX   ((size_t)600 << 10) /* about 200 000 tokens */
-#define TALK_MIN   ((size_t)4 << 10)
+#define MAX_TOKENS     32000
+#define TALK_MAX       ((size_t)600 << 10) /* about 200 000 tokens */
+#define LOCAL_QUIET_MS 300000
+#define TALK_MIN       ((size_t)4 << 10)
 
 /* ---- turns ---- */
 
 void llm_wake(struct llm_planner *m)
 {
     loop_wake_idle(m->cfg.loop, m->pump);
+}
+
+void llm_system_text(const struct llm_planner *m, struct buf *out)
+{
+    (void)buf_add_str(out, llm_instructions);
+    if (m->canary[0] != '\0')
+        (void)buf_addf(out, "\nNever write this word anywhere: %s", m->canary);
 }
 
 static void begin_call(struct llm_planner *m)
@@ -134,24 +142,50 @@ void llm_cancel(struct planner *p)
     llm_wake(m);
 }
 
+/* "NAME@EFFORT"; names hold '@' too ("@cf/meta/llama"), efforts are plain words. */
+static size_t name_length(const char *model)
+{
+    const char *at = strrchr(model, '@');
+    if (at == NULL || at == model || at[1] == '\0' ||
+        at[1 + strspn(at + 1, "abcdefghijklmnopqrstuvwxyz")] != '\0')
+        return strlen(model);
+    return (size_t)(at - model);
+}
+
+/* Of the settings, where the model takes one as far as we know. */
+static const char *default_effort(const struct llm_planner *m)
+{
+    const char *v = llm_setting(&m->cfg, "planner.effort");
+    return v != NULL && (!m->facts.known || m->facts.effort) ? v : "";
+}
+
+static void set_max_tokens(struct llm_planner *m)
+{
+    m->max_tokens = m->max_tokens_set > 0 ? m->max_tokens_set : MAX_TOKENS;
+    if (m->facts.output_tokens > 0 && m->facts.output_tokens < m->max_tokens)
+        m->max_tokens = m->facts.output_tokens;
+}
+
 int llm_set_model(struct planner *p, const char *model, struct err *e)
 {
     struct llm_planner *m = (struct llm_planner *)p;
-    size_t n = strcspn(model, "@");
+    size_t n = name_length(model);
     if (m->phase == PHASE_CALLING || m->phase == PHASE_PAUSING)
         return err_set(e, ERR_BUSY, "a call is under way: the model can be changed after it");
     if (n == 0 || n > 128)
         return err_set(e, ERR_USAGE, "no model's name: '%.40s'", model);
+    char *name = xstrndup(model, n), *effort = xstrdup(model[n] == '@' ? model + n + 1 : "");
     free(m->model);
-    free(m->effort);
     free(m->source);
-    m->model = xstrndup(model, n);
-    m->effort = xstrdup(model[n] == '@' ? model + n + 1 : "");
+    m->model = name;
     m->source = xasprintf("%s:%s", m->base.ops->name, m->model);
     llm_facts_find(&m->facts, m->dialect->book, m->model);
-    m->max_tokens = MAX_TOKENS;
-    if (m->facts.output_tokens > 0 && m->facts.output_tokens < m->max_tokens)
-        m->max_tokens = m->facts.output_tokens;
+    free(m->effort);
+    m->effort = effort[0] != '\0' ? effort : xstrdup(default_effort(m));
+    if (m->effort != effort)
+        free(effort);
+    set_max_tokens(m);
+    m->left_out = 0;
     llm_talk_make_stale(&m->talk); /* thinking belongs to the model that thought it */
     return 0;
 }
@@ -185,13 +219,29 @@ void llm_context(struct planner *p, struct planner_context_sum *sum, planner_con
 
 /* ---- life ---- */
 
+static const char *model_of(const struct llm_dialect *d, const struct planner_config *cfg)
+{
+    char name[64];
+    if (cfg->model != NULL && cfg->model[0] != '\0')
+        return cfg->model;
+    snprintf(name, sizeof name, "%s.model", d->ops->name);
+    const char *v = llm_setting(cfg, name);
+    return v != NULL ? v : d->default_model;
+}
+
 int llm_available(const struct llm_dialect *d, const struct planner_config *cfg, struct err *e)
 {
     struct llm_server s;
-    int rc = d->find_server(&s, cfg, e);
-    if (rc == 0)
-        llm_server_release(&s);
-    return rc;
+    const char *name = d->ops->name;
+    if (d->find_server(&s, cfg, e) < 0)
+        return -1;
+    llm_server_release(&s);
+    if (model_of(d, cfg) != NULL)
+        return 0;
+    return err_set(e, ERR_MISSING,
+                   "which model? -p %s:MODEL, or `airlock config set %s.model MODEL`; "
+                   "`airlock providers -p %s` lists those there are",
+                   name, name, name);
 }
 
 void llm_close(struct planner *p)
@@ -207,7 +257,7 @@ void llm_close(struct planner *p)
     answer_release(&m->answer);
     sse_release(&m->sse);
     buf_release(&m->said);
-    buf_release(&m->refusal);
+    buf_release(&m->body);
     free(m->open_call);
     free(m->model);
     free(m->effort);
@@ -226,20 +276,28 @@ static int read_settings(struct llm_planner *m, const struct planner_config *cfg
         llm_setting_int(cfg, "planner.first_ms", 50, 600000, &m->first_ms, e) < 0 ||
         llm_setting_int(cfg, "planner.idle_ms", 50, 600000, &m->idle_ms, e) < 0 ||
         llm_setting_int(cfg, "planner.total_ms", 50, 7200000, &m->total_ms, e) < 0 ||
-        llm_setting_int(cfg, "planner.context_bytes", TALK_MIN, 16 << 20, &talk, e) < 0)
+        llm_setting_int(cfg, "planner.context_bytes", TALK_MIN, 16 << 20, &talk, e) < 0 ||
+        llm_setting_int(cfg, "planner.max_tokens", 256, 1000000, &m->max_tokens_set, e) < 0)
         return -1;
+    set_max_tokens(m);
     /* Half of what the model can hold, at 3 bytes a token, leaves room for answers. */
     if (m->facts.context_tokens > 0 && talk > m->facts.context_tokens * 3 / 2)
         talk = m->facts.context_tokens * 3 / 2;
     m->talk_max = (size_t)talk;
-    return m->dialect->find_server(&m->server, cfg, e);
+    if (m->dialect->find_server(&m->server, cfg, e) < 0)
+        return -1;
+    /* This machine reads a long conversation for minutes before its first word. */
+    if (net_origin_is_local(m->server.origin)) {
+        m->first_ms = m->first_ms > 0 ? m->first_ms : LOCAL_QUIET_MS;
+        m->idle_ms = m->idle_ms > 0 ? m->idle_ms : LOCAL_QUIET_MS;
+    }
+    return 0;
 }
 
 int llm_open(struct planner **out, const struct llm_dialect *d, const struct planner_config *cfg,
              struct err *e)
 {
     struct llm_planner *m = xcalloc(1, sizeof *m);
-    const char *model = cfg->model != NULL && cfg->model[0] != '\0' ? cfg->model : d->default_model;
     m->base.ops = d->ops;
     m->dialect = d;
     m->cfg = *cfg;
@@ -247,12 +305,14 @@ int llm_open(struct planner **out, const struct llm_dialect *d, const struct pla
     answer_init(&m->answer, NULL, NULL);
     sse_init(&m->sse, SSE_EVENT_MAX, NULL, NULL);
     buf_init(&m->said, (size_t)1 << 20);
-    buf_init(&m->refusal, (size_t)64 << 10);
+    buf_init(&m->body, ANSWER_BYTES_MAX * 2);
     m->pump = loop_add_idle(cfg->loop, on_pump, m);
     m->timer = loop_add_timer(cfg->loop, on_timer, m);
     int rc = cfg->net != NULL ? 0 : err_set(e, ERR_MISSING, "the network is not there");
     if (rc == 0)
-        rc = llm_set_model(&m->base, model, e);
+        rc = llm_available(d, cfg, e);
+    if (rc == 0)
+        rc = llm_set_model(&m->base, model_of(d, cfg), e);
     if (rc == 0)
         rc = read_settings(m, cfg, e);
     if (rc < 0) {

@@ -19,20 +19,35 @@
 
 struct llm_planner;
 
+/* What a server said instead of an answer. */
+struct llm_refusal {
+    int status;
+    char type[64], code[64], message[256];
+    const char *body; /* all of it, as it came; lent */
+    bool spent;       /* money lifts this limit, not time */
+};
+
 /* What a server speaks: one const table in anthropic.c, openai.c. */
 struct llm_dialect {
     const struct planner_ops *ops;
     const char *book;          /* of share/prices */
     const char *default_model; /* NULL: the person names one */
     const char *target;        /* where a model is asked: "/v1/messages" */
+    const char *models;        /* where they are listed, a page at a time or all at once */
     /* Why a request of ours was refused, in words that help; "" none. `status` is HTTP's. */
     const char *(*hint)(int status);
+    /* Was it refused since the conversation is too long? NULL: can't be told. */
+    bool (*is_too_long)(const struct llm_refusal *f);
+    /* A part of the request that this server does not take: left out from now on (m->left_out).
+     * Its name, or NULL when it was not that; each at most once. NULL: nothing can be left out. */
+    const char *(*adapt)(struct llm_planner *m, const struct llm_refusal *f);
     /* Origin, key, headers. ERR_MISSING says what and how to add it. */
     int (*find_server)(struct llm_server *out, const struct planner_config *cfg, struct err *e);
     /* The body of the request for the conversation as it stands. -1: too long. */
     int (*write)(const struct llm_planner *m, struct buf *body);
     /* An event of the stream. ERR_FORMAT, ERR_LIMIT: the answer is given up. */
     int (*event)(struct answer *a, const struct sse_event *ev, struct err *e);
+    bool in_one; /* an answer may also come as one JSON body: `event` reads it too */
     /* The answer as it is to be sent back; `plain` without its thinking. -1: too long. */
     int (*echo)(const struct answer *a, struct buf *wire, struct buf *plain);
 };
@@ -47,8 +62,9 @@ struct llm_planner {
     char *model, *effort /* "" none */, *canary /* "" none */;
     char *source; /* "anthropic:claude-…" */
     struct llm_facts facts;
-    int64_t max_tokens;
-    size_t talk_max; /* bytes of the conversation before it is made shorter */
+    int64_t max_tokens, max_tokens_set /* by the user; 0 not */;
+    unsigned left_out; /* of requests; what the bits mean is the dialect's */
+    size_t talk_max;   /* bytes of the conversation before it is made shorter */
     int64_t tries_max, idle_ms, first_ms, total_ms;
 
     struct llm_talk talk;
@@ -66,10 +82,15 @@ struct llm_planner {
     struct net_call *call;
     struct sse sse;
     struct answer answer;
-    struct buf refusal; /* body of an answer that is not 200 */
+    struct buf
+        body; /* what is no stream: of an answer that is not 200, or that came in one piece */
+    bool in_one;
     int status;
-    struct err bad; /* why the stream was given up */
-    unsigned tries;
+    size_t asked_bytes; /* of a call whose cost was not told yet */
+    struct err bad;     /* why the stream was given up */
+    unsigned tries, serial;
+    struct planner_allowance left; /* when the call was made */
+    bool limited;                  /* by it */
 };
 
 /* ---- llm_planner.c: the operations that are the same for every dialect (planner.h) */
@@ -86,6 +107,12 @@ int llm_set_model(struct planner *p, const char *model, struct err *e);
 void llm_context(struct planner *p, struct planner_context_sum *sum, planner_context_fn fn,
                  void *arg);
 void llm_wake(struct llm_planner *m);
+/* What the model is told before the conversation. */
+void llm_system_text(const struct llm_planner *m, struct buf *out);
+
+/* ---- llm_models.c */
+int llm_list_models(const struct llm_dialect *d, const struct planner_config *cfg,
+                    planner_models_fn fn, void *arg, struct err *e);
 
 /* ---- llm_call.c: ask the model; what comes of it is told, or goes to llm_take. */
 void llm_call(struct llm_planner *m);
@@ -93,6 +120,17 @@ void llm_call(struct llm_planner *m);
 void llm_drop(struct llm_planner *m);
 /* What the call cost so far, once. */
 void llm_tell_usage(struct llm_planner *m);
+
+/* ---- llm_failure.c: why there is no whole answer. */
+/* What a server said, in whatever form; `body` is lent to *f. */
+void llm_read_refusal(struct llm_refusal *f, int status, struct buf *body);
+enum llm_failure {
+    FAILURE_FINAL,
+    FAILURE_PASSING, /* asking again after a while may help */
+    FAILURE_ADAPTED, /* asking again at once will help */
+    FAILURE_FULL,    /* a shorter conversation will help */
+};
+enum llm_failure llm_read_failure(struct llm_planner *m, const struct net_result *r, struct err *e);
 
 /* ---- llm_act.c: a whole answer is there; then its calls, one after the other. */
 void llm_take(struct llm_planner *m);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void llm_server_release(struct llm_server *s)
 {
@@ -39,11 +40,11 @@ int llm_server_open(struct llm_server *out, const struct planner_config *cfg, co
                     const char *config, const char *dflt, struct err *e)
 {
     const char *name = env, *url = llm_setting(cfg, env);
-    *out = (struct llm_server){ .origin = NULL };
     if (url == NULL) {
         name = config;
         url = llm_setting(cfg, config);
     }
+    *out = (struct llm_server){ .is_default = url == NULL };
     char *base = xstrdup(url != NULL ? url : dflt);
     size_t n = strlen(base);
     while (n > 0 && base[n - 1] == '/')
@@ -64,13 +65,58 @@ int llm_server_add_key(struct llm_server *s, const struct planner_config *cfg, c
     return 1;
 }
 
+bool llm_server_has(const struct llm_server *s, const char *header)
+{
+    for (size_t i = 0; i < s->header_count; i++) {
+        if (strcasecmp(s->headers[i].name, header) == 0)
+            return true;
+    }
+    return net_origin_has_secret(s->origin, header);
+}
+
 int llm_server_add_header(struct llm_server *s, const char *name, const char *value, struct err *e)
 {
-    if (s->header_count == LLM_HEADERS_MAX)
-        return err_set(e, ERR_LIMIT, "more than %d headers", LLM_HEADERS_MAX);
     if (!http_is_token(name) || !http_is_field_value(value, strlen(value)))
-        return err_set(e, ERR_USAGE, "the header %.40s is none", name);
-    s->headers[s->header_count++] =
-        (struct net_header){ .name = xstrdup(name), .value = xstrdup(value) };
+        return err_set(e, ERR_USAGE, "'%.40s' is no header", name);
+    size_t at = 0;
+    while (at < s->header_count && strcasecmp(s->headers[at].name, name) != 0)
+        at++;
+    if (at == LLM_HEADERS_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d headers", LLM_HEADERS_MAX);
+    struct net_header *h = &s->headers[at];
+    if (at == s->header_count)
+        s->header_count++;
+    free((char *)(uintptr_t)h->name);
+    free((char *)(uintptr_t)h->value);
+    *h = (struct net_header){ .name = xstrdup(name), .value = xstrdup(value) };
+    return 0;
+}
+
+static int add_line(struct llm_server *s, const struct http_line *line, struct err *e)
+{
+    char name[HTTP_NAME_MAX + 1], *value;
+    if (line->name_len == 0 || line->name_len >= sizeof name)
+        return err_set(e, ERR_USAGE, "a line is not `Name: value`");
+    memcpy(name, line->name, line->name_len);
+    name[line->name_len] = '\0';
+    if (!http_is_token(name))
+        return err_set(e, ERR_USAGE, "a line is not `Name: value`");
+    if (http_is_secret_name(name) && line->value_len >= 8 && !llm_server_has(s, name))
+        return net_origin_add_secret(s->origin, name, "", line->value, line->value_len, e);
+    value = xstrndup(line->value, line->value_len);
+    int rc = llm_server_add_header(s, name, value, e);
+    explicit_bzero(value, line->value_len);
+    free(value);
+    return rc;
+}
+
+int llm_server_add_lines(struct llm_server *s, const char *setting, const char *lines,
+                         struct err *e)
+{
+    struct http_line line;
+    while (http_next_line(&lines, &line)) {
+        if (add_line(s, &line, e) < 0)
+            return err_wrap(e, "%s", setting);
+    }
     return 0;
 }

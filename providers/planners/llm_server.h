@@ -10,6 +10,7 @@
 
 struct llm_server {
     struct net_origin *origin; /* holds the key */
+    bool is_default;           /* the vendor's own: the user named no other */
     struct net_header headers[LLM_HEADERS_MAX];
     size_t header_count;
 };
@@ -27,8 +28,13 @@ int llm_server_open(struct llm_server *out, const struct planner_config *cfg, co
 /* A key by its name, if it is set: 1, 0 it is not, -1 it is no key. */
 int llm_server_add_key(struct llm_server *s, const struct planner_config *cfg, const char *name,
                        const char *header, const char *prefix, struct err *e) MUST_CHECK;
-/* Sent with every request. Copied. */
+/* Sent with every request; takes the place of one of that name. Copied. */
 int llm_server_add_header(struct llm_server *s, const char *name, const char *value,
                           struct err *e) MUST_CHECK;
+/* "Name: value" lines of the user's. What may be a key is kept as keys are, and nobody else's
+ * header of that name is sent: llm_server_has tells. */
+int llm_server_add_lines(struct llm_server *s, const char *setting, const char *lines,
+                         struct err *e) MUST_CHECK;
+bool llm_server_has(const struct llm_server *s, const char *header);
 
 #endif

@@ -218,3 +218,48 @@ int64_t http_retry_after_ms(const char *value, int64_t now_wall_us)
     int64_t ms = at > now_wall_us ? (at - now_wall_us + 999) / 1000 : 0;
     return ms < RETRY_AFTER_MAX ? ms : RETRY_AFTER_MAX;
 }
+
+/* ---- lines of headers ---- */
+
+bool http_is_secret_name(const char *s)
+{
+    static const char *const words[] = { "auth", "key", "token", "secret", "password", "cookie" };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcasestr(s, words[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void trim(const char **p, size_t *len)
+{
+    while (*len > 0 && ((*p)[0] == ' ' || (*p)[0] == '\t')) {
+        (*p)++;
+        (*len)--;
+    }
+    while (*len > 0 && strchr(" \t\r", (*p)[*len - 1]) != NULL)
+        (*len)--;
+}
+
+bool http_next_line(const char **lines, struct http_line *out)
+{
+    while (**lines != '\0') {
+        const char *line = *lines;
+        size_t len = strcspn(line, "\n");
+        *lines += len + (line[len] == '\n');
+        trim(&line, &len);
+        if (len == 0)
+            continue;
+        const char *colon = memchr(line, ':', len);
+        *out = (struct http_line){ .name = line };
+        if (colon != NULL) {
+            out->name_len = (size_t)(colon - line);
+            out->value = colon + 1;
+            out->value_len = len - out->name_len - 1;
+            trim(&out->name, &out->name_len);
+            trim(&out->value, &out->value_len);
+        }
+        return true;
+    }
+    return false;
+}

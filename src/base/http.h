@@ -11,6 +11,18 @@ bool http_is_token(const char *s);
  * at either end. */
 bool http_is_field_value(const char *s, size_t len);
 
+/* Is a header of this name likely to hold a key ("Authorization", "X-Gateway-Token")? */
+bool http_is_secret_name(const char *s);
+
+#define HTTP_NAME_MAX 64
+/* The next of some lines "Name: value": blanks around both are left out, empty lines skipped; a
+ * line without a colon has no name. Lent from *lines, which moves on. False at the end. */
+struct http_line {
+    const char *name, *value;
+    size_t name_len, value_len;
+};
+bool http_next_line(const char **lines, struct http_line *out);
+
 /* Build a target ("/v1/files/a%20b?path=x") from parts: "/" + the segment percent-encoded. -1 when
  * it is empty, "." or "..", or when the buf is full. */
 int http_add_segment(struct buf *target, const char *segment);

@@ -32,6 +32,9 @@ void net_origin_free(struct net_origin *o);
  * 8–512 bytes. */
 int net_origin_add_secret(struct net_origin *o, const char *header, const char *prefix,
                           const char *value, size_t len, struct err *e) MUST_CHECK;
+bool net_origin_has_secret(const struct net_origin *o, const char *header);
+/* Is it this machine (localhost, a loopback address, a Unix socket)? */
+bool net_origin_is_local(const struct net_origin *o);
 /* Trust this PEM file instead of the system's authorities. Copied. */
 void net_origin_set_ca_file(struct net_origin *o, const char *path);
 /* "https://api.example.com" or "unix:/run/docker.sock": for messages and the capsule. Lent. */

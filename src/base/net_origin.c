@@ -157,6 +157,7 @@ int net_origin_new(struct net_origin **out, const char *url, struct err *e)
         prefix--;
     o->refs = 1;
     o->tls = p.tls;
+    o->local = loopback;
     o->port = p.port;
     o->host = host;
     o->text = origin_text(&p, host);
@@ -172,6 +173,7 @@ int net_origin_new_unix(struct net_origin **out, const char *socket_path, struct
     struct net_origin *o = xcalloc(1, sizeof *o);
     o->refs = 1;
     o->port = 80;
+    o->local = true;
     o->host = xstrdup("localhost");
     o->text = xasprintf("unix:%s", socket_path);
     o->base = xstrdup("http://localhost");
@@ -208,6 +210,11 @@ const char *net_origin_text(const struct net_origin *o)
     return o->text;
 }
 
+bool net_origin_is_local(const struct net_origin *o)
+{
+    return o->local;
+}
+
 void net_origin_set_ca_file(struct net_origin *o, const char *path)
 {
     free(o->ca_file);
@@ -240,7 +247,8 @@ int net_origin_add_secret(struct net_origin *o, const char *header, const char *
                           const char *value, size_t len, struct err *e)
 {
     INVARIANT(http_is_token(header) && is_printable(prefix, strlen(prefix)));
-    INVARIANT(o->secret_count < NET_SECRETS_MAX);
+    if (o->secret_count == NET_SECRETS_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d keys for %s", NET_SECRETS_MAX, o->text);
     if (len < SECRET_MIN || len > SECRET_MAX || !is_printable(value, len) ||
         !http_is_field_value(value, len))
         return err_set(e, ERR_FORMAT,
@@ -256,4 +264,15 @@ int net_origin_add_secret(struct net_origin *o, const char *header, const char *
     memcpy(s->line + name_len + 2, prefix, prefix_len);
     memcpy(s->line + name_len + 2 + prefix_len, value, len);
     return 0;
+}
+
+bool net_origin_has_secret(const struct net_origin *o, const char *header)
+{
+    size_t len = strlen(header);
+    for (size_t i = 0; i < o->secret_count; i++) {
+        const struct net_secret *s = &o->secrets[i];
+        if (len == s->name_len && strncasecmp(header, s->line, len) == 0)
+            return true;
+    }
+    return false;
 }

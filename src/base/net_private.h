@@ -5,7 +5,7 @@
 
 #include "base/net.h"
 
-#define NET_SECRETS_MAX 4
+#define NET_SECRETS_MAX 16
 
 struct net_origin {
     unsigned refs;
@@ -13,7 +13,7 @@ struct net_origin {
     char *base; /* what a URL begins with: scheme://host[:port]/prefix */
     char *host; /* as in the URL: lower case, IPv6 in brackets */
     unsigned port;
-    bool tls;
+    bool tls, local;
     char *unix_path; /* NULL: TCP */
     char *ca_file;   /* NULL: the system's */
     struct net_secret {

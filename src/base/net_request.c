@@ -27,16 +27,6 @@ static bool is_ours(const char *name)
     return false;
 }
 
-static bool is_secret_of(const struct net_origin *o, const char *name)
-{
-    for (size_t i = 0; i < o->secret_count; i++) {
-        const struct net_secret *s = &o->secrets[i];
-        if (strlen(name) == s->name_len && strncasecmp(name, s->line, s->name_len) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int check_header(const struct net_origin *o, const struct net_header *h, struct err *e)
 {
     if (!http_is_token(h->name))
@@ -44,7 +34,7 @@ static int check_header(const struct net_origin *o, const struct net_header *h, 
     if (!http_is_field_value(h->value, strlen(h->value)))
         return err_set(e, ERR_USAGE, "%s: the header %s holds what a header can't", o->text,
                        h->name);
-    if (is_ours(h->name) || is_secret_of(o, h->name))
+    if (is_ours(h->name) || net_origin_has_secret(o, h->name))
         return err_set(e, ERR_USAGE, "%s: the header %s is not the caller's", o->text, h->name);
     return 0;
 }
