@@ -15,7 +15,8 @@
      BIT(OPT_THEME))
 
 static const struct option_spec option_specs[] = {
-    { OPT_PLANNER, 'p', "planner", "NAME[:MODEL]", "who plans: human, runbook:FILE.md" },
+    { OPT_PLANNER, 'p', "planner", "NAME[:MODEL]",
+      "who plans: human, runbook:FILE.md, anthropic, openai:MODEL" },
     { OPT_SANDBOX, 's', "sandbox", "NAME[:IMAGE]", "where code runs: local" },
     { OPT_CONTRACT, 'c', "contract", "KEY=VALUE",
       "one field of the sandbox's contract; repeatable" },
