@@ -175,12 +175,10 @@ static const struct {
     unsigned where;
     const char *title;
 } groups[] = {
-    { KEYMAP_IN_GATE, "In the gate" },
-    { KEYMAP_EVERYWHERE, "Everywhere, also while typing" },
-    { KEYMAP_IN_PROMPT, "At the prompt" },
-    { KEYMAP_IN_PANE | KEYMAP_IN_LIST, "In the panes" },
-    { KEYMAP_IN_PLAN, "In the plan" },
-    { KEYMAP_IN_START, "In the list of sessions" },
+    { KEYMAP_IN_GATE, "In the gate" },     { KEYMAP_EVERYWHERE, "Everywhere, also while typing" },
+    { KEYMAP_IN_PROMPT, "At the prompt" }, { KEYMAP_IN_PANE | KEYMAP_IN_LIST, "In the panes" },
+    { KEYMAP_IN_PLAN, "In the plan" },     { KEYMAP_IN_START, "In the list of sessions" },
+    { KEYMAP_IN_REPLAY, "In a replay" },
 };
 
 /* The group an entry is printed in: the first that it belongs to. */

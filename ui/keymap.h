@@ -38,7 +38,7 @@ enum keymap_context {
     KEYMAP_IN_LIST = 1u << 2, /* timeline, state, notes, sessions */
     KEYMAP_IN_GATE = 1u << 3, /* gate.c decides; listed for help only */
     KEYMAP_IN_HELP = 1u << 4,
-    KEYMAP_IN_REPLAY = 1u << 5,
+    KEYMAP_IN_REPLAY = 1u << 5,  /* before what the pane of the focus means */
     KEYMAP_IN_START = 1u << 6,   /* the list of recent sessions */
     KEYMAP_AS_COMMAND = 1u << 7, /* can be typed behind `:` */
     KEYMAP_EVERYWHERE = 1u << 8, /* also while typing */
@@ -117,7 +117,31 @@ enum keymap_command {
     CMD_EDITOR,
     CMD_CONTRACT,
     CMD_LEASE_END,
+    /* a replay */
+    CMD_PLAY,
+    CMD_NEXT_EVENT,
+    CMD_PREV_EVENT,
+    CMD_NEXT_RUN,
+    CMD_PREV_RUN,
+    CMD_NEXT_GATE,
+    CMD_PREV_GATE,
+    CMD_NEXT_FAILURE,
+    CMD_PREV_FAILURE,
+    CMD_NEXT_DIFFERENCE,
+    CMD_PREV_DIFFERENCE,
+    CMD_NEXT_HIGH,
+    CMD_PREV_HIGH,
+    CMD_SLOWER,
+    CMD_FASTER,
+    CMD_REWIND,
+    CMD_FORWARD,
+    CMD_SEEK,
+    CMD_IDLE_CAP,
+    CMD_HIDE,
+    CMD_REVEAL,
+    CMD_LEAVE_REPLAY,
     /* sessions and the program */
+    CMD_REPLAY,
     CMD_SESSIONS,
     CMD_NEW,
     CMD_RESUME,

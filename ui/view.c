@@ -294,7 +294,10 @@ void view_draw(const struct state *st, const struct view_model *vm, struct grid 
         view_draw_sessions(&v);
     else
         draw_panes(&v);
-    view_draw_prompt(&v);
+    if (vm->replay.on && vm->focus != PANE_PROMPT)
+        view_draw_bar(&v);
+    else
+        view_draw_prompt(&v);
     view_draw_hints(&v);
     view_draw_candidates(&v);
     view_draw_message(&v);

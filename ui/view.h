@@ -122,6 +122,26 @@ struct view_masks {
     const char *names; /* "time, tmp" */
 };
 
+/* A recorded session instead of a live one: where it stands, and a bar of what lies on the way. */
+enum view_tick_kind { TICK_RUN, TICK_GATE, TICK_HIGH, TICK_FAILURE }; /* most telling last */
+struct view_tick {
+    uint16_t at; /* in thousandths of the bar */
+    uint8_t kind;
+};
+#define VIEW_BAR_PARTS 1000
+struct view_replay {
+    bool on, playing;
+    bool hides;        /* what was decided is kept back until it is asked for */
+    const char *speed; /* "2x" */
+    int64_t pos_us, total_us;
+    uint64_t seq, last; /* event */
+    const struct view_tick *ticks;
+    size_t tick_count;
+    const char
+        *decision;       /* at the open gate: what was decided; NULL: kept back, or none recorded */
+    const char *reading; /* "reading the record, 43 %"; NULL */
+};
+
 /* Is the comparison shown? AUTO: code when it is a further attempt or was edited at the gate,
  * output while a gate is open and there are two to compare. */
 enum view_diff { VIEW_DIFF_AUTO, VIEW_DIFF_ON, VIEW_DIFF_OFF };
@@ -158,12 +178,11 @@ struct view_model {
     size_t session_count;
     const char *planner_status; /* "waiting for the planner, 3 s"; NULL */
     const char *lights;         /* isolation: five letters of +-?  ; NULL not tested */
-    bool replaying;
-    const char *replay_status; /* "2x  00:41 of 03:10" */
-    int64_t budget_nanousd;    /* 0 none */
-    int64_t now_us;            /* wall clock, for "41 s ago" */
-    int colors;                /* 0 (mono), 8, 16, 256: what pictures may use */
-    struct view_cache *cache;  /* may be NULL */
+    struct view_replay replay;
+    int64_t budget_nanousd;   /* 0 none */
+    int64_t now_us;           /* wall clock, for "41 s ago" */
+    int colors;               /* 0 (mono), 8, 16, 256: what pictures may use */
+    struct view_cache *cache; /* may be NULL */
 };
 void view_model_init(struct view_model *vm);
 
@@ -209,6 +228,8 @@ void view_wheel(const struct state *st, struct view_model *vm, int w, int h, int
                 int rows);
 /* The step with the cursor (the active one until it was moved), from 0; SIZE_MAX: no plan. */
 size_t view_plan_step(const struct state *st, const struct view_model *vm);
+/* Which part of the replay's bar lies under a cell: 0 … VIEW_BAR_PARTS, or -1. */
+int view_bar_at(const struct state *st, const struct view_model *vm, int w, int h, int x, int y);
 /* The run whose code is shown, and what that is compared with; NULL none. */
 const struct state_run *view_run(const struct state *st, const struct view_model *vm);
 const struct state_run *view_base(const struct state *st, const struct view_model *vm);

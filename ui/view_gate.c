@@ -288,7 +288,7 @@ static void draw_origin(const struct view *v, struct rect r, int y, const struct
     }
     if (g->state_line)
         flow_item(&f, ROLE_TEXT, g->state_line);
-    if (g->gate) {
+    if (g->gate && !v->vm->replay.on) {
         view_clock(g->gate->opened_boot_us + g->gate->expire_us - g->boot_us, left, sizeof left);
         snprintf(text, sizeof text, "expires in %s", left);
         flow_item(&f, ROLE_DIM, text);
@@ -363,12 +363,30 @@ static void draw_field(const struct view *v, struct rect r, int y, const char *l
     v->info->cursor_y = y;
 }
 
+/* In a replay: what was decided here, unless the reviewer wants to judge first. */
+static void draw_decided(const struct view *v, struct rect r, int y)
+{
+    const struct view_replay *p = &v->vm->replay;
+    int x = r.x + 1, end = r.x + r.w;
+    if (p->decision) {
+        x = grid_put_text(v->g, x, y, end, "decided: ", STYLE(ROLE_DIM));
+        grid_put_fit(v->g, x, y, end, p->decision, STYLE(ROLE_WAIT));
+    } else {
+        grid_put_fit(v->g, x, y, end,
+                     p->hides ? "what was decided is kept back: Enter shows it"
+                              : "the record ends before a decision",
+                     STYLE(p->hides ? ROLE_WAIT : ROLE_DIM));
+    }
+}
+
 static void draw_bottom(const struct view *v, struct rect r, int y, const struct state_run *run)
 {
     const struct view_gate *g = &v->vm->gate;
     char label[160];
     size_t seen, total;
-    if (g->deny_text && v->vm->focus == PANE_PROMPT) { /* typed at the prompt: not twice */
+    if (v->vm->replay.on) {
+        draw_decided(v, r, y);
+    } else if (g->deny_text && v->vm->focus == PANE_PROMPT) { /* typed at the prompt: not twice */
         grid_put_fit(v->g, r.x + 1, y, r.x + r.w, "your words go to the planner as they are",
                      STYLE(ROLE_WAIT));
     } else if (g->deny_text) {
@@ -405,11 +423,11 @@ static void gate_title(const struct view *v, const struct state_run *run)
     bool narrow = v->g->w < 60;
     if (g->deny_text)
         title_add(&t, ROLE_WAIT, "denying");
-    else if (v->vm->focus != PANE_GATE)
+    else if (v->vm->focus != PANE_GATE && !v->vm->replay.on)
         title_add(&t, ROLE_WAIT, "^G to decide");
     if (hex && strlen(hex) >= 8)
         title_add(&t, ROLE_TITLE, "%s%.4s-%.4s", narrow ? "" : "capsule ", hex, hex + 4);
-    if (g->gate && run) {
+    if (g->gate && run && !v->vm->replay.on) {
         size_t seen, total;
         view_gate_lines(g->gate, run, g->attachment_count, &seen, &total);
         title_add(&t, seen == total ? ROLE_TEXT : ROLE_WAIT, "seen %zu/%zu%s", seen, total,

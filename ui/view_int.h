@@ -37,6 +37,7 @@ void view_title(const struct view *v, enum view_pane pane, const struct title *t
 void view_draw_status(const struct view *v);
 void view_draw_prompt(const struct view *v);
 void view_draw_hints(const struct view *v);
+void view_draw_bar(const struct view *v); /* of a replay, where the prompt is */
 void view_draw_plan(const struct view *v);
 void view_draw_code(const struct view *v);
 void view_draw_output(const struct view *v, enum view_pane pane);

@@ -189,7 +189,7 @@ void view_draw_status(const struct view *v)
         snprintf(text, sizeof text, "%.10s", st->session ? st->session : "");
     if (st->run_count)
         snprintf(text + strlen(text), sizeof text - strlen(text), " #%zu", st->run_count);
-    if (v->vm->replaying)
+    if (v->vm->replay.on)
         bar_add(&b, ROLE_INFO, STYLE_REVERSE, " REPLAY ");
     if (narrow)
         add_phase(&b);
@@ -302,6 +302,8 @@ static unsigned context_of(const struct view_model *vm)
         return KEYMAP_IN_HELP;
     if (vm->focus == PANE_PROMPT)
         return KEYMAP_IN_PROMPT;
+    if (vm->replay.on)
+        return KEYMAP_IN_REPLAY;
     if (vm->screen == SCREEN_START)
         return KEYMAP_IN_START;
     if (vm->focus == PANE_GATE)
@@ -345,7 +347,10 @@ static bool is_possible(const struct view *v, enum keymap_command id)
         return v->vm->screen == SCREEN_SESSION &&
                (output || v->vm->focus == PANE_CODE || v->vm->focus == PANE_TIMELINE);
     case CMD_OPEN:
+    case CMD_REPLAY:
         return v->vm->session_count > 0;
+    case CMD_REVEAL:
+        return v->vm->replay.hides && v->st->gate.open && v->vm->replay.decision == NULL;
     default:
         return true;
     }
@@ -358,10 +363,9 @@ void view_draw_hints(const struct view *v)
     int x = r.x + 1;
     if (r.h == 0)
         return;
-    if (v->vm->replaying && v->vm->replay_status)
-        x = grid_put_fit(v->g, x, r.y, r.w, v->vm->replay_status, STYLE(ROLE_INFO)) + 2;
-    bool gate_line = v->vm->focus == PANE_GATE || (v->st->gate.open && v->vm->gate.deny_text);
-    if (v->st->gate.open && !gate_line) {
+    bool gate_line = !v->vm->replay.on &&
+                     (v->vm->focus == PANE_GATE || (v->st->gate.open && v->vm->gate.deny_text));
+    if (v->st->gate.open && !gate_line && !v->vm->replay.on) {
         x = grid_put_text(v->g, x, r.y, r.w, "^G", STYLE(ROLE_WAIT));
         x = grid_put_text(v->g, x, r.y, r.w, " decide", STYLE(ROLE_TEXT)) + 2;
     }

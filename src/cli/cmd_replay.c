@@ -163,13 +163,27 @@ static int go_to_start(struct player *p, const char *run, struct err *e)
     return player_go(p, seq > 0 ? seq - 1 : 0, e);
 }
 
-static int replay(struct app *app, struct player *p, const char *run, struct err *e)
+/* Lines, events or frames instead of a screen? */
+static bool prints(const struct app *app)
+{
+    const char *why;
+    return app->opt.plain || app->opt.json || app->opt.frames != NULL || term_is_hopeless(&why);
+}
+
+static int replay(struct app *app, struct player *p, const char *run, int *code, struct err *e)
 {
     int64_t quarters = 4;
     if (app->opt.speed != NULL && parse_speed(app->opt.speed, &quarters, e) < 0)
         return -1;
     if (confine_to_reading(e) < 0)
         return -1;
+    if (!prints(app)) {
+        struct screen_watch how = { .run = app->opt.from != NULL ? app->opt.from : run,
+                                    .quarters = quarters,
+                                    .hides = app->opt.hide_decisions };
+        *code = screen_watch(app, p, &how);
+        return 0;
+    }
     player_read(p, 0);
     if (go_to_start(p, app->opt.from != NULL ? app->opt.from : run, e) < 0)
         return -1;
@@ -183,7 +197,7 @@ int cmd_replay(struct app *app)
     char *id = NULL, *path = NULL;
     const char *run;
     int64_t idle_us = REPLAY_IDLE_US;
-    int rc = 0;
+    int rc = 0, code = EXIT_OK;
     if (app->opt.arg_count != 1)
         rc = err_set(&e, ERR_USAGE, "replay takes ID or ID:RUN, such as last");
     if (rc == 0 && app->opt.idle_cap != NULL)
@@ -193,7 +207,7 @@ int cmd_replay(struct app *app)
     if (rc == 0)
         rc = player_open(&p, id, path, idle_us, &e);
     if (rc == 0)
-        rc = replay(app, p, run, &e);
+        rc = replay(app, p, run, &code, &e);
     if (rc == 0 && player_broken(p)->code != ERR_NONE) {
         e = *player_broken(p);
         rc = err_wrap(&e, "the record is whole only up to event %llu",
@@ -202,5 +216,5 @@ int cmd_replay(struct app *app)
     player_free(p);
     free(id);
     free(path);
-    return rc < 0 ? app_fail(&e) : EXIT_OK;
+    return rc < 0 ? app_fail(&e) : code;
 }

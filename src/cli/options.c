@@ -55,6 +55,8 @@ static const struct option_spec option_specs[] = {
     { OPT_IDLE_CAP, 0, "idle-cap", "SECONDS", "cut longer pauses to this; 0 keeps them (2)" },
     { OPT_FROM, 0, "from", "RUN", "begin at this run" },
     { OPT_SIZE, 0, "size", "COLSxROWS", "of the screen in frames and casts" },
+    { OPT_HIDE_DECISIONS, 0, "hide-decisions", NULL,
+      "stop at each gate; what was decided is shown on a key" },
     { OPT_FRAMES, 0, "frames", "FILE|-", "write number and hash of the frame after each event" },
 };
 
@@ -77,7 +79,8 @@ static const struct command command_specs[] = {
     { "rerun", "ID…", "run the approved code of sessions again and compare with the record",
       UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK) | BIT(OPT_JOBS), cmd_rerun, true },
     { "replay", "ID[:RUN]", "watch a recorded session again; executes nothing",
-      BIT(OPT_SPEED) | BIT(OPT_IDLE_CAP) | BIT(OPT_FROM) | BIT(OPT_SIZE) | BIT(OPT_FRAMES),
+      BIT(OPT_SPEED) | BIT(OPT_IDLE_CAP) | BIT(OPT_FROM) | BIT(OPT_SIZE) | BIT(OPT_FRAMES) |
+          BIT(OPT_HIDE_DECISIONS),
       cmd_replay, false },
     { "export", "ID", "a session as Markdown, a page, a notebook, a bundle or a cast",
       BIT(OPT_FORMAT) | BIT(OPT_OUTPUT) | BIT(OPT_RAW) | BIT(OPT_FORCE) | BIT(OPT_RUNS) |

@@ -11,17 +11,27 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/screen_replay.h"
 
 /* ---- drawing ---- */
 
 const struct state *screen_state(const struct screen *s)
 {
+    if (s->film != NULL)
+        return film_state(s->film);
     return s->session != NULL ? session_state(s->session) : &s->empty;
 }
 
 struct round *screen_round(const struct screen *s)
 {
     return s->session != NULL ? session_round(s->session) : NULL;
+}
+
+struct store *screen_store(const struct screen *s)
+{
+    if (s->film != NULL)
+        return film_store(s->film);
+    return s->session != NULL ? session_store(s->session) : NULL;
 }
 
 void screen_changed(struct screen *s)
@@ -43,6 +53,8 @@ void screen_changed_by_key(struct screen *s)
 static bool has_clock(const struct screen *s)
 {
     const struct state *st = screen_state(s);
+    if (s->film != NULL)
+        return false; /* its clock stands at the event */
     return st->running != 0 || st->gate.open || st->lease.active || st->phase == PHASE_PLANNING;
 }
 
@@ -55,6 +67,8 @@ static void draw(struct screen *s)
     screen_fill_prompt(s);
     s->vm.now_us = clock_wall_us();
     s->vm.gate.boot_us = clock_boot_us();
+    if (s->film != NULL)
+        film_fill(s->film);
     grid_clear(&s->grid);
     view_draw(screen_state(s), &s->vm, &s->grid, &s->info);
     term_draw(s->term, &s->grid, &s->theme, s->info.cursor_x, s->info.cursor_y);
@@ -327,8 +341,9 @@ static int screen_open(struct screen *s, const char **note, struct err *e)
     s->settle_timer = loop_add_timer(lp, on_settled, s);
     s->toast_timer = loop_add_timer(lp, on_toast_over, s);
     s->prewarm_timer = loop_add_timer(lp, on_prewarm, s);
-    prompt_open(path_make_private_dir(s->app->paths.state_dir, &none) == 0 ? history : NULL,
-                screen_on_line, s);
+    /* A replay leaves no trace of what was typed in it. */
+    bool keeps = s->film == NULL && path_make_private_dir(s->app->paths.state_dir, &none) == 0;
+    prompt_open(keeps ? history : NULL, screen_on_line, s);
     free(history);
     if (open_terminal(s, note, e) < 0 || watch_signals(s, e) < 0)
         return -1;
@@ -342,6 +357,8 @@ static void screen_close(struct screen *s)
                                             s->esc_timer,    s->gate_timer,  s->settle_timer,
                                             s->second_timer, s->toast_timer, s->prewarm_timer };
     screen_close_session(s);
+    film_free(s->film);
+    s->film = NULL;
     const struct sandbox_ops *ops = sandbox_find(s->app->config.sandbox);
     if (ops != NULL && ops->prewarm_drop != NULL)
         ops->prewarm_drop();
@@ -402,6 +419,21 @@ static int begin(struct screen *s, const char *task, const char *resume, struct 
     return task != NULL ? round_task(screen_round(s), task, "person", e) : 0;
 }
 
+/* From the first paint to the last. */
+static int turn_until_left(struct screen *s, const char *note, struct err *e)
+{
+    int rc = 0;
+    if (note != NULL)
+        screen_toast(s, TONE_INFO, "%s", note);
+    s->dirty = true;
+    draw(s);
+    if (s->film == NULL)
+        loop_arm_us(s->app->loop, s->prewarm_timer, PREWARM_US);
+    while (rc == 0 && !may_go(s))
+        rc = loop_turn(s->app->loop, s->leaving ? 50 : -1, e);
+    return rc;
+}
+
 int screen_run(struct app *app, const char *task, const char *resume)
 {
     struct err e = ERR_INIT;
@@ -413,14 +445,28 @@ int screen_run(struct app *app, const char *task, const char *resume)
         rc = screen_open(s, &note, &e);
     if (rc == 0)
         rc = begin(s, task, resume, &e);
+    if (rc == 0)
+        rc = turn_until_left(s, note, &e);
+    int code = s->exit_code;
+    screen_close(s);
+    free(s);
+    return rc < 0 ? app_fail(&e) : code;
+}
+
+int screen_watch(struct app *app, struct player *p, const struct screen_watch *how)
+{
+    struct err e = ERR_INIT;
+    struct screen *s = xcalloc(1, sizeof *s);
+    const char *note = NULL;
+    s->app = app;
+    int rc = app_need_loop(app, &e);
     if (rc == 0) {
-        if (note != NULL)
-            screen_toast(s, TONE_INFO, "%s", note);
-        s->dirty = true;
-        draw(s);
-        loop_arm_us(app->loop, s->prewarm_timer, PREWARM_US);
-        while (rc == 0 && !may_go(s))
-            rc = loop_turn(app->loop, s->leaving ? 50 : -1, &e);
+        s->film = film_new(s, p, how);
+        rc = screen_open(s, &note, &e);
+    }
+    if (rc == 0) {
+        film_begin(s->film);
+        rc = turn_until_left(s, note, &e);
     }
     int code = s->exit_code;
     screen_close(s);

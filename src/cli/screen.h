@@ -11,4 +11,13 @@
  * saved one; both may be NULL. Returns the exit code. */
 int screen_run(struct app *app, const char *task, const char *resume);
 
+/* The same screen over a record: nothing runs, nothing is written. `p` is borrowed. */
+struct player;
+struct screen_watch {
+    const char *run;  /* where to begin, a run's word as in saved.h; NULL */
+    int64_t quarters; /* speed, in quarters of the recorded one */
+    bool hides;       /* keep back what was decided */
+};
+int screen_watch(struct app *app, struct player *p, const struct screen_watch *how);
+
 #endif

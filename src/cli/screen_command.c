@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/screen_replay.h"
 #include "tool/contract.h"
 
 #define PUT_MAX ((size_t)64 << 20)
@@ -292,12 +293,19 @@ static void do_goto(struct screen *s, const char *args, struct err *e)
     screen_focus(s, PANE_CODE);
 }
 
+static void do_replay(struct screen *s, const char *args, struct err *e)
+{
+    if (screen_replay_session(s, args, e) < 0)
+        screen_fail(s, e);
+}
+
 enum { NEEDS_SESSION = 1 };
 static const struct verb {
     enum keymap_command id;
     int needs;
     void (*fn)(struct screen *s, const char *args, struct err *e);
 } verbs[] = {
+    { CMD_REPLAY, 0, do_replay },
     { CMD_TOUR, 0, do_tour },
     { CMD_RUNBOOK, 0, do_runbook },
     { CMD_NEW, 0, do_new },
@@ -360,7 +368,9 @@ void screen_command(struct screen *s, const char *line)
         free(word);
     } else if (v == NULL) {
         screen_do(s, k->id, args, 0);
-    } else if (v->needs == NEEDS_SESSION && s->session == NULL) {
+    } else if (s->film != NULL && film_do(s->film, k->id, args)) {
+        ; /* done or refused */
+    } else if (v->needs == NEEDS_SESSION && s->session == NULL && s->film == NULL) {
         screen_toast(s, TONE_INFO, ":%s needs a session: type a task, !code or :tour first",
                      k->name);
     } else {

@@ -2,6 +2,8 @@
 #ifndef AIRLOCK_CLI_SCREEN_INT_H
 #define AIRLOCK_CLI_SCREEN_INT_H
 
+#include "cli/player.h"
+#include "cli/saved.h"
 #include "cli/screen.h"
 #include "cli/session.h"
 #include "tool/gate.h"
@@ -35,8 +37,10 @@ struct pictures; /* decoded images, by run and result */
 
 struct screen {
     struct app *app;
-    struct session *session; /* NULL: the list of recent sessions */
-    struct state empty;      /* shown while there is no session */
+    struct session *session;   /* NULL: the list of recent sessions, or a replay */
+    struct film *film;         /* a replay; NULL: live */
+    enum view_pane film_focus; /* had the focus before a command was typed in it */
+    struct state empty;        /* shown while there is no session */
     struct term *term;
     struct theme theme;
     struct grid grid;
@@ -99,6 +103,7 @@ void screen_fail(struct screen *s, const struct err *e); /* as a toast */
 void screen_leave(struct screen *s, int code);
 const struct state *screen_state(const struct screen *s);
 struct round *screen_round(const struct screen *s); /* NULL without a session */
+struct store *screen_store(const struct screen *s); /* NULL without a session */
 void screen_set_theme(struct screen *s, const char *name);
 /* Give the terminal to a program until it ends; the loop goes on turning. */
 int screen_run_program(struct screen *s, const char *const *argv, int *status,
@@ -107,8 +112,13 @@ int screen_run_program(struct screen *s, const char *const *argv, int *status,
 /* ---- screen_session.c ---- */
 int screen_start_session(struct screen *s, const char *planner, const char *model,
                          struct err *e) MUST_CHECK;
+/* What the panes do when an event comes in, live or replayed. */
+void screen_follow_event(struct screen *s, const struct event *ev);
 int screen_open_session(struct screen *s, const char *path, struct err *e) MUST_CHECK;
 void screen_close_session(struct screen *s);
+/* Watch a session again, by its word or ("") the selected one, in a process of its own on our
+ * terminal; the one that is open goes on meanwhile. */
+int screen_replay_session(struct screen *s, const char *word, struct err *e) MUST_CHECK;
 void screen_list_sessions(struct screen *s, const char *query);
 void screen_list_known(struct screen *s); /* what the index has, without looking at the files */
 void screen_free_recent(struct screen *s);

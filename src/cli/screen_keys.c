@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/screen_replay.h"
 
 unsigned screen_context(const struct screen *s)
 {
@@ -24,7 +25,7 @@ unsigned screen_context(const struct screen *s)
     case PANE_ERR:
         return KEYMAP_IN_PANE;
     case PANE_GATE:
-        return KEYMAP_IN_GATE;
+        return s->film != NULL ? KEYMAP_IN_LIST : KEYMAP_IN_GATE;
     case PANE_PLAN:
         return KEYMAP_IN_PLAN;
     default:
@@ -37,11 +38,19 @@ void screen_focus(struct screen *s, enum view_pane p)
     if (p == PANE_GATE) {
         if (s->gate.open)
             screen_gate_focus(s, true);
+        else if (s->film != NULL && screen_state(s)->gate.open)
+            s->vm.focus = PANE_GATE;
+        screen_changed(s);
         return;
     }
     gate_focus(&s->gate, false, clock_boot_us());
     s->vm.focus = p;
     screen_changed(s);
+}
+
+static bool is_session(const struct screen *s)
+{
+    return s->session != NULL || s->film != NULL;
 }
 
 /* ---- questions with y/n: only about leaving and killing, never about the gate ---- */
@@ -105,6 +114,10 @@ static void interrupt(struct screen *s)
         prompt_clear();
         return;
     }
+    if (s->film != NULL) {
+        screen_toast(s, TONE_INFO, "nothing runs in a replay; q leaves it");
+        return;
+    }
     screen_toast(s, TONE_INFO, "nothing is running; Q (after Esc) or :quit leaves");
 }
 
@@ -149,10 +162,10 @@ static void suspend(struct screen *s)
     screen_changed(s);
 }
 
-static void back(struct screen *s)
+static void back(struct screen *s, uint32_t key)
 {
     if (s->vm.screen == SCREEN_HELP)
-        s->vm.screen = s->session != NULL ? SCREEN_SESSION : SCREEN_START;
+        s->vm.screen = is_session(s) ? SCREEN_SESSION : SCREEN_START;
     else if (s->vm.screen == SCREEN_START && s->session != NULL)
         s->vm.screen = SCREEN_SESSION;
     else if (s->vm.select.pane != PANE_PROMPT)
@@ -161,7 +174,9 @@ static void back(struct screen *s)
         s->vm.zoom = PANE_PROMPT;
     else if (s->vm.run != 0)
         s->vm.run = 0;
-    else
+    else if (s->film != NULL && key == 'q')
+        screen_leave(s, EXIT_OK);
+    else if (s->film == NULL)
         screen_focus(s, PANE_PROMPT);
 }
 
@@ -293,6 +308,8 @@ static void do_focus(struct screen *s, enum keymap_command cmd, uint32_t key)
             screen_prompt_done(s);
         else
             screen_focus(s, s->vm.screen == SCREEN_START ? PANE_TIMELINE : PANE_CODE);
+        if (s->film != NULL)
+            prompt_clear();
         break;
     case CMD_FOCUS_GATE:
         if (s->gate.open)
@@ -314,8 +331,18 @@ static void do_focus(struct screen *s, enum keymap_command cmd, uint32_t key)
     }
 }
 
+static bool only_in_a_replay(struct screen *s, enum keymap_command cmd)
+{
+    if (!film_owns(cmd))
+        return false;
+    screen_toast(s, TONE_INFO, "only in a replay: :replay, or R in the list of sessions");
+    return true;
+}
+
 void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint32_t key)
 {
+    if (s->film != NULL ? film_do(s->film, cmd, args) : only_in_a_replay(s, cmd))
+        return;
     if (do_looking(s, cmd))
         return;
     switch (cmd) {
@@ -328,7 +355,7 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         do_focus(s, cmd, key);
         break;
     case CMD_BACK:
-        back(s);
+        back(s, key);
         break;
     case CMD_OPEN:
         open_item(s);
@@ -337,6 +364,8 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         screen_use_prompt(s, USE_SEARCH, "");
         break;
     case CMD_COMMAND_LINE:
+        if (s->vm.focus != PANE_PROMPT)
+            s->film_focus = s->vm.focus;
         screen_focus(s, PANE_PROMPT);
         prompt_set(":");
         break;
@@ -350,9 +379,8 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         view_toggle_diff(screen_state(s), &s->vm, s->vm.focus);
         break;
     case CMD_HELP:
-        s->vm.screen = s->vm.screen == SCREEN_HELP
-                           ? (s->session != NULL ? SCREEN_SESSION : SCREEN_START)
-                           : SCREEN_HELP;
+        s->vm.screen = s->vm.screen == SCREEN_HELP ? (is_session(s) ? SCREEN_SESSION : SCREEN_START)
+                                                   : SCREEN_HELP;
         break;
     case CMD_SESSIONS:
         screen_list_sessions(s, args[0] != '\0' ? args : NULL);
@@ -407,6 +435,8 @@ static void on_mouse(struct screen *s, const struct key_event *ev)
     }
     if (s->vm.screen != SCREEN_SESSION)
         return;
+    if (s->film != NULL && film_click(s->film, ev->x, ev->y))
+        return;
     enum view_pane p = layout_pane_at(&s->info.layout, ev->x, ev->y);
     if (p != s->vm.focus && s->use == USE_MAIN)
         screen_focus(s, p);
@@ -425,6 +455,8 @@ static void on_prompt_key(struct screen *s, const struct key_event *ev)
 static void on_press(struct screen *s, const struct key_event *ev)
 {
     unsigned context = screen_context(s);
+    if (s->film != NULL && film_key(s->film, ev))
+        return;
     if (context == KEYMAP_IN_GATE) {
         if (ev->key == KEYMAP_CTRL('L') || ev->key == KEYMAP_CTRL('Z') || ev->key == KEYMAP_F1 ||
             ev->key == '?')
@@ -445,6 +477,8 @@ static void on_press(struct screen *s, const struct key_event *ev)
         screen_do(s, k->id, "", ev->key);
     else if (context == KEYMAP_IN_PROMPT)
         on_prompt_key(s, ev);
+    else if (s->film != NULL && keymap_find_key(KEYMAP_IN_GATE, ev->key) != NULL)
+        film_refuse(s);
 }
 
 void screen_on_key(void *arg, const struct key_event *ev)
@@ -453,7 +487,8 @@ void screen_on_key(void *arg, const struct key_event *ev)
     screen_changed_by_key(s);
     if (answer_question(s, ev))
         return;
-    if (s->vm.focus == PANE_GATE && ev->kind != KEY_PRESS && ev->kind != KEY_MOUSE) {
+    if (s->film == NULL && s->vm.focus == PANE_GATE && ev->kind != KEY_PRESS &&
+        ev->kind != KEY_MOUSE) {
         screen_gate_key(s, ev);
         return;
     }
@@ -468,7 +503,7 @@ void screen_on_key(void *arg, const struct key_event *ev)
             screen_toast(s, TONE_WAIT, "the paste was longer than 1 MiB: the rest was dropped");
         break;
     case KEY_MOUSE:
-        if (s->vm.focus == PANE_GATE)
+        if (s->film == NULL && s->vm.focus == PANE_GATE)
             gate_disturb(&s->gate, clock_boot_us());
         on_mouse(s, ev);
         break;

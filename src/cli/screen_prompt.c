@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/screen_replay.h"
 #include "tool/capsule.h"
 
 /* ---- other uses of the line ---- */
@@ -82,7 +83,8 @@ void screen_fill_prompt(struct screen *s)
     p->label = label_of(s);
     p->text = prompt_line(&p->len, &p->cursor);
     p->above = s->block.len > 0 ? buf_str(&s->block) : NULL;
-    p->placeholder = s->use != USE_MAIN || s->block.len > 0 ? ""
+    p->placeholder = s->film != NULL                          ? ":seek, :idle-cap, :help, …"
+                     : s->use != USE_MAIN || s->block.len > 0 ? ""
                      : fresh ? "a task, !code of your own, :tour for a tour, :help"
                              : "a message, !code of your own, :help";
     p->candidates = (const char *const *)s->candidates;
@@ -275,6 +277,16 @@ static void grant(struct screen *s, const char *text)
         screen_fail(s, &e);
 }
 
+/* In a replay only commands can be typed; the panes have the focus again. */
+static void replay_line(struct screen *s, const char *line)
+{
+    screen_focus(s, s->film_focus);
+    if (line[0] == ':')
+        screen_command(s, line + 1);
+    else if (line[strspn(line, " \t")] != '\0')
+        film_refuse(s);
+}
+
 void screen_on_line(void *arg, const char *line, bool typed)
 {
     struct screen *s = arg;
@@ -300,6 +312,10 @@ void screen_on_line(void *arg, const char *line, bool typed)
         screen_step_line(s, copy);
         break;
     case USE_MAIN:
+        if (s->film != NULL) {
+            replay_line(s, copy);
+            break;
+        }
         if (s->app->redact == NULL ||
             redact_find(s->app->redact, copy, strlen(copy), &(size_t){ 0 }) == NULL)
             prompt_remember(copy);

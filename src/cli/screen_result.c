@@ -30,7 +30,7 @@ static int read_result(struct screen *s, uint32_t run, const struct state_result
                        struct buf *out, struct err *e)
 {
     if (res->artifact != NULL && res->artifact[0] != '\0')
-        return store_read_artifact(session_store(s->session), run, res->artifact, out, e);
+        return store_read_artifact(screen_store(s), run, res->artifact, out, e);
     return buf_add_str(out, res->text != NULL ? res->text : "");
 }
 
@@ -50,6 +50,8 @@ static void open_outside(struct screen *s, const char *path)
 {
     struct err e = ERR_INIT;
     char *opener = NULL;
+    if (s->film != NULL) /* a replay starts no program */
+        return;
     if (getenv("DISPLAY") == NULL && getenv("WAYLAND_DISPLAY") == NULL)
         return;
     if (proc_resolve("xdg-open", &opener, &e) < 0)
@@ -160,7 +162,8 @@ void screen_copy(struct screen *s)
     }
     s->vm.select.pane = PANE_PROMPT;
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-        if (getenv(ways[i].var) != NULL && copy_through(s, ways[i].argv, &text, &e) == 0) {
+        if (s->film == NULL && getenv(ways[i].var) != NULL &&
+            copy_through(s, ways[i].argv, &text, &e) == 0) {
             screen_toast(s, TONE_INFO, "copied %zu bytes with %s", text.len, ways[i].argv[0]);
             buf_release(&text);
             return;
@@ -170,7 +173,9 @@ void screen_copy(struct screen *s)
     if (path_write_file(path, text.ptr, text.len, &e) < 0)
         screen_fail(s, &e);
     else
-        screen_toast(s, TONE_INFO, "no clipboard program: %zu bytes are in %s", text.len, path);
+        screen_toast(s, TONE_INFO, "%s: %zu bytes are in %s",
+                     s->film != NULL ? "a replay starts no program" : "no clipboard program",
+                     text.len, path);
     free(path);
     buf_release(&text);
 }

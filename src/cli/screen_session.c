@@ -17,11 +17,8 @@ static void forget_stream(struct screen *s)
     s->vm.stream = (struct view_stream){ .language = NULL };
 }
 
-static void on_applied(void *arg, const struct event *ev)
+void screen_follow_event(struct screen *s, const struct event *ev)
 {
-    struct screen *s = arg;
-    if (s->session == NULL)
-        return; /* session.created: the session is not ours yet */
     switch (ev->type) {
     case EVENT_RUN_PROPOSED:
         forget_stream(s);
@@ -56,6 +53,14 @@ static void on_applied(void *arg, const struct event *ev)
     default:
         break;
     }
+}
+
+static void on_applied(void *arg, const struct event *ev)
+{
+    struct screen *s = arg;
+    if (s->session == NULL)
+        return; /* session.created: the session is not ours yet */
+    screen_follow_event(s, ev);
     screen_gate_sync(s);
     screen_changed(s);
 }
@@ -279,4 +284,35 @@ int screen_open_selected(struct screen *s, struct err *e)
     int rc = screen_open_session(s, path, e);
     free(path);
     return rc;
+}
+
+/* ---- watching one again ---- */
+
+static const char *replayed_id(const struct screen *s, const char *word)
+{
+    int64_t at = s->vm.scroll[PANE_TIMELINE].selected;
+    if (word[0] != '\0')
+        return word;
+    if (s->vm.screen == SCREEN_START && at >= 0 && (size_t)at < s->recent_count)
+        return s->recent[at].id;
+    return s->session != NULL ? session_state(s->session)->session : "last";
+}
+
+int screen_replay_session(struct screen *s, const char *word, struct err *e)
+{
+    const struct app *app = s->app;
+    int status = 0;
+    /* A process of its own: it gives up what this one needs. It is this very program. */
+    const char *argv[12] = { "/proc/self/exe",    "replay",   "--data",
+                             app->paths.data_dir, "--config", app->paths.config_file };
+    size_t n = 6;
+    if (app->opt.theme != NULL) {
+        argv[n++] = "--theme";
+        argv[n++] = app->opt.theme;
+    }
+    if (app->opt.no_color)
+        argv[n++] = "--no-color";
+    argv[n++] = "--";
+    argv[n++] = replayed_id(s, word);
+    return screen_run_program(s, argv, &status, e);
 }

@@ -1,6 +1,11 @@
 """`airlock replay`: from the record alone, the same each time, and the same as it was live."""
 import json
 import os
+import shutil
+
+import pytest
+
+from conftest import Airlock
 
 
 def record_tour(airlock):
@@ -50,3 +55,187 @@ def test_a_torn_session_is_replayed_as_far_as_it_is_whole(airlock):
     assert done.returncode == 5
     assert ("only up to event %d" % len(part)).encode() in done.stderr
     assert part == whole[:len(part)] and 20 < len(part) < len(whole)
+
+
+def gate(s, code):
+    """Pasted code, asked about, and the gate in focus."""
+    s.send("\x1b[200~!" + code + "\x1b[201~")
+    s.wait(code[-6:].replace("(", r"\(").replace(")", r"\)"))
+    s.send("\r")
+    s.wait(r"to decide|\[a\]")
+    s.send("\x07")
+    s.wait(r"\[a\]")
+    s.settle(0.7)
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory):
+    """Three runs at the screen: approved, failed, denied with words. Recorded once, watched often."""
+    home = tmp_path_factory.mktemp("by-hand")
+    (home / "run").mkdir(mode=0o700)
+    airlock = Airlock(home)
+    s = airlock.screen(rows=30, cols=100)
+    s.wait("a task, !code")
+    gate(s, "print('first')")
+    s.send("a")
+    s.wait(r"[│┤] first +│")
+    s.wait_gone(r"\[a\]")
+    gate(s, "1/0 #two")
+    s.send("a")
+    s.wait("ZeroDivisionError")
+    s.wait_gone(r"\[a\]")
+    gate(s, "print('third')")
+    s.send("d")
+    s.wait("deny because")
+    s.line("not today")
+    s.wait_gone("deny because")
+    s.settle()
+    s.line(":quit")
+    assert s.ended() == 0
+    s.close()
+    return home / "data"
+
+
+def watch(airlock, *args, rows=30, cols=100):
+    s = airlock.screen("replay", "last", *args, rows=rows, cols=cols)
+    s.wait("REPLAY")
+    return s
+
+
+def panes(s):
+    """The rows between the status line and the prompt."""
+    return [row for row in s.screen.display[1:-2]]
+
+
+def test_a_replay_ends_in_the_picture_the_session_ended_in(airlock):
+    live = airlock.screen(rows=30, cols=100)
+    live.wait("a task, !code")
+    live.line("!print('hello')")
+    live.wait(r"[│┤] hello +│")
+    live.line("!x = 1/0")
+    live.wait("ZeroDivisionError")
+    live.send("\x1b")
+    live.wait("^2|2 Code")
+    live.settle()
+    before = panes(live)
+    live.send("Q")
+    assert live.ended() == 0
+    s = watch(airlock, "--speed", "64")
+    s.wait(r"stopped 64x .*#(\d+)/\1 ")
+    s.settle()
+    assert panes(s) == before
+    s.send("q")
+    assert s.ended() == 0
+
+
+def test_going_about_in_a_replay(airlock, by_hand):
+    shutil.copytree(by_hand, airlock.home / "data")
+    s = watch(airlock, "--speed", "0.25")
+    s.send(" ")
+    s.wait("stopped 0.25x")
+    s.send("}")
+    s.wait(r"5 Gate")
+    s.wait("decided: approved by person")
+    s.send("F")
+    s.wait(r"ZeroDivisionError")
+    assert "5 Gate" not in s.text()
+    s.send("}")
+    s.wait(r"decided: denied by person .*not today")
+    s.send("{{")
+    s.wait("decided: approved by person")
+    s.wait("first")
+    s.send(".")
+    s.wait("run 1: approved by person")
+    s.wait_gone("5 Gate")
+    s.send(",")
+    s.wait("5 Gate")
+    s.send("]")
+    s.wait("run 2")
+    s.send("[")
+    s.wait("run 1 ─")
+    s.send("+")
+    s.wait("stopped 0.5x")
+    s.line(":seek 100%")
+    s.wait(r"#(\d+)/\1 ")
+    s.line(":seek #1")
+    s.wait(r"#1/\d+ ")
+    s.line(":seek run 3")
+    s.wait("run 3 ─")
+
+
+def test_a_reviewer_judges_first(airlock, by_hand):
+    shutil.copytree(by_hand, airlock.home / "data")
+    s = watch(airlock, "--hide-decisions", "--idle-cap", "0.1", "--speed", "8", rows=36, cols=120)
+    s.wait("kept back: Enter shows it")
+    s.wait("stopped 8x")
+    assert "approved" not in s.text() and "✗" not in s.text()
+    s.send("\r")
+    s.wait("decided: approved by person")
+    s.send(" ")
+    s.wait("kept back")
+    s.wait("run 2 ─")
+    s.send(" ")
+    s.wait("kept back")
+    s.wait("run 3 ─")
+    s.send("h")
+    s.wait("decided: denied by person .*not today")
+
+
+def test_nothing_acts_in_a_replay_and_all_views_work(airlock, by_hand):
+    shutil.copytree(by_hand, airlock.home / "data")
+    size = len(airlock.json("show", "--json", "last")[1])
+    s = watch(airlock, "--speed", "64")
+    s.wait(r"#(\d+)/\1 ")
+    s.send("{")
+    s.wait("5 Gate")
+    s.settle()
+    for key in ("a", "e", "d", "x", "E", "\x07a", "t"):
+        s.send(key)
+        s.wait("this is a replay")
+    for line in (":tour", ":new do it", ":deny no", ":kill", ":note hm", ":rename it", "!print(1)", "a task", ":resume last"):
+        s.send(":\x15")
+        s.line(line)
+        s.wait("this is a replay")
+        s.send("\x0c")
+    s.send("\x1b")
+    s.settle(0.1)
+    s.send("\x1bF")
+    s.wait("ZeroDivisionError")
+    s.wait_gone("5 Gate")
+    s.send("4")
+    s.send("/")
+    s.line("zero")
+    s.wait(r"ZeroDivisionError")
+    s.send("z")
+    s.wait_gone("Timeline")
+    s.send("z")
+    s.send("?")
+    s.wait("In the gate")
+    s.send("q")
+    s.wait("REPLAY")
+    s.resize(24, 80)
+    s.wait("#")
+    s.send("\x03")
+    s.wait("nothing runs in a replay")
+    s.send("q")
+    assert s.ended() == 0
+    assert len(airlock.json("show", "--json", "last")[1]) == size
+
+
+def test_replay_from_the_screen_and_back(airlock, by_hand):
+    shutil.copytree(by_hand, airlock.home / "data")
+    s = airlock.screen(rows=30, cols=100)
+    s.wait("a task, !code")
+    s.send("\x1b")
+    s.settle(0.2)
+    s.send("R")
+    s.wait("REPLAY")
+    s.send("q")
+    s.wait("a task, !code")
+    s.line(":replay last")
+    s.wait("REPLAY")
+    s.send("Q")
+    s.wait_gone("REPLAY")
+    s.settle()  # what was typed into the replay is thrown away
+    s.line(":seek 3")
+    s.wait("only in a replay")
