@@ -76,8 +76,9 @@ bool llm_server_has(const struct llm_server *s, const char *header)
 
 int llm_server_add_header(struct llm_server *s, const char *name, const char *value, struct err *e)
 {
-    if (!http_is_token(name) || !http_is_field_value(value, strlen(value)))
-        return err_set(e, ERR_USAGE, "'%.40s' is no header", name);
+    if (!http_is_token(name) || !http_is_field_value(value, strlen(value)) ||
+        net_header_is_ours(name))
+        return err_set(e, ERR_USAGE, "'%.40s' is no header that can be set", name);
     size_t at = 0;
     while (at < s->header_count && strcasecmp(s->headers[at].name, name) != 0)
         at++;

@@ -10,7 +10,7 @@ complete -c airlock -n __fish_use_subcommand -a export -d 'a session as Markdown
 complete -c airlock -n __fish_use_subcommand -a import -d 'take in an exported bundle (jsonl), to be looked at only'
 complete -c airlock -n __fish_use_subcommand -a search -d 'in tasks, plans, code, errors and output of all sessions'
 complete -c airlock -n __fish_use_subcommand -a verify -d 'check the hash chain'
-complete -c airlock -n __fish_use_subcommand -a providers -d 'planners and sandboxes: ready, or what is missing'
+complete -c airlock -n __fish_use_subcommand -a providers -d 'planners and sandboxes: ready, or what is missing; with -p the models of one planner'
 complete -c airlock -n __fish_use_subcommand -a doctor -d 'what is installed, what is missing and the fix'
 complete -c airlock -n __fish_use_subcommand -a config -d 'read or change the configuration'
 complete -c airlock -n __fish_use_subcommand -a help -d 'help on a command, the man page, or completions for a shell'

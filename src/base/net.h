@@ -55,6 +55,9 @@ struct net_header {
     const char *name, *value;
 };
 
+/* Host, lengths, encodings and the like: never the caller's to set. */
+bool net_header_is_ours(const char *name);
+
 #define NET_NEVER (-1)
 /* Milliseconds; 0 takes the value in brackets, NET_NEVER switches it off. [NET-3] */
 struct net_deadlines {

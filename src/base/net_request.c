@@ -8,7 +8,7 @@
 #define HEADERS_MAX 64
 
 /* Headers that decide how a message is framed or where it goes are set here and nowhere else. */
-static bool is_ours(const char *name)
+bool net_header_is_ours(const char *name)
 {
     static const char *const ours[] = { "host",
                                         "content-length",
@@ -34,7 +34,7 @@ static int check_header(const struct net_origin *o, const struct net_header *h, 
     if (!http_is_field_value(h->value, strlen(h->value)))
         return err_set(e, ERR_USAGE, "%s: the header %s holds what a header can't", o->text,
                        h->name);
-    if (is_ours(h->name) || net_origin_has_secret(o, h->name))
+    if (net_header_is_ours(h->name) || net_origin_has_secret(o, h->name))
         return err_set(e, ERR_USAGE, "%s: the header %s is not the caller's", o->text, h->name);
     return 0;
 }

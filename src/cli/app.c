@@ -25,6 +25,12 @@ bool app_planner_asks_model(const char *planner)
     return ops != NULL && (ops->caps & PLANNER_NETWORK) != 0;
 }
 
+const char *app_setting(void *app, const char *name)
+{
+    const char *v = secrets_setting(NULL, name);
+    return v != NULL ? v : config_setting(&((const struct app *)app)->config, name);
+}
+
 static int build_contract(struct app *app, struct err *e)
 {
     char budget[64];

@@ -50,6 +50,10 @@ const char *app_split_name(const char *word, char *room, size_t size);
  */
 bool app_planner_asks_model(const char *planner);
 
+/* A key from the environment, or a setting from there or the configuration. Fits
+ * planner_config.setting; `app` is the struct app. Lent for ever. */
+const char *app_setting(void *app, const char *name);
+
 /* Print "airlock: <message>" to stderr, cleaned for a terminal, and give the exit code that belongs
  * to e->code. */
 int app_fail(const struct err *e);

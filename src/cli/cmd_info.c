@@ -1,4 +1,4 @@
-/* cmd_info.c - help, configuration, and what planners and sandboxes there are. */
+/* cmd_info.c - help and configuration. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +6,6 @@
 
 #include "cli/app.h"
 #include "cli/commands.h"
-#include "cli/secrets.h"
-#include "providers/planner.h"
-#include "ui/text.h"
 
 static int print(struct buf *out)
 {
@@ -43,89 +40,6 @@ int cmd_help(struct app *app)
     return print(&out);
 }
 
-/* ---- providers ---- */
-
-static void print_provider(const struct app *app, const char *sort, const char *name,
-                           const char *title, const char *extra, int rc, const struct err *e,
-                           struct buf *out)
-{
-    if (app->opt.json) {
-        struct json_w w;
-        json_w_init(&w, out);
-        json_w_object(&w, NULL);
-        json_w_str(&w, "kind", sort);
-        json_w_str(&w, "name", name);
-        json_w_str(&w, "title", title);
-        json_w_bool(&w, "ready", rc == 0);
-        if (rc < 0)
-            json_w_strn(&w, "missing", e->msg, strlen(e->msg));
-        json_w_str(&w, "detail", extra);
-        json_w_close_object(&w);
-        (void)!json_w_end(&w);
-        (void)buf_add_char(out, '\n');
-        return;
-    }
-    (void)buf_addf(out, "%-8s %-10s %-7s %s%s%s\n", sort, name, rc == 0 ? "ready" : "MISSING",
-                   title, extra[0] != '\0' ? "; " : "", extra);
-    if (rc < 0) {
-        (void)buf_add_str(out, "                            ");
-        (void)text_clean_lines(out, e->msg, strlen(e->msg), TEXT_PROSE, false);
-        (void)buf_add_char(out, '\n');
-    }
-}
-
-static void capability_words(unsigned caps, struct buf *out)
-{
-    static const struct {
-        unsigned cap;
-        const char *word;
-    } words[] = {
-        { SANDBOX_IS_STATEFUL, "stateful" },
-        { SANDBOX_CAN_CHECKPOINT, "checkpoints" },
-        { SANDBOX_CAN_SAVE, "saved namespace" },
-        { SANDBOX_CAN_FILES, "files" },
-        { SANDBOX_CAN_NET_DENY, "network deny" },
-        { SANDBOX_CAN_NET_ALLOWLIST, "network allow list" },
-        { SANDBOX_CAN_TWIN, "dry run" },
-        { SANDBOX_HAS_NATIVE_GATE, "gated by the server" },
-        { SANDBOX_IS_CHECKED_ONLY, "checked, not gated" },
-        { SANDBOX_IS_REMOTE, "remote" },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (caps & words[i].cap)
-            (void)buf_addf(out, "%s%s", out->len > 0 ? ", " : "", words[i].word);
-    }
-}
-
-int cmd_providers(struct app *app)
-{
-    struct buf out = BUF_INIT((size_t)1 << 20);
-    size_t count;
-    const struct planner_ops *const *planners = planner_list(&count);
-    for (size_t i = 0; i < count; i++) {
-        struct err e = ERR_INIT;
-        struct planner_config cfg = { .net = app->net, .setting = secrets_setting };
-        int rc = planners[i]->available(&cfg, &e);
-        print_provider(app, "planner", planners[i]->name, planners[i]->title, "", rc, &e, &out);
-    }
-    const struct sandbox_ops *const *sandboxes = sandbox_list(&count);
-    for (size_t i = 0; i < count; i++) {
-        struct err e = ERR_INIT;
-        struct buf extra = BUF_INIT(1024);
-        int rc = sandboxes[i]->available(app->launcher, &e);
-        (void)buf_addf(&extra, "%s; ", sandboxes[i]->languages);
-        struct buf caps = BUF_INIT(1024);
-        capability_words(sandboxes[i]->caps, &caps);
-        (void)buf_add_str(&extra, buf_str(&caps));
-        (void)buf_addf(&extra, "; %s; $0", sandboxes[i]->isolation);
-        print_provider(app, "sandbox", sandboxes[i]->name, sandboxes[i]->title, buf_str(&extra), rc,
-                       &e, &out);
-        buf_release(&caps);
-        buf_release(&extra);
-    }
-    return print(&out);
-}
-
 /* ---- config ---- */
 
 static int config_list(struct app *app)
@@ -137,7 +51,7 @@ static int config_list(struct app *app)
         struct buf value = BUF_INIT(4096);
         struct err e = ERR_INIT;
         (void)!config_get(&app->config, keys[i].key, &value, &e);
-        (void)buf_addf(&out, "%-18s = %-12s # %s (%s)\n", keys[i].key, buf_str(&value),
+        (void)buf_addf(&out, "%-21s = %-12s # %s (%s)\n", keys[i].key, buf_str(&value),
                        keys[i].help, keys[i].takes);
         buf_release(&value);
     }

@@ -13,7 +13,9 @@
 #define CONFIG_MAX   ((size_t)64 << 10)
 #define LINE_MAX_INI 199 /* inih cuts longer lines */
 
-enum key_kind { KEY_WORD, KEY_CHOICE, KEY_NUMBER };
+enum key_kind { KEY_WORD, KEY_CHOICE, KEY_NUMBER, KEY_SETTING /* of a planner; may be empty */ };
+
+#define SETTING(i) KEY_SETTING, offsetof(struct config, settings[i])
 
 /* `dflt` and `takes` are also what help shows. */
 static const struct key {
@@ -42,6 +44,21 @@ static const struct key {
       offsetof(struct config, gate_expire_min), 1, 1440 },
     { "sessions.trash_days", "0-3650", "deleted sessions can be had back that long; 0: for ever",
       "30", KEY_NUMBER, offsetof(struct config, trash_days), 0, 3650 },
+    { "anthropic.model", "MODEL[@EFFORT]", "who plans with -p anthropic", "", SETTING(0), 0, 0 },
+    { "anthropic.base_url", "URL", "where; ANTHROPIC_BASE_URL wins", "", SETTING(1), 0, 0 },
+    { "openai.model", "MODEL[@EFFORT]", "who plans with -p openai", "", SETTING(2), 0, 0 },
+    { "openai.base_url", "URL", "where; OPENAI_BASE_URL wins", "", SETTING(3), 0, 0 },
+    { "planner.effort", "none|minimal|low|medium|high|xhigh|max", "how hard a model thinks", "",
+      SETTING(4), 0, 0 },
+    { "planner.max_tokens", "256-1000000", "longest answer of a model", "", SETTING(5), 256,
+      1000000 },
+    { "planner.tries", "1-5", "times a busy server is asked", "", SETTING(6), 1, 5 },
+    { "planner.first_ms", "50-600000", "wait for the first byte of an answer", "", SETTING(7), 50,
+      600000 },
+    { "planner.idle_ms", "50-600000", "wait for the next byte", "", SETTING(8), 50, 600000 },
+    { "planner.total_ms", "50-7200000", "wait for the whole answer", "", SETTING(9), 50, 7200000 },
+    { "planner.context_bytes", "4096-16777216", "a longer conversation is shortened", "",
+      SETTING(10), 4096, 16777216 },
 };
 
 /* The word of a two-way choice that means true. */
@@ -75,12 +92,26 @@ static bool is_choice(const char *takes, const char *value)
     return false;
 }
 
+static bool fits_setting(const struct key *k, const char *value)
+{
+    int64_t n;
+    if (k->max > 0 && value[0] != '\0')
+        return read_number(value, k->min, k->max, &n) == 0;
+    return value[0] == '\0' || strchr(k->takes, '|') == NULL || is_choice(k->takes, value);
+}
+
 static int set_key(struct config *c, const struct key *k, const char *value, struct err *e)
 {
     void *at = (char *)c + k->offset;
     switch (k->kind) {
     case KEY_WORD:
         if (value[0] == '\0' || (strchr(k->takes, '|') != NULL && !is_choice(k->takes, value)))
+            break;
+        free(*(char **)at);
+        *(char **)at = xstrdup(value);
+        return 0;
+    case KEY_SETTING:
+        if (!fits_setting(k, value))
             break;
         free(*(char **)at);
         *(char **)at = xstrdup(value);
@@ -205,6 +236,8 @@ void config_release(struct config *c)
     free(c->sandbox);
     free(c->theme);
     free(c->language);
+    for (size_t i = 0; i < CONFIG_SETTINGS; i++)
+        free(c->settings[i]);
     for (size_t i = 0; i < c->contract_count; i++)
         free(c->contract[i]);
     free(c->contract);
@@ -215,10 +248,20 @@ const struct config_key *config_keys(size_t *count)
 {
     static struct config_key out[ARRAY_LEN(keys)];
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        out[i] =
-            (struct config_key){ .key = keys[i].key, .takes = keys[i].takes, .help = keys[i].help };
+        out[i] = (struct config_key){
+            .key = keys[i].key, .takes = keys[i].takes, .help = keys[i].help, .dflt = keys[i].dflt
+        };
     *count = ARRAY_LEN(keys);
     return out;
+}
+
+const char *config_setting(const struct config *c, const char *name)
+{
+    const struct key *k = find_key(name);
+    if (k == NULL || k->kind != KEY_SETTING)
+        return NULL;
+    const char *v = *(char *const *)((const char *)c + k->offset);
+    return v[0] != '\0' ? v : NULL;
 }
 
 int config_get(const struct config *c, const char *name, struct buf *out, struct err *e)
@@ -227,7 +270,7 @@ int config_get(const struct config *c, const char *name, struct buf *out, struct
     if (k == NULL)
         return unknown_key(name, e);
     const void *at = (const char *)c + k->offset;
-    if (k->kind == KEY_WORD)
+    if (k->kind == KEY_WORD || k->kind == KEY_SETTING)
         return buf_add_str(out, *(char *const *)at);
     if (k->kind == KEY_NUMBER)
         return buf_addf(out, "%lld", (long long)*(const int64_t *)at);

@@ -4,6 +4,8 @@
  *   planner = human            sandbox = local           theme = default
  *   [gate]      own = typed|ask   confirm = high|hex   arm_ms = 500   expire_min = 10
  *   [sessions]  trash_days = 30
+ *   [anthropic] model base_url    [openai] model base_url
+ *   [planner]   effort max_tokens tries first_ms idle_ms total_ms context_bytes
  *   [contract]  KEY = VALUE       as for -c
  *
  * A missing file is the defaults. An unknown key or a bad value is ERR_USAGE with file:line.
@@ -13,12 +15,15 @@
 
 #include "base/buf.h"
 
+#define CONFIG_SETTINGS 16
+
 struct config {
     char *planner, *sandbox, *theme, *language; /* never NULL after config_load */
     bool gate_own_typed, gate_confirm_hex;
     int64_t gate_arm_ms, gate_expire_min, trash_days;
     bool mouse;
-    char **contract; /* "key=value" */
+    char *settings[CONFIG_SETTINGS]; /* of planners, by their place in the table; "" not set */
+    char **contract;                 /* "key=value" */
     size_t contract_count;
 };
 
@@ -27,9 +32,11 @@ void config_release(struct config *c);
 
 /* For `airlock config`: known keys with what they take, the value in force. */
 struct config_key {
-    const char *key, *takes, *help;
+    const char *key, *takes, *help, *dflt /* "" none */;
 };
 const struct config_key *config_keys(size_t *count);
+/* A setting of a planner ("planner.effort"); NULL when it is not set, or is no such thing. Lent. */
+const char *config_setting(const struct config *c, const char *key);
 int config_get(const struct config *c, const char *key, struct buf *out, struct err *e) MUST_CHECK;
 /* Check, then rewrite the file with `key` set (comments and order kept). */
 int config_set(const char *path, const char *key, const char *value, struct err *e) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/config.h"
 #include "cli/options.h"
 #include "tool/contract.h"
 #include "ui/keymap.h"
@@ -27,6 +28,12 @@ static const char *const environment[][2] = {
     { "AIRLOCK_DATA_DIR", "where sessions are kept" },
     { "AIRLOCK_CONFIG", "the configuration file" },
     { "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "the base directories" },
+    { "ANTHROPIC_API_KEY", "the key of the planner anthropic; or ANTHROPIC_AUTH_TOKEN" },
+    { "ANTHROPIC_BASE_URL, ANTHROPIC_VERSION", "another address, another version of the API" },
+    { "ANTHROPIC_CUSTOM_HEADERS", "lines of Name: Value, sent with every request" },
+    { "OPENAI_API_KEY", "the key of the planner openai; a server on this machine needs none" },
+    { "OPENAI_BASE_URL", "its address, mostly ending in /v1" },
+    { "OPENAI_ORG_ID, OPENAI_PROJECT_ID", "as the vendor's clients send them" },
     { "EDITOR, VISUAL", "the editor for code at the gate" },
     { "NO_COLOR", "when set and not empty: no colours" },
     { "ACCESSIBLE", "when set and not empty: lines instead of a screen" },
@@ -162,6 +169,20 @@ static void man_options(struct buf *out)
     (void)buf_add_str(out, ".El\n");
 }
 
+static void man_config(struct buf *out)
+{
+    size_t count;
+    const struct config_key *k = config_keys(&count);
+    (void)buf_add_str(out, ".Sh CONFIGURATION\nKeys of\n.Pa config.ini ;\n.Ql section.key\nstands "
+                           "under\n.Ql [section]\nin the file.\n.Bl -tag -width Ds\n");
+    for (size_t i = 0; i < count; i++) {
+        (void)buf_addf(out, ".It Cm %s No = Ar %s\n%s.\n", k[i].key, k[i].takes, k[i].help);
+        if (k[i].dflt[0] != '\0')
+            (void)buf_addf(out, "Default: %s.\n", k[i].dflt);
+    }
+    (void)buf_add_str(out, ".It Cm contract. Ns Ar KEY No = Ar VALUE\nas for\n.Fl c .\n.El\n");
+}
+
 /* mdoc wants each sentence on a line of its own, and takes `At` for a macro. */
 static void man_tidy(const struct buf *raw, struct buf *out)
 {
@@ -199,6 +220,7 @@ static void print_raw_man(struct buf *out)
     man_commands(out);
     man_options(out);
     (void)keymap_print_man(out);
+    man_config(out);
     (void)buf_add_str(out, ".Sh ENVIRONMENT\n");
     man_pairs(environment, ARRAY_LEN(environment), "Ev ", out);
     (void)buf_add_str(out, ".Sh FILES\n");

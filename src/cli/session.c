@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "cli/app.h"
 #include "providers/sandboxes/local.h"
-#include "cli/secrets.h"
 
 #define DROP_ROWS 2 /* rows of a checkpoint that one turn takes out: at most 1 MiB each */
 
@@ -250,7 +249,8 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
         .redact = app->redact,
         .policy = app->policy,
         .default_language = app->config.language,
-        .setting = secrets_setting,
+        .setting = app_setting,
+        .setting_arg = app,
         .typed_runs = spec->typed_runs,
         .allow_warm = spec->allow_warm,
         .port = {
@@ -335,9 +335,11 @@ static int check_spec(struct app *app, const struct session_spec *spec, struct e
     const struct sandbox_ops *sandbox = planner != NULL ? need_sandbox(spec->sandbox, e) : NULL;
     keep_ours_private(app);
     struct contract_enforcement en;
-    struct planner_config pc = {
-        .loop = app->loop, .net = app->net, .model = spec->model, .setting = secrets_setting
-    };
+    struct planner_config pc = { .loop = app->loop,
+                                 .net = app->net,
+                                 .model = spec->model,
+                                 .setting = app_setting,
+                                 .setting_arg = app };
     if (sandbox == NULL)
         return -1;
     if (planner->available(&pc, e) < 0)

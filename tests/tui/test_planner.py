@@ -34,6 +34,12 @@ def requests(log):
     return [json.loads(line)["body"] for line in log.read_text().splitlines()]
 
 
+def ended(events):
+    """What follows is at most the namespace being saved."""
+    types = [e["type"] for e in events]
+    return "session.finished" in types and set(types[types.index("session.finished") + 1:]) <= {"checkpoint.made"}
+
+
 def test_plan_failed_attempt_verified_finish(airlock, api):
     env, log = api("conversation")
     done, events = airlock.json("run", "-p", "anthropic:claude-opus-5-5", "--lease", "runs=5", "--json",
@@ -47,7 +53,7 @@ def test_plan_failed_attempt_verified_finish(airlock, api):
     assert said[0] == "I will compute it." and said[-1].startswith("It is 42.")
     usage = [e for e in events if e["type"] == "usage"]
     assert len(usage) == 5 and all(e["cost_nanousd"] == 1000 * 4000 + 50 * 20000 for e in usage)
-    assert events[-1]["type"] == "session.finished"
+    assert ended(events)
 
     sent = requests(log)
     assert len(sent) == 5 and sent[0]["messages"][0]["content"][0]["text"] == "Compute six times seven."
@@ -66,7 +72,7 @@ def test_a_chat_server_plans_the_same_way(airlock, api):
     usage = [e for e in events if e["type"] == "usage"]
     assert len(usage) == 5 and all(e["source"] == "openai:qwen3:8b" and e["input_tokens"] == 800 and e["output_tokens"] == 50 and
                                    e["cache_read_tokens"] == 200 and "cost_nanousd" not in e for e in usage)
-    assert events[0]["model"] == "qwen3:8b" and events[-1]["type"] == "session.finished"
+    assert events[0]["model"] == "qwen3:8b" and ended(events)
 
     sent = requests(log)
     assert len(sent) == 5 and sent[0]["messages"][1] == {"role": "user", "content": "Compute six times seven."}
@@ -172,3 +178,61 @@ def test_code_streams_and_then_waits_at_the_gate(airlock, api, planner):
     s.wait("second_half = 2")
     s.wait("WAITING FOR YOU")
     assert "Show me" in json.dumps(requests(log)[0]["messages"])
+
+
+def test_models_are_listed(airlock, api):
+    env, _ = api("conversation")
+    done = airlock.run("providers", "-p", "anthropic", env=env)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    assert [line.split()[0] for line in lines] == ["anthropic", "claude-opus-5-5", "claude-sonnet-5-5", "claude-new-9"]
+    assert lines[1].split()[1:] == ["1000000", "128000", "4.00", "20.00"] and lines[3].split()[3:] == ["-", "-"]
+    done = airlock.run("providers", "-p", "openai:qwen", "--json", env=env)
+    assert json.loads(done.stdout) == {"kind": "model", "planner": "openai", "id": "qwen3:8b", "title": "qwen3:8b"}
+    done = airlock.run("providers", "-p", "openai:nothing-like-it", env=env)
+    assert done.returncode == 3 and b"among the 3" in done.stderr
+
+
+def test_models_need_a_key(airlock, api):
+    done = airlock.run("providers", "-p", "anthropic")
+    assert done.returncode == 3 and b"export ANTHROPIC_API_KEY=" in done.stderr and done.stdout == b""
+    env, _ = api("conversation")
+    done = airlock.run("providers", "-p", "anthropic", env={**env, "ANTHROPIC_API_KEY": "sk-ant-wrong-and-secret"})
+    assert done.returncode != 0 and b"401" in done.stderr and b"wrong-and-secret" not in done.stderr
+    done = airlock.run("providers", "-p", "nobody")
+    assert done.returncode == 2
+
+
+def test_settings_of_the_configuration(airlock, api):
+    env, log = api("conversation")
+    base = env.pop("OPENAI_BASE_URL")
+    for key, value in [("openai.base_url", base), ("openai.model", "from/config"), ("planner.max_tokens", "1234"), ("planner.effort", "low")]:
+        assert airlock.run("config", "set", key, value).returncode == 0
+    done = airlock.run("run", "-p", "openai", "--lease", "runs=5", "task", env={"OPENAI_API_KEY": KEY})
+    assert done.returncode == 0, done.stderr
+    sent = requests(log)[0]
+    assert (sent["model"], sent["max_tokens"], sent["reasoning_effort"]) == ("from/config", 1234, "low")
+    assert airlock.run("config", "get", "openai.model").stdout == b"from/config\n"
+    for key, value in [("planner.max_tokens", "7"), ("planner.effort", "hardest"), ("planner.efort", "low")]:
+        assert airlock.run("config", "set", key, value).returncode == 2
+
+
+def test_custom_headers(airlock, api):
+    env, log = api("conversation")
+    lines = "X-Team: blue\n anthropic-version : 2023-06-01 \n\nX-Gateway-Token: a-secret-of-the-gateway"
+    done = airlock.run("run", "-p", "anthropic", "--lease", "runs=5", "task", env={**env, "ANTHROPIC_CUSTOM_HEADERS": lines})
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(log.read_text().splitlines()[0])["headers"]
+    assert seen["x-team"] == "blue" and seen["anthropic-version"] == "2023-06-01"
+    assert seen["x-gateway-token"] == "a-secret-of-the-gateway"
+    # A line that holds the key takes its place.
+    del env["ANTHROPIC_API_KEY"]
+    done = airlock.run("run", "-p", "anthropic", "--lease", "runs=5", "task",
+                       env={**env, "ANTHROPIC_CUSTOM_HEADERS": "Authorization: Bearer " + KEY})
+    assert done.returncode == 0, done.stderr
+    for bad in ["no colon here", "Host: elsewhere", "Bad Name: x"]:
+        done = airlock.run("run", "-p", "anthropic", "task", env={**env, "ANTHROPIC_CUSTOM_HEADERS": bad, "ANTHROPIC_API_KEY": KEY})
+        assert done.returncode != 0, bad
+    # The gateway's token is a secret like any key: what a program prints of it is hidden.
+    done = airlock.run("exec", "--lease", "runs=1", "-", input=b"print('a-secret-of' + '-the-gateway')", env={"ANTHROPIC_CUSTOM_HEADERS": lines})
+    assert b"a-secret-of-the-gateway" not in done.stdout and b"[secret:ANTHROPIC_CUSTOM_HEADERS]" in done.stdout

@@ -294,15 +294,61 @@ static void test_secrets(void **state)
     }
 }
 
+static void test_header_lines(void **state)
+{
+    const char *lines = " A : b c \r\n\n\t\nno colon\nX-Key:k\n:v";
+    static const char *const want[][2] = {
+        { "A", "b c" }, { "", "" }, { "X-Key", "k" }, { "", "v" }
+    };
+    struct http_line l;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_true(http_next_line(&lines, &l));
+        assert_int_equal(l.name_len, strlen(want[i][0]));
+        assert_memory_equal(l.name, want[i][0], l.name_len);
+        assert_int_equal(l.value_len, strlen(want[i][1]));
+        if (l.value_len > 0)
+            assert_memory_equal(l.value, want[i][1], l.value_len);
+    }
+    assert_false(http_next_line(&lines, &l));
+    assert_true(http_is_secret_name("Authorization") && http_is_secret_name("x-gateway-TOKEN"));
+    assert_false(http_is_secret_name("X-Team"));
+}
+
+static void test_local_origins(void **state)
+{
+    static const struct {
+        const char *url;
+        bool local;
+    } cases[] = {
+        { "http://localhost:11434/v1", true }, { "http://127.0.0.1:8080", true },
+        { "http://[::1]:1/v1", true },         { "https://localhost", true },
+        { "https://example.com", false },      { "https://localhost.example.com", false }
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct net_origin *o = NULL;
+        struct err e = ERR_INIT;
+        assert_int_equal(net_origin_new(&o, cases[i].url, &e), 0);
+        assert_int_equal(net_origin_is_local(o), cases[i].local);
+        assert_false(net_origin_has_secret(o, "authorization"));
+        assert_int_equal(net_origin_add_secret(o, "authorization", "Bearer ", "12345678", 8, &e),
+                         0);
+        assert_true(net_origin_has_secret(o, "Authorization"));
+        net_origin_free(o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokens),      cmocka_unit_test(test_field_values),
-        cmocka_unit_test(test_targets),     cmocka_unit_test(test_building_targets),
-        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_dates),
-        cmocka_unit_test(test_retry_after), cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_long_hosts),  cmocka_unit_test(test_unix_origins),
-        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_field_values),
+        cmocka_unit_test(test_targets),       cmocka_unit_test(test_building_targets),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_retry_after),   cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_long_hosts),    cmocka_unit_test(test_unix_origins),
+        cmocka_unit_test(test_secrets),       cmocka_unit_test(test_header_lines),
+        cmocka_unit_test(test_local_origins),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }
