@@ -74,7 +74,15 @@ struct view_gate {
 struct view_session { /* a row of the list of recent sessions */
     const char *id, *name, *task, *outcome, *sandbox, *tags, *problem;
     int64_t last_us, runs, denied, failed, cost_nanousd;
-    bool live, foreign;
+    bool live, foreign, archived, waiting, marked;
+};
+/* What stands around the list. */
+struct view_list {
+    const char *filter;  /* in force; NULL or "" none */
+    const char *note;    /* why the filter is not understood; NULL */
+    const char *preview; /* of the selected session, lines; NULL none */
+    bool trash;          /* these are the deleted ones */
+    size_t marked;
 };
 
 enum view_tone { TONE_PLAIN, TONE_INFO, TONE_WAIT, TONE_GOOD, TONE_BAD };
@@ -176,6 +184,7 @@ struct view_model {
     /* Newest first; scroll[PANE_TIMELINE] is the list's place, `selected` its row. */
     const struct view_session *sessions;
     size_t session_count;
+    struct view_list list;
     const char *planner_status; /* "waiting for the planner, 3 s"; NULL */
     const char *lights;         /* isolation: five letters of +-?  ; NULL not tested */
     struct view_replay replay;

@@ -60,12 +60,14 @@ static void draw_session(const struct view *v, struct rect r, int y, const struc
 {
     char age[32], money[32] = "", runs[48];
     bool wide = r.w >= 100;
-    int end = r.x + r.w, x = r.x + 1, name_end = x + 8 + (wide ? 24 : 18),
+    int end = r.x + r.w, x = r.x, name_end = x + 9 + (wide ? 24 : 18),
         right = end - (wide ? 34 : 20);
     bool broken = s->problem && s->problem[0];
     ago(v->vm->now_us - s->last_us, age, sizeof age);
     if (s->cost_nanousd && wide)
         view_money(s->cost_nanousd, money, sizeof money);
+    grid_put_text(v->g, x, y, end, s->marked ? SYM(v, SYM_OK) : " ", STYLE(ROLE_INFO));
+    x++;
     grid_put_format(v->g, x, y, end, STYLE(ROLE_DIM), "%6.12s", age);
     bool named = s->name && s->name[0];
     char id[12];
@@ -75,8 +77,10 @@ static void draw_session(const struct view *v, struct rect r, int y, const struc
                        : named ? ROLE_TEXT
                                : ROLE_DIM));
     const char *words = broken ? s->problem : s->task;
-    grid_put_fit(v->g, name_end + 1, y, right, words ? words : "",
-                 STYLE(broken ? ROLE_BAD : ROLE_TEXT));
+    int behind = grid_put_fit(v->g, name_end + 1, y, right, words ? words : "",
+                              STYLE(broken ? ROLE_BAD : ROLE_TEXT));
+    if (s->tags && s->tags[0] && behind + 2 < right)
+        grid_put_fit(v->g, behind + 1, y, right, s->tags, STYLE(ROLE_INFO));
     snprintf(runs, sizeof runs, "%3lld run%s", (long long)s->runs, s->runs == 1 ? " " : "s");
     x = grid_put_text(v->g, right + 1, y, end, runs, STYLE(ROLE_DIM)) + 1;
     if (s->failed || s->denied)
@@ -84,11 +88,71 @@ static void draw_session(const struct view *v, struct rect r, int y, const struc
                             SYM(v, s->failed ? SYM_FAIL : SYM_DENIED),
                             (long long)(s->failed ? s->failed : s->denied)) +
             1;
-    const char *state = s->live ? "live" : s->foreign ? "foreign" : s->outcome ? s->outcome : "";
-    x = grid_put_fit(v->g, x, y, end - 1, state, STYLE(s->live ? ROLE_INFO : ROLE_DIM));
+    const char *state = s->live       ? "live"
+                        : s->waiting  ? "gate"
+                        : s->archived ? "archived"
+                        : s->foreign  ? "foreign"
+                        : s->outcome  ? s->outcome
+                                      : "";
+    x = grid_put_fit(v->g, x, y, end - 1, state,
+                     STYLE(s->live      ? ROLE_INFO
+                           : s->waiting ? ROLE_WAIT
+                                        : ROLE_DIM));
     grid_put_text(v->g, x + 1, y, end, money, STYLE(ROLE_DIM));
     if (selected)
         grid_paint(v->g, (struct rect){ r.x, y, r.w, 1 }, STYLE(ROLE_SELECT));
+}
+
+/* Where the preview goes: beside a wide list, below a high one; else there is none. */
+static struct rect cut_preview(const struct view *v, struct rect *list)
+{
+    struct rect p = *list;
+    bool shown = v->vm->list.preview != NULL && v->vm->focus != PANE_PROMPT;
+    if (shown && list->w >= 150) {
+        p.w = list->w * 2 / 5;
+        p.x = list->x + list->w - p.w;
+        list->w -= p.w + 1;
+    } else if (shown && list->h >= 14) {
+        p.h = list->h * 2 / 5;
+        p.y = list->y + list->h - p.h;
+        list->h -= p.h + 1;
+    } else {
+        p.w = p.h = 0;
+    }
+    return p;
+}
+
+static void draw_preview(const struct view *v, struct rect r, const struct rect *list)
+{
+    struct prose p;
+    if (r.h < 1 || r.w < 10)
+        return;
+    if (r.y > list->y)
+        grid_fill(v->g, (struct rect){ r.x, r.y - 1, r.w, 1 }, v->g->ascii ? '-' : 0x2500,
+                  STYLE(ROLE_FRAME));
+    else
+        grid_fill(v->g, (struct rect){ r.x - 1, r.y, 1, r.h }, v->g->ascii ? '|' : 0x2502,
+                  STYLE(ROLE_FRAME));
+    prose_init(&p);
+    prose_add_plain(&p, v->vm->list.preview, strlen(v->vm->list.preview), (size_t)r.w - 1,
+                    ROLE_TEXT);
+    for (size_t i = 0; i < p.line_count && (int)i < r.h; i++)
+        grid_put_prose(v->g, r.x + 1, r.y + (int)i, r.x + r.w, &p, i);
+    prose_release(&p);
+}
+
+static void list_words(const struct view *v, char *out, size_t size)
+{
+    const struct view_list *l = &v->vm->list;
+    const char *filter = l->filter ? l->filter : "";
+    if (l->note)
+        snprintf(out, size, "%.60s", l->note);
+    else if (l->marked)
+        snprintf(out, size, "%zu marked", l->marked);
+    else if (filter[0])
+        snprintf(out, size, "%zu with %.40s", v->vm->session_count, filter);
+    else
+        snprintf(out, size, "%s", v->vm->focus == PANE_PROMPT ? "Esc chooses" : "Enter opens");
 }
 
 void view_draw_sessions(const struct view *v)
@@ -96,20 +160,34 @@ void view_draw_sessions(const struct view *v)
     const struct view_model *vm = v->vm;
     size_t n = vm->session_count;
     const struct view_scroll *s = &vm->scroll[PANE_TIMELINE];
-    struct rect r = frame(v, n ? "Recent sessions" : "Airlock", n ? "Enter opens" : "");
+    bool filtered = (vm->list.filter && vm->list.filter[0]) || vm->list.trash;
+    char words[160];
+    list_words(v, words, sizeof words);
+    struct rect r = frame(v,
+                          vm->list.trash  ? "Trash"
+                          : n || filtered ? "Sessions"
+                                          : "Airlock",
+                          n || filtered ? words : "");
     if (r.h < 1)
         return;
-    if (n == 0) {
+    if (n == 0 && !filtered) {
         draw_welcome(v, r);
         return;
     }
-    int64_t selected = vm->focus != PANE_PROMPT ? (s->selected >= 0 ? s->selected : 0) : -1;
+    if (n == 0)
+        grid_put_text(v->g, r.x + 2, r.y, r.x + r.w,
+                      vm->list.trash ? "the trash is empty" : "no session matches",
+                      STYLE(ROLE_DIM));
+    struct rect preview = cut_preview(v, &r);
+    int64_t selected =
+        vm->focus != PANE_PROMPT || filtered ? (s->selected >= 0 ? s->selected : 0) : -1;
     if (selected >= (int64_t)n)
         selected = (int64_t)n - 1;
     size_t first = view_list_first(n, (size_t)r.h, s->top, selected);
     for (int i = 0; i < r.h && first + (size_t)i < n; i++)
         draw_session(v, r, r.y + i, &vm->sessions[first + (size_t)i],
                      selected == (int64_t)first + i);
+    draw_preview(v, preview, &r);
 }
 
 /* ---- help: the key table, drawn ---- */

@@ -2,11 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/app.h"
 #include "cli/commands.h"
 #include "cli/manage.h"
+#include "cli/screen.h"
+#include "ui/term.h"
 #include "ui/text.h"
 
 /* ---- listing ---- */
@@ -220,7 +223,13 @@ int cmd_sessions(struct app *app)
     struct buf query = BUF_INIT(4096);
     for (int i = 0; i < app->opt.arg_count; i++)
         (void)buf_addf(&query, "%s%s", i > 0 ? " " : "", app->opt.args[i]);
-    rc = list(app, query.len > 0 ? buf_str(&query) : NULL, INDEX_KEPT);
+    const char *why = NULL;
+    bool screen = isatty(STDOUT_FILENO) && !app->opt.json && !app->opt.plain && !app->opt.all &&
+                  !term_is_hopeless(&why);
+    if (screen)
+        rc = screen_run_list(app, buf_str(&query));
+    else
+        rc = list(app, query.len > 0 ? buf_str(&query) : NULL, INDEX_KEPT);
     buf_release(&query);
     return rc;
 }

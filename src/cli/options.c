@@ -71,7 +71,7 @@ static const struct command command_specs[] = {
       "[QUERY] | rename ID NAME | tag ID TAG… | rm ID… | undelete ID… | archive ID… | unarchive "
       "ID… | trash | purge ID…",
       "list, rename, tag, delete, bring back or archive sessions", BIT(OPT_ALL), cmd_sessions,
-      false },
+      true },
     { "show", "ID[:RUN]", "a session or one run: plan, code, decision, output, verdict, variables",
       0, cmd_show, false },
     { "diff", "A B", "compare two runs (ID:RUN) or two sessions; exit 1 when they differ",

@@ -283,7 +283,7 @@ static void on_prewarm(void *arg)
     struct screen *s = arg;
     if (s->session == NULL && s->vm.screen == SCREEN_START &&
         s->vm.scroll[PANE_TIMELINE].selected <= 0)
-        screen_list_sessions(s, NULL);
+        screen_list_refresh(s);
     const struct sandbox_ops *ops =
         sandbox_find(s->app->opt.sandbox != NULL ? s->app->opt.sandbox : s->app->config.sandbox);
     if (ops != NULL && ops->prewarm != NULL && (ops->caps & SANDBOX_CAN_WARM))
@@ -301,6 +301,7 @@ static void init_buffers(struct screen *s)
     buf_init(&s->prose_stream, (size_t)2 << 20);
     buf_init(&s->block, (size_t)2 << 20);
     buf_init(&s->mask_names, 256);
+    buf_init(&s->preview, (size_t)256 << 10);
 }
 
 static int open_terminal(struct screen *s, const char **note, struct err *e)
@@ -371,7 +372,7 @@ static void screen_close(struct screen *s)
     key_release(&s->keys);
     screen_gate_release(s);
     screen_pictures_release(s);
-    screen_free_recent(s);
+    screen_list_release(s);
     screen_drop_candidates(s);
     view_cache_free(s->vm.cache);
     state_release(&s->empty);
@@ -401,13 +402,19 @@ static bool may_go(struct screen *s)
     return clock_boot_us() >= s->leave_by_us;
 }
 
-static int begin(struct screen *s, const char *task, const char *resume, struct err *e)
+static int begin(struct screen *s, const char *task, const char *resume, const char *list,
+                 struct err *e)
 {
     char planner[64];
     const char *word = s->app->opt.planner != NULL ? s->app->opt.planner : s->app->config.planner;
     const char *model = app_split_name(word, planner, sizeof planner);
     if (resume != NULL)
         return screen_open_session(s, resume, e);
+    if (list != NULL) {
+        s->vm.focus = PANE_TIMELINE;
+        screen_list_sessions(s, list);
+        return 0;
+    }
     if (task == NULL && s->app->opt.planner == NULL) {
         screen_list_known(s); /* the files are looked at after the first paint */
         return 0;
@@ -434,7 +441,7 @@ static int turn_until_left(struct screen *s, const char *note, struct err *e)
     return rc;
 }
 
-int screen_run(struct app *app, const char *task, const char *resume)
+static int run(struct app *app, const char *task, const char *resume, const char *list)
 {
     struct err e = ERR_INIT;
     struct screen *s = xcalloc(1, sizeof *s);
@@ -444,7 +451,7 @@ int screen_run(struct app *app, const char *task, const char *resume)
     if (rc == 0)
         rc = screen_open(s, &note, &e);
     if (rc == 0)
-        rc = begin(s, task, resume, &e);
+        rc = begin(s, task, resume, list, &e);
     if (rc == 0)
         rc = turn_until_left(s, note, &e);
     int code = s->exit_code;
@@ -472,4 +479,14 @@ int screen_watch(struct app *app, struct player *p, const struct screen_watch *h
     screen_close(s);
     free(s);
     return rc < 0 ? app_fail(&e) : code;
+}
+
+int screen_run(struct app *app, const char *task, const char *resume)
+{
+    return run(app, task, resume, NULL);
+}
+
+int screen_run_list(struct app *app, const char *query)
+{
+    return run(app, NULL, NULL, query);
 }

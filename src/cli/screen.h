@@ -10,6 +10,8 @@
 /* Run until the person leaves. `task` starts a session at once, `resume` (a file's path) opens a
  * saved one; both may be NULL. Returns the exit code. */
 int screen_run(struct app *app, const char *task, const char *resume);
+/* The list of sessions, filtered by `query` ("": all of them). */
+int screen_run_list(struct app *app, const char *query);
 
 /* The same screen over a record: nothing runs, nothing is written. `p` is borrowed. */
 struct player;

@@ -28,6 +28,9 @@ enum prompt_use {
     USE_DENY,
     USE_EXPECT,
     USE_LEASE,
+    USE_FILTER,
+    USE_RENAME,
+    USE_TAG,
     USE_STEP_ADD,
     USE_STEP_EDIT,
     USE_STEP_MARK
@@ -92,7 +95,12 @@ struct screen {
     /* recent sessions */
     struct view_session *recent;
     size_t recent_count;
-    char *query;
+    bool all_listed;
+    char *query;             /* the filter; NULL or "" none */
+    char **marks, **deleted; /* ids: marked; gone with the last deletion */
+    size_t mark_count, deleted_count;
+    struct buf preview;
+    struct loop_source *preview_timer;
 };
 
 /* ---- screen.c ---- */
@@ -119,9 +127,18 @@ void screen_close_session(struct screen *s);
 /* Watch a session again, by its word or ("") the selected one, in a process of its own on our
  * terminal; the one that is open goes on meanwhile. */
 int screen_replay_session(struct screen *s, const char *word, struct err *e) MUST_CHECK;
+
+/* ---- screen_list.c ---- */
 void screen_list_sessions(struct screen *s, const char *query);
 void screen_list_known(struct screen *s); /* what the index has, without looking at the files */
-void screen_free_recent(struct screen *s);
+void screen_list_refresh(struct screen *s);
+void screen_list_entered(struct screen *s); /* the list has the focus: all of it, and a preview */
+void screen_list_moved(struct screen *s);   /* another one is selected */
+bool screen_list_key(struct screen *s, enum keymap_command cmd); /* false: not one of its keys */
+bool screen_list_back(struct screen *s); /* leaves marks, filter, trash; false: none of these */
+void screen_list_filter(struct screen *s, const char *text);
+void screen_list_line(struct screen *s, const char *line); /* typed for USE_FILTER … USE_TAG */
+void screen_list_release(struct screen *s);
 int screen_open_selected(struct screen *s, struct err *e) MUST_CHECK;
 
 /* ---- screen_gate.c ---- */

@@ -45,6 +45,8 @@ void screen_focus(struct screen *s, enum view_pane p)
     }
     gate_focus(&s->gate, false, clock_boot_us());
     s->vm.focus = p;
+    if (s->vm.screen == SCREEN_START && p != PANE_PROMPT)
+        screen_list_entered(s);
     screen_changed(s);
 }
 
@@ -131,6 +133,8 @@ static enum view_pane list_pane(const struct screen *s)
 static void move(struct screen *s, enum view_move m)
 {
     view_move(screen_state(s), &s->vm, s->grid.w, s->grid.h, list_pane(s), m, 1);
+    if (s->vm.screen == SCREEN_START)
+        screen_list_moved(s);
 }
 
 static void search_again(struct screen *s, int dir)
@@ -166,6 +170,8 @@ static void back(struct screen *s, uint32_t key)
 {
     if (s->vm.screen == SCREEN_HELP)
         s->vm.screen = is_session(s) ? SCREEN_SESSION : SCREEN_START;
+    else if (s->vm.screen == SCREEN_START && screen_list_back(s))
+        return;
     else if (s->vm.screen == SCREEN_START && s->session != NULL)
         s->vm.screen = SCREEN_SESSION;
     else if (s->vm.select.pane != PANE_PROMPT)
@@ -343,7 +349,7 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
 {
     if (s->film != NULL ? film_do(s->film, cmd, args) : only_in_a_replay(s, cmd))
         return;
-    if (do_looking(s, cmd))
+    if (do_looking(s, cmd) || screen_list_key(s, cmd))
         return;
     switch (cmd) {
     case CMD_FOCUS_PROMPT:
@@ -383,9 +389,8 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
                                                    : SCREEN_HELP;
         break;
     case CMD_SESSIONS:
+        screen_focus(s, PANE_TIMELINE);
         screen_list_sessions(s, args[0] != '\0' ? args : NULL);
-        if (s->vm.focus != PANE_PROMPT)
-            s->vm.focus = PANE_TIMELINE;
         break;
     case CMD_REDRAW:
         term_redraw(s->term);
@@ -450,6 +455,8 @@ static void on_prompt_key(struct screen *s, const struct key_event *ev)
     }
     screen_drop_candidates(s);
     prompt_feed(ev->bytes, ev->len, ev->burst);
+    if (s->use == USE_FILTER)
+        screen_list_filter(s, prompt_line(NULL, NULL));
 }
 
 static void on_press(struct screen *s, const struct key_event *ev)

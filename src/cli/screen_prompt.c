@@ -37,6 +37,8 @@ void screen_prompt_done(struct screen *s)
     s->vm.gate.deny_text = NULL;
     if (was == USE_SEARCH)
         screen_focus(s, s->vm.search.pane);
+    else if (was == USE_FILTER || was == USE_RENAME || was == USE_TAG)
+        screen_focus(s, PANE_TIMELINE);
     else if (was >= USE_STEP_ADD)
         screen_focus(s, PANE_PLAN);
     else if (was != USE_MAIN && s->gate.open)
@@ -58,6 +60,12 @@ static const char *label_of(struct screen *s)
         return "expect ( ; between): ";
     case USE_LEASE:
         return "lease: ";
+    case USE_FILTER:
+        return "filter: ";
+    case USE_RENAME:
+        return "name: ";
+    case USE_TAG:
+        return "tags: ";
     case USE_STEP_ADD:
     case USE_STEP_EDIT:
     case USE_STEP_MARK:
@@ -305,6 +313,11 @@ void screen_on_line(void *arg, const char *line, bool typed)
         break;
     case USE_LEASE:
         grant(s, copy);
+        break;
+    case USE_FILTER:
+    case USE_RENAME:
+    case USE_TAG:
+        screen_list_line(s, copy);
         break;
     case USE_STEP_ADD:
     case USE_STEP_EDIT:

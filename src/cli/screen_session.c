@@ -1,4 +1,4 @@
-/* screen_session.c - the session on the screen, and the list of recent ones. */
+/* screen_session.c - the session on the screen. */
 #include "cli/screen_int.h"
 
 #include <stdio.h>
@@ -201,89 +201,6 @@ void screen_close_session(struct screen *s)
     screen_pictures_release(s);
     forget_stream(s);
     session_close(old);
-}
-
-/* ---- recent sessions ---- */
-
-void screen_free_recent(struct screen *s)
-{
-    for (size_t i = 0; i < s->recent_count; i++) {
-        const struct view_session *x = &s->recent[i];
-        const char *const words[] = { x->id,      x->name, x->task,   x->outcome,
-                                      x->sandbox, x->tags, x->problem };
-        for (size_t k = 0; k < ARRAY_LEN(words); k++)
-            free((char *)(uintptr_t)words[k]);
-    }
-    free(s->recent);
-    s->recent = NULL;
-    s->recent_count = 0;
-    s->vm.sessions = NULL;
-    s->vm.session_count = 0;
-}
-
-static int add_recent(void *arg, const struct index_entry *x)
-{
-    struct screen *s = arg;
-    s->recent = xreallocarray(s->recent, s->recent_count + 1, sizeof *s->recent);
-    s->recent[s->recent_count++] = (struct view_session){
-        .id = xstrdup(x->id),
-        .name = xstrdup(x->name),
-        .task = xstrdup(x->task),
-        .outcome = xstrdup(x->outcome),
-        .sandbox = xstrdup(x->sandbox),
-        .tags = xstrdup(x->tags),
-        .problem = xstrdup(x->problem),
-        .last_us = x->last_us,
-        .runs = x->runs,
-        .denied = x->denied,
-        .failed = x->failed,
-        .cost_nanousd = x->cost_nanousd,
-        .live = x->live,
-        .foreign = x->foreign,
-    };
-    return 0;
-}
-
-static void list_sessions(struct screen *s, const char *query, bool refresh)
-{
-    struct err e = ERR_INIT;
-    screen_free_recent(s);
-    if (app_need_index(s->app, &e) < 0 || (refresh && index_refresh(s->app->index, &e) < 0) ||
-        index_list(s->app->index, query, INDEX_KEPT, RECENT_MAX, add_recent, s, &e) < 0)
-        screen_fail(s, &e);
-    s->vm.sessions = s->recent;
-    s->vm.session_count = s->recent_count;
-    s->vm.screen = SCREEN_START;
-    s->vm.scroll[PANE_TIMELINE].selected = 0;
-    screen_changed(s);
-}
-
-void screen_list_sessions(struct screen *s, const char *query)
-{
-    list_sessions(s, query, true);
-}
-
-void screen_list_known(struct screen *s)
-{
-    list_sessions(s, NULL, false);
-}
-
-int screen_open_selected(struct screen *s, struct err *e)
-{
-    int64_t at = s->vm.scroll[PANE_TIMELINE].selected;
-    if (at < 0)
-        at = 0;
-    if ((size_t)at >= s->recent_count)
-        return err_set(e, ERR_USAGE, "no session is selected");
-    if (s->session != NULL && strcmp(session_state(s->session)->session, s->recent[at].id) == 0) {
-        s->vm.screen = SCREEN_SESSION;
-        screen_changed(s);
-        return 0;
-    }
-    char *path = xasprintf("%s/%s.db", s->app->paths.sessions_dir, s->recent[at].id);
-    int rc = screen_open_session(s, path, e);
-    free(path);
-    return rc;
 }
 
 /* ---- watching one again ---- */
