@@ -91,6 +91,7 @@ struct planner_observation {
     uint32_t attempts_left;
     bool step_over;     /* no further attempt will be offered for this step */
     const char *edited; /* the code that ran, when the person changed it at the gate; else NULL */
+    const char *flags;  /* where its output seems to speak to a model: "stdout line 17, …"; or "" */
 };
 
 /* What may still be spent; -1: no limit. */
@@ -169,6 +170,7 @@ enum planner_caps {
     PLANNER_STREAMS = 1u << 1,
     PLANNER_PERSON = 1u << 2, /* the person proposes; free text is a note, not sent anywhere */
     PLANNER_NETWORK = 1u << 3,
+    PLANNER_FIXED = 1u << 4, /* what it proposes was written beforehand: no output can steer it */
 };
 
 struct planner_ops {

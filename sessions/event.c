@@ -124,6 +124,10 @@ static const struct type types[EVENT_TYPE_COUNT] = {
         NEED("path", STR), NEED("bytes", INT), MAY("sha256", STR)),
     [EVENT_FILE_GOT] = TYPE("file.got", GROUPED,
         NEED("path", STR), NEED("bytes", INT), MAY("sha256", STR)),
+    [EVENT_RUN_FLAGGED] = TYPE("run.flagged", GROUPED,
+        WORD("stream", "stdout stderr result error variable file message"), MAY("name", STR),
+        MAY("line", INT), MAY("offset", INT), NEED("severity", STR), NEED("rule", STR),
+        NEED("text", STR), MAY("excerpt", STR)),
 };
 /* clang-format on */
 

@@ -48,6 +48,7 @@ enum event_type {
     EVENT_ERROR,
     EVENT_FILE_PUT,
     EVENT_FILE_GOT,
+    EVENT_RUN_FLAGGED,
     EVENT_TYPE_COUNT
 };
 

@@ -51,6 +51,21 @@ void plain_run_end(const struct state_run *sr, struct buf *out)
     }
 }
 
+void plain_flag(const struct state_flag *f, uint32_t run, struct buf *out)
+{
+    char where[120];
+    state_flag_where(f, run, where, sizeof where);
+    (void)buf_addf(out, "  %-6s ", severity_name(f->severity));
+    put_clean(out, where);
+    (void)buf_add_str(out, " ");
+    put_clean(out, f->text);
+    (void)buf_add_str(out, ": ");
+    put_clean(out, f->excerpt);
+    (void)buf_add_str(out, " (");
+    put_clean(out, f->rule);
+    (void)buf_add_str(out, ")\n");
+}
+
 static void put_checks(const struct state_run *sr, struct buf *out)
 {
     for (size_t i = 0; i < sr->check_count; i++) {
@@ -231,6 +246,10 @@ void plain_event(const struct state *st, const struct event *ev, struct text_str
     case EVENT_RUN_FINISHED:
         end_streams(streams, out);
         break;
+    case EVENT_RUN_FLAGGED:
+        if (sr != NULL && sr->flag_count > 0)
+            plain_flag(&sr->flags[sr->flag_count - 1], ev->run, out);
+        break;
     case EVENT_RUN_VERDICT:
         if (sr != NULL) {
             plain_run_end(sr, out);
@@ -352,8 +371,9 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
     if (before != NULL && before->code_len > 0)
         put_code_diff(before, sr, out);
     for (size_t i = 0; i < sr->finding_count; i++) {
-        (void)buf_addf(out, "  %-6s line %u  ", severity_name(sr->findings[i].severity),
-                       sr->findings[i].line);
+        (void)buf_addf(out, "  %-6s ", severity_name(sr->findings[i].severity));
+        if (sr->findings[i].line != 0)
+            (void)buf_addf(out, "line %u  ", sr->findings[i].line);
         put_clean(out, sr->findings[i].text);
         (void)buf_add_char(out, '\n');
     }

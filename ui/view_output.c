@@ -90,6 +90,31 @@ static void add_time(struct title *t, const struct state_run *r)
     }
 }
 
+/* Text in it that speaks to the model: where it is, first of all. Results, variables and files are
+ * told of in the out pane. */
+static void add_flags(struct title *t, enum view_pane pane, const struct state_run *r)
+{
+    const struct state_flag *first = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < r->flag_count; i++) {
+        const struct state_flag *f = &r->flags[i];
+        if ((strcmp(f->stream, "stderr") == 0) != (pane == PANE_ERR))
+            continue;
+        if (count++ == 0 || f->severity > first->severity)
+            first = f;
+    }
+    if (count == 0)
+        return;
+    bool stream = strncmp(first->stream, "std", 3) == 0;
+    char where[120];
+    state_flag_where(first, 0, where, sizeof where);
+    char more[24] = "";
+    if (count > 1)
+        snprintf(more, sizeof more, " +%zu", count - 1);
+    title_add(t, view_severity_role(first->severity), "! %s%s",
+              stream ? where + strlen(first->stream) + 1 : where, more);
+}
+
 static void output_title(const struct view *v, enum view_pane pane, const struct state_run *r,
                          const struct title *extra)
 {
@@ -99,6 +124,7 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
         bool other = !code || code->number != r->number;
         if (other)
             title_add(&t, ROLE_WAIT, "of run %u", r->number);
+        add_flags(&t, pane, r);
         if (pane == PANE_OUT || v->l->pane[PANE_OUT].w == 0)
             add_end(v, &t, r);
         const struct state_output *o = &r->out[stream_of(pane)];
@@ -119,6 +145,28 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
 }
 
 /* ---- contents ---- */
+
+/* The gravest flag of what begins in [from, to) of the stream; NULL none. */
+static const struct state_flag *flag_in(const struct state_run *run, enum view_pane pane,
+                                        uint64_t from, uint64_t to)
+{
+    const char *stream = pane == PANE_ERR ? "stderr" : "stdout";
+    const struct state_flag *worst = NULL;
+    for (size_t i = 0; i < run->flag_count; i++) {
+        const struct state_flag *f = &run->flags[i];
+        if (strcmp(f->stream, stream) == 0 && f->offset >= from && f->offset < to &&
+            (worst == NULL || f->severity > worst->severity))
+            worst = f;
+    }
+    return worst;
+}
+
+/* In the column before the text: this line speaks to the model. */
+static void draw_flag(const struct view *v, struct rect r, int y, const struct state_flag *f)
+{
+    if (f != NULL && y < r.y + r.h)
+        grid_put_text(v->g, r.x, y, r.x + 1, "!", STYLE(view_severity_role(f->severity)));
+}
 
 /* One piece from its `row` on; returns the y behind it. */
 static int draw_piece(const struct view *v, enum view_pane pane, struct rect r, int y,
@@ -165,6 +213,7 @@ static void draw_stream(const struct view *v, enum view_pane pane, struct rect r
     size_t row = at.row;
     while (y < r.y + r.h && lines_get(&ln, next, &p)) {
         last_start = p.start;
+        draw_flag(v, r, y, flag_in(run, pane, p.start, p.next));
         y = draw_piece(v, pane, r, y, &p, row, mode);
         next = p.next;
         row = 0;

@@ -65,6 +65,16 @@ static void add_phase(struct bar *b)
     }
 }
 
+/* Stays until a later run was decided on. */
+static void add_flag(struct bar *b)
+{
+    char text[48];
+    if (b->v->st->flagged_run == 0)
+        return;
+    snprintf(text, sizeof text, " FLAG run %u ", b->v->st->flagged_run);
+    bar_add(b, ROLE_BAD, STYLE_REVERSE, text);
+}
+
 static void add_lease(struct bar *b)
 {
     const struct state_lease *l = &b->v->st->lease;
@@ -196,6 +206,7 @@ void view_draw_status(const struct view *v)
     bar_add(&b, ROLE_STATUS, 0, text);
     if (!narrow)
         add_phase(&b);
+    add_flag(&b);
     add_lease(&b);
     add_step(&b);
     add_sandbox(&b);

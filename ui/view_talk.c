@@ -163,6 +163,14 @@ static void build_record(const struct view *v, struct prose *p, const struct sta
                  r->findings[i].line, r->findings[i].text, r->findings[i].rule);
         field(p, i ? "" : "findings", text, view_severity_role(r->findings[i].severity), width);
     }
+    for (size_t i = 0; i < r->flag_count; i++) {
+        const struct state_flag *f = &r->flags[i];
+        char where[120];
+        state_flag_where(f, 0, where, sizeof where);
+        snprintf(text, sizeof text, "%s %s %s: %s [%s]", severity_name(f->severity), where, f->text,
+                 f->excerpt, f->rule);
+        field(p, i ? "" : "flags", text, view_severity_role(f->severity), width);
+    }
 }
 
 void view_draw_record(const struct view *v)

@@ -395,7 +395,7 @@ static void runbook_close(struct planner *p)
 const struct planner_ops planner_runbook = {
     .name = "runbook",
     .title = "follows a Markdown file: -p runbook:FILE.md, or runbook:@tour",
-    .caps = 0,
+    .caps = PLANNER_FIXED,
     .available = runbook_available,
     .open = runbook_open,
     .task = runbook_task,

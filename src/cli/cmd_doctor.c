@@ -10,6 +10,7 @@
 #include "cli/app.h"
 #include "cli/commands.h"
 #include "providers/sandbox.h"
+#include "tool/tripwire.h"
 #include "ui/text.h"
 
 struct finding {
@@ -109,6 +110,20 @@ static bool check_rules(struct app *app)
     return check(app, "review rules", true, ok, ok ? detail : e.msg);
 }
 
+/* Its examples are checked whenever it is loaded. */
+static bool check_tripwire(struct app *app)
+{
+    struct err e = ERR_INIT;
+    struct tripwire *t = NULL;
+    char detail[64] = "";
+    bool ok = tripwire_new(&t, NULL, &e) == 0;
+    if (ok)
+        snprintf(detail, sizeof detail, "%zu rules, %zu examples hold", tripwire_rule_count(t),
+                 tripwire_example_count(t));
+    tripwire_free(t);
+    return check(app, "tripwire", true, ok, ok ? detail : e.msg);
+}
+
 static bool check_terminal(const struct app *app)
 {
     const char *term = getenv("TERM"), *set = nl_langinfo(CODESET);
@@ -147,6 +162,7 @@ int cmd_doctor(struct app *app)
                "no matplotlib figures; fix: apt-get install python3-matplotlib");
     ok = check_sandboxes(app) && ok;
     ok = check_rules(app) && ok;
+    ok = check_tripwire(app) && ok;
     check_terminal(app);
     ok = check_dir(app, "data", app->paths.sessions_dir) && ok;
     ok = check_dir(app, "state", app->paths.state_dir) && ok;

@@ -115,11 +115,16 @@ static void show_run(struct saved *s, const struct state_run *sr, struct buf *ou
     put(out, "reason", sr->reason);
     put_code(out, sr);
     for (size_t i = 0; i < sr->finding_count; i++) {
-        (void)buf_addf(out, "  %-6s line %u  ", severity_name(sr->findings[i].severity),
-                       sr->findings[i].line);
+        (void)buf_addf(out, "  %-6s ", severity_name(sr->findings[i].severity));
+        if (sr->findings[i].line != 0)
+            (void)buf_addf(out, "line %u  ", sr->findings[i].line);
         (void)text_clean(out, sr->findings[i].text, strlen(sr->findings[i].text), TEXT_PROSE, false,
                          false);
         (void)buf_add_char(out, '\n');
+    }
+    for (size_t i = 0; i < sr->flag_count; i++) {
+        (void)buf_add_str(out, i == 0 ? "--- speaks to the model\n" : "");
+        plain_flag(&sr->flags[i], 0, out);
     }
     put_stream(s, sr, STREAM_STDOUT, out);
     put_stream(s, sr, STREAM_STDERR, out);

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "tool/lex.h"
 #include "tool/review.h"
+#include "tool/rule_text.h"
 
 /* ---- paths (review_path.c) ---- */
 
@@ -178,8 +179,6 @@ bool glob_name(const char *glob, const char *p, size_t len);
 /* Bytes of `p` that `shape` takes at its start; 0 when it does not match. *seen: bytes it looked
  * at. */
 size_t shape_match(const char *shape, const char *p, size_t len, size_t *seen);
-/* `\n`, `\t`, `\\`, `\xNN` of an example. */
-void example_decode(const char *text, struct buf *out);
 
 /* ---- one run (review.c) ---- */
 

@@ -248,6 +248,7 @@ static int open_planner(struct round *r, struct err *e)
         .allowance = r->contract.budget_nanousd > 0 ? tell_allowance : NULL,
         .allowance_arg = r,
         .redact = r->cfg.redact,
+        .canary = r->canary,
     };
     return r->cfg.planner->open(&r->planner, &pc, e);
 }
@@ -265,6 +266,7 @@ int round_new(struct round **out, const struct round_config *cfg, struct err *e)
     for (int which = 0; which < 2; which++) {
         for (int i = 0; i < 3; i++) {
             redact_stream_init(&r->streams[which][i].filter);
+            tripwire_stream_init(&r->streams[which][i].watch);
             buf_init(&r->streams[which][i].pending, (size_t)1 << 20);
         }
     }
@@ -273,6 +275,7 @@ int round_new(struct round **out, const struct round_config *cfg, struct err *e)
     r->flush_timer = loop_add_timer(cfg->loop, on_flush, r);
     r->lease_timer = loop_add_timer(cfg->loop, on_lease_over, r);
     r->planner_waiting = true;
+    round_watch_open(r);
     if (contract_check_strict(&r->contract, &r->enforcement, e) < 0 || open_planner(r, e) < 0) {
         round_free(r);
         return -1;
@@ -307,6 +310,7 @@ void round_free(struct round *r)
             buf_release(&r->streams[which][i].pending);
         }
     }
+    round_watch_release(r);
     contract_release(&r->contract);
     free(r->planner_model);
     free(r->sandbox_image);

@@ -226,10 +226,31 @@ int round_own_code(struct round *r, const struct round_own *own, struct err *e)
 
 /* ---- review ---- */
 
+static void write_finding(struct json_w *w, const struct review_finding *f)
+{
+    json_w_object(w, NULL);
+    json_w_int(w, "line", f->line);
+    json_w_str(w, "severity", severity_name(f->severity));
+    json_w_str(w, "rule", f->rule);
+    json_w_strn(w, "text", f->text, strlen(f->text));
+    json_w_close_object(w);
+}
+
+/* Both lists are sorted by line. */
+static void write_findings(struct json_w *w, const struct review *rv, const struct round_notes *n)
+{
+    size_t i = 0, k = 0;
+    while (i < rv->count || k < n->count) {
+        bool note = k < n->count && (i == rv->count || n->list[k].line <= rv->findings[i].line);
+        write_finding(w, note ? &n->list[k++] : &rv->findings[i++]);
+    }
+}
+
 void round_do_review(struct round *r, uint32_t run)
 {
     struct state_run *sr = state_run_at(r->cfg.state, run);
     struct review review = { 0 };
+    struct round_notes notes = { 0 };
     struct review_context ctx = { .network_open = r->contract.network != NETWORK_DENY };
     const char *rw[CONTRACT_MOUNTS_MAX];
     for (size_t i = 0; i < r->contract.mount_count; i++) {
@@ -238,20 +259,14 @@ void round_do_review(struct round *r, uint32_t run)
     }
     ctx.rw_mounts = rw;
     review_run(r->cfg.rules, sr->language, sr->code, sr->code_len, &ctx, &review);
+    round_watch_notes(r, run, &notes);
     struct event_builder b;
     event_begin(&b, EVENT_RUN_REVIEWED, run);
     json_w_array(&b.w, "findings");
-    for (size_t i = 0; i < review.count; i++) {
-        const struct review_finding *f = &review.findings[i];
-        json_w_object(&b.w, NULL);
-        json_w_int(&b.w, "line", f->line);
-        json_w_str(&b.w, "severity", severity_name(f->severity));
-        json_w_str(&b.w, "rule", f->rule);
-        json_w_strn(&b.w, "text", f->text, strlen(f->text));
-        json_w_close_object(&b.w);
-    }
+    write_findings(&b.w, &review, &notes);
     json_w_close_array(&b.w);
     review_release(&review);
+    round_notes_release(&notes);
     round_record(r, &b);
 }
 

@@ -7,9 +7,11 @@
 #include "tool/capsule.h"
 #include "tool/contract.h"
 #include "tool/gate.h"
+#include "tool/origin.h"
 #include "tool/retain.h"
 #include "tool/round.h"
 #include "tool/travel.h"
+#include "tool/tripwire.h"
 #include "tool/verdict.h"
 
 #define SAVED_BYTES_MAX    ((size_t)96 << 20)
@@ -17,6 +19,7 @@
 #define OUTPUT_HOLD_US     50000              /* output is coalesced this long at most */
 #define OBSERVE_CLIP_BYTES ((size_t)16 << 10) /* head and tail of an output that a planner sees */
 #define LABEL_SIZE         64
+#define CANARY_SIZE        25
 #define PROPOSAL_FILES_MAX ((size_t)64 << 20)
 #define ARTIFACT_TEXT_MAX  ((size_t)64 << 10) /* longer texts are artifacts */
 
@@ -38,6 +41,7 @@ struct proposal {
 struct round_stream {
     struct redact_stream filter;
     struct buf pending;
+    struct tripwire_stream watch;
 };
 
 /* A throw-away second sandbox in which a dry run happens. */
@@ -107,6 +111,12 @@ struct round {
     struct twin twin;
     struct round_lease lease;
     uint8_t interrupts;
+
+    struct tripwire *tripwire; /* NULL until something is looked at */
+    char canary[CANARY_SIZE];
+    struct origin *origin; /* what was said and shown, up to … */
+    uint32_t origin_run;   /* … this run, and */
+    size_t origin_message; /* … so many messages */
 };
 
 /* ---- round.c: the one door ---- */
@@ -167,6 +177,26 @@ void round_on_saved(struct round *r, const struct sandbox_event *ev);
 void round_bring_state_back(struct round *r);
 void round_go_on_travelling(struct round *r); /* the old sandbox is closed */
 
+/* ---- round_watch.c: text that is addressed to the model, and where strings came from ---- */
+void round_watch_open(struct round *r);
+void round_watch_release(struct round *r);
+/* A chunk that was just recorded; the end of a stream. */
+void round_watch_output(struct round *r, uint32_t run, int stream, const char *p, size_t len);
+void round_watch_output_end(struct round *r, uint32_t run, int stream);
+/* A whole text: "result", "error", "variable", "file", "message". */
+void round_watch_text(struct round *r, uint32_t run, const char *stream, const char *name,
+                      const char *p, size_t len);
+/* Findings that no rule of the review makes: flags of runs since the person last approved, strings
+ * that came from output, the canary. */
+struct round_notes {
+    struct review_finding *list; /* .text owned */
+    size_t count, cap;
+};
+void round_watch_notes(struct round *r, uint32_t run, struct round_notes *out);
+void round_notes_release(struct round_notes *n);
+/* Where the output of a run speaks to the model, in words. */
+void round_watch_flags(const struct state_run *sr, struct buf *out);
+
 /* ---- round_record.c: sandbox facts as events ---- */
 void round_record_output(struct round *r, uint32_t run, enum sandbox_stream stream, const char *p,
                          size_t len);
@@ -188,7 +218,7 @@ void round_write_names(struct round *r, struct json_w *w, const char *key, const
 /* What became of a run, as its planner is told; `o` is lent from the rest and from the state. */
 struct round_observation {
     struct planner_observation o;
-    struct buf out, err_out, checks, results;
+    struct buf out, err_out, checks, results, flags;
     char call_id[ROUND_CALL_ID_SIZE];
 };
 void round_observation_init(struct round *r, const struct state_run *sr,

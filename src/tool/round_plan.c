@@ -20,7 +20,8 @@ static void record_message(struct round *r, enum event_type type, const char *au
         json_w_strn(&b.w, "text", text, len);
     json_w_str(&b.w, "author", author);
     buf_release(&clean);
-    round_record(r, &b);
+    if (round_record(r, &b) == 0 && strcmp(author, "planner") == 0)
+        round_watch_text(r, 0, "message", "", text, len);
 }
 
 static void record_plan(struct round *r, const char *author, const struct planner_step *steps,
@@ -302,11 +303,13 @@ void round_observation_init(struct round *r, const struct state_run *sr,
     buf_init(&x->err_out, 4 * OBSERVE_CLIP_BYTES);
     buf_init(&x->checks, 64 << 10);
     buf_init(&x->results, 256 << 10);
+    buf_init(&x->flags, 4096);
     if (!denied) {
         clip_output(r, sr, STREAM_STDOUT, &x->out);
         clip_output(r, sr, STREAM_STDERR, &x->err_out);
         write_checks(sr, &x->checks);
         write_results(sr, &x->results);
+        round_watch_flags(sr, &x->flags);
     }
     x->o = (struct planner_observation){
         .run = sr->number,
@@ -332,6 +335,7 @@ void round_observation_init(struct round *r, const struct state_run *sr,
         .attempts_left = spent < STATE_ATTEMPTS_MAX ? STATE_ATTEMPTS_MAX - spent : 0,
         .step_over = spent >= STATE_ATTEMPTS_MAX || denials_then(st, sr) >= STATE_ATTEMPTS_MAX,
         .edited = !denied && sr->rev > 1 ? sr->code : NULL,
+        .flags = buf_str(&x->flags),
     };
 }
 
@@ -341,6 +345,7 @@ void round_observation_release(struct round_observation *x)
     buf_release(&x->err_out);
     buf_release(&x->checks);
     buf_release(&x->results);
+    buf_release(&x->flags);
 }
 
 void round_do_observe(struct round *r, uint32_t run)
@@ -375,6 +380,7 @@ void round_tell_refused(struct round *r, const struct proposal *p, const char *r
         .error_value = "",
         .error_traceback = "",
         .results = "",
+        .flags = "",
         .step_over = true,
     };
     r->planner_busy = true;

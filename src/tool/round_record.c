@@ -18,6 +18,7 @@ void round_streams_reset(struct round *r, int which)
         redact_stream_release(&s->filter);
         redact_stream_init(&s->filter);
         buf_reset(&s->pending);
+        tripwire_stream_init(&s->watch);
     }
 }
 
@@ -37,7 +38,10 @@ static int append_chunk(struct round *r, uint32_t run, int stream, const char *p
         .bytes = p,
         .len = len,
     };
-    return round_record_raw(r, &ev);
+    int rc = round_record_raw(r, &ev);
+    if (rc == 0)
+        round_watch_output(r, run, stream, p, len);
+    return rc;
 }
 
 /* The run whose output is in streams[1]: a dry run's, or the session's. */
@@ -115,6 +119,7 @@ void round_end_output(struct round *r, uint32_t run)
         if (r->cfg.redact != NULL && !redact_is_empty(r->cfg.redact))
             INVARIANT(redact_stream_end(r->cfg.redact, &s->filter, &s->pending) >= 0);
         flush_stream(r, which, stream, 0);
+        round_watch_output_end(r, run, stream);
     }
 }
 
@@ -158,7 +163,8 @@ void round_record_result(struct round *r, uint32_t run, const struct sandbox_eve
     json_w_int(&b.w, "bytes", (int64_t)ev->len);
     if (is_text(ev)) {
         write_redacted(r, &b.w, "text", ev->ptr, ev->len);
-        round_record(r, &b);
+        if (round_record(r, &b) == 0)
+            round_watch_text(r, run, "result", ev->mime, ev->ptr, ev->len);
         return;
     }
     /* A picture is not text to filter, but a secret in it is still not recorded. */
@@ -262,6 +268,8 @@ void round_record_finished(struct round *r, uint32_t run, const struct sandbox_f
     else
         write_module_hint(&b.w, f);
     round_record(r, &b);
+    round_watch_text(r, run, "error", "", f->error_traceback, strlen(f->error_traceback));
+    round_watch_text(r, run, "error", "", f->error_value, strlen(f->error_value));
 }
 
 void round_judge(struct round *r, uint32_t run, const struct sandbox_finished *f,
@@ -322,6 +330,20 @@ static void write_var(struct round *r, struct json_w *w, const struct sandbox_va
     json_w_close_object(w);
 }
 
+static void watch_state(struct round *r, uint32_t run, const struct sandbox_event *ev)
+{
+    for (size_t i = 0; i < ev->var_count; i++) {
+        const struct sandbox_var *v = &ev->vars[i];
+        if (v->change == CHANGE_SAME || v->change == CHANGE_GONE)
+            continue;
+        round_watch_text(r, run, "variable", v->name, v->name, strlen(v->name));
+        round_watch_text(r, run, "variable", v->name, v->preview, strlen(v->preview));
+    }
+    for (size_t i = 0; i < ev->file_count; i++)
+        round_watch_text(r, run, "file", ev->files[i].path, ev->files[i].path,
+                         strlen(ev->files[i].path));
+}
+
 void round_record_state(struct round *r, uint32_t run, const struct sandbox_event *ev)
 {
     struct event_builder b;
@@ -339,7 +361,8 @@ void round_record_state(struct round *r, uint32_t run, const struct sandbox_even
         json_w_close_object(&b.w);
     }
     json_w_close_array(&b.w);
-    round_record(r, &b);
+    if (round_record(r, &b) == 0)
+        watch_state(r, run, ev);
 }
 
 void round_write_names(struct round *r, struct json_w *w, const char *key, const char *const *names,

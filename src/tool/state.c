@@ -237,6 +237,7 @@ static const state_fn handlers[EVENT_TYPE_COUNT] = {
     [EVENT_ERROR] = state_on_error,
     [EVENT_FILE_PUT] = state_on_nothing,
     [EVENT_FILE_GOT] = state_on_nothing,
+    [EVENT_RUN_FLAGGED] = state_on_flagged,
 };
 
 /* An erased body tells nothing but that something was there; numbering has to go on. */

@@ -26,6 +26,7 @@
 #define STATE_VARS_MAX     1000  /* variables and files kept per run; the rest: store */
 #define STATE_LISTS_MAX    50000 /* of all runs together */
 #define STATE_RESULTS_MAX  256
+#define STATE_FLAGS_MAX    64                  /* of a run */
 #define STATE_TEXT_MAX     ((size_t)256 << 10) /* of a result's text */
 
 enum finding_severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH };
@@ -36,6 +37,18 @@ struct state_finding {
     enum finding_severity severity;
     char *rule, *text;
 };
+
+/* Text that is addressed to the model (tool/tripwire.h), in what a run wrote or left. */
+struct state_flag {
+    char *stream;    /* "stdout", "stderr", "result", "error", "variable", "file" */
+    char *name;      /* of the variable or file, MIME of the result; "" */
+    uint32_t line;   /* 1-based; 0 the whole */
+    uint64_t offset; /* of its first byte, in stdout and stderr */
+    enum finding_severity severity;
+    char *rule, *text, *excerpt;
+};
+/* "run 3 stdout line 17", "run 3 variable df". */
+void state_flag_where(const struct state_flag *f, uint32_t run, char *out, size_t size);
 
 /* One stream of one run. */
 struct state_output {
@@ -131,6 +144,8 @@ struct state_run {
     bool has_checkpoint; /* a frozen copy of the interpreter is in the live sandbox */
     bool state_lost;
     struct state_saved saved;
+    struct state_flag *flags; /* in the order in which they were found */
+    size_t flag_count;
     uint64_t first_seq, last_seq, decided_seq;
     uint32_t sharers; /* snapshots that hold this run beside the state */
 };
@@ -205,6 +220,7 @@ struct state {
     bool foreign;       /* imported: to be looked at only [IMP-1] … */
     char *foreign_from; /* … and the id it had where it was made */
     uint32_t denied, failed, verified;
+    uint32_t flagged_run; /* the newest with a flag, until a later run was decided on; 0 none */
 };
 
 /* What has to happen now; dropped in replay. */

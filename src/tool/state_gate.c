@@ -9,7 +9,7 @@
 
 /* ---- run.reviewed ---- */
 
-static enum finding_severity read_severity(const char *word)
+enum finding_severity state_read_severity(const char *word)
 {
     for (int s = SEVERITY_INFO; s <= SEVERITY_HIGH; s++) {
         if (strcasecmp(word, severity_name((enum finding_severity)s)) == 0)
@@ -35,7 +35,7 @@ int state_on_reviewed(struct state *st, const struct event *ev, struct effects *
         struct state_finding *f = &r->findings[n++];
         int64_t line = json_get_int(m, "line", 0);
         f->line = line > 0 && line <= UINT32_MAX ? (uint32_t)line : 0;
-        f->severity = read_severity(body_str(m, "severity"));
+        f->severity = state_read_severity(body_str(m, "severity"));
         f->rule = xstrdup(body_str(m, "rule"));
         f->text = xstrdup(body_str(m, "text"));
         r->worst = f->severity > r->worst ? f->severity : r->worst;
@@ -201,6 +201,8 @@ int state_on_decided(struct state *st, const struct event *ev, struct effects *o
     int64_t seen = json_get_int(ev->body, "seen_lines", 0);
     if (open)
         st->gate.open = false;
+    if (ev->run > st->flagged_run)
+        st->flagged_run = 0;
     string_set(&r->capsule, body_str(ev->body, "capsule"));
     string_set(&r->decision, body_str(ev->body, "decision"));
     string_set(&r->by, body_str(ev->body, "by"));

@@ -1,7 +1,7 @@
 /* state_int.h - what the files of the reducer share: state.c (dispatch), state_session.c (session,
- * plan, lease), state_gate.c (findings, decisions), state_run.c (proposal to verdict),
- * state_output.c (streams), state_vars.c (the REPL) and
- * state_snapshot.c (what an earlier moment shares with a later one). */
+ * plan, lease), state_gate.c (findings, decisions), state_flag.c (flags), state_run.c (proposal to
+ * verdict), state_output.c (streams), state_vars.c (the REPL) and state_snapshot.c (what an earlier
+ * moment shares with a later one). */
 #ifndef AIRLOCK_TOOL_STATE_INT_H
 #define AIRLOCK_TOOL_STATE_INT_H
 
@@ -40,6 +40,7 @@ STATE_HANDLER(state_on_lease_granted);
 STATE_HANDLER(state_on_lease_ended);
 STATE_HANDLER(state_on_sandbox);
 STATE_HANDLER(state_on_usage);
+STATE_HANDLER(state_on_flagged);
 STATE_HANDLER(state_on_nothing);
 
 void effects_add(struct effects *out, enum effect_kind kind, uint32_t run);
@@ -59,6 +60,10 @@ void state_run_free(struct state_run *r);
 void state_run_own(struct state *st, uint32_t number);
 void state_origin_own(struct state *st);
 void state_findings_free(struct state_run *r);
+void state_flags_free(struct state_run *r);
+struct state_flag *state_flags_copy(const struct state_run *r);
+/* "HIGH" … in any case; a word we do not know is HIGH. */
+enum finding_severity state_read_severity(const char *word);
 void state_steps_free(struct state_step *steps, size_t count);
 
 /* A string member, "" when there is none. */

@@ -64,6 +64,7 @@ void state_run_free(struct state_run *r)
     for (size_t i = 0; state_run_strings(r, i) != NULL; i++)
         free(*state_run_strings(r, i));
     state_findings_free(r);
+    state_flags_free(r);
     for (size_t i = 0; i < ARRAY_LEN(r->out); i++)
         state_output_release(&r->out[i]);
     for (size_t i = 0; i < r->result_count; i++) {

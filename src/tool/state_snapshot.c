@@ -197,6 +197,7 @@ static struct state_run *copy_run(struct state_run *from)
     for (size_t i = 0; state_run_strings(to, i) != NULL; i++)
         *state_run_strings(to, i) = xstrdup(*state_run_strings(from, i));
     to->findings = copy_findings(from);
+    to->flags = state_flags_copy(from);
     to->results = copy_results(from);
     to->checks = copy_checks(from);
     to->vars = copy_vars(from->vars, from->var_count);
