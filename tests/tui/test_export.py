@@ -7,7 +7,7 @@ import stat
 
 import bundle as b
 
-FORMATS = ("md", "jsonl")
+FORMATS = ("md", "html", "jsonl")
 
 
 def events_of(airlock, ident):
