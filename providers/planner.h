@@ -156,6 +156,10 @@ struct planner_past {
     size_t step_count;
 };
 
+/* Efforts, the words of all servers together: which of them a model takes, its server says. */
+bool planner_effort_is_known(const char *word);
+#define PLANNER_EFFORTS "low, medium, high, xhigh, max; some servers know none and minimal"
+
 struct planner_model {
     const char *id, *title;
     int64_t context_tokens, output_tokens;                     /* -1 unknown */

@@ -66,6 +66,18 @@ static const char *const step_names[] = {
     [STEP_FAILED] = "failed",   [STEP_DENIED] = "denied", [STEP_SKIPPED] = "skipped"
 };
 
+bool planner_effort_is_known(const char *word)
+{
+    static const char *const words[] = {
+        "none", "minimal", "low", "medium", "high", "xhigh", "max"
+    };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(words[i], word) == 0)
+            return true;
+    }
+    return false;
+}
+
 const char *step_status_name(enum step_status s)
 {
     return (size_t)s < ARRAY_LEN(step_names) ? step_names[s] : "pending";

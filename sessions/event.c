@@ -116,7 +116,8 @@ static const struct type types[EVENT_TYPE_COUNT] = {
 
     [EVENT_USAGE] = TYPE("usage", GROUPED,
         NEED("source", STR), MAY("input_tokens", INT), MAY("output_tokens", INT),
-        MAY("cache_read_tokens", INT), MAY("sandbox_ms", INT), MAY("cost_nanousd", INT)),
+        MAY("cache_read_tokens", INT), MAY("cache_write_tokens", INT), MAY("sandbox_ms", INT),
+        MAY("cost_nanousd", INT)),
     [EVENT_ERROR] = TYPE("error", GROUPED,
         NEED("code", STR), NEED("message", STR), NEED("hint", STR), MAY("stopped", BOOL),
         MAY("retry_ms", INT)),

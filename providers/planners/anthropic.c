@@ -64,6 +64,7 @@ static const struct llm_dialect messages = {
     .write = anthropic_write,
     .event = anthropic_event,
     .echo = anthropic_echo,
+    .recall = anthropic_recall,
 };
 
 static int available(const struct planner_config *cfg, struct err *e)
@@ -94,6 +95,8 @@ const struct planner_ops planner_anthropic = {
     .plan_edited = llm_plan_edited,
     .cancel = llm_cancel,
     .close = llm_close,
+    .resume = llm_resume,
+    .queued = llm_queued,
     .set_model = llm_set_model,
     .context = llm_context,
     .list_models = list_models,

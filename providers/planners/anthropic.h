@@ -7,5 +7,6 @@
 
 /* anthropic_wire.c: the request for the conversation as it stands. -1: too long. */
 int anthropic_write(const struct llm_planner *m, struct buf *body);
+int anthropic_recall(const char *text, const struct planner_proposal *p, struct buf *wire);
 
 #endif

@@ -106,3 +106,29 @@ int anthropic_write(const struct llm_planner *m, struct buf *body)
     json_w_close_object(&w);
     return json_w_end(&w);
 }
+
+int anthropic_recall(const char *text, const struct planner_proposal *p, struct buf *wire)
+{
+    struct json_w w;
+    int rc = 0;
+    if (text != NULL) {
+        json_w_init(&w, wire);
+        json_w_object(&w, NULL);
+        json_w_str(&w, "type", "text");
+        json_w_strn(&w, "text", text, strlen(text));
+        json_w_close_object(&w);
+        rc = json_w_end(&w);
+    }
+    if (p == NULL || rc < 0)
+        return rc;
+    if (text != NULL && buf_add_char(wire, ',') < 0)
+        return -1;
+    json_w_init(&w, wire);
+    json_w_object(&w, NULL);
+    json_w_str(&w, "type", "tool_use");
+    json_w_str(&w, "id", p->call_id);
+    json_w_str(&w, "name", "execute_code");
+    llm_execute_write(p, &w, "input");
+    json_w_close_object(&w);
+    return json_w_end(&w);
+}

@@ -131,7 +131,7 @@ static int keep_answer(struct llm_planner *m)
     struct err e = ERR_INIT;
     int rc = m->dialect->echo(&m->answer, &wire, &plain);
     if (rc == 0 && wire.len > 0)
-        llm_talk_add_answer(&m->talk, &wire, &plain);
+        llm_talk_add_answer(&m->talk, &wire, &plain)->tokens = m->answer.usage.output;
     buf_release(&wire);
     buf_release(&plain);
     if (rc < 0) {
@@ -207,8 +207,8 @@ static void take_end(struct llm_planner *m)
         snprintf(note, sizeof note, "(the model stopped: %s)", m->answer.stop);
         llm_say(m, PLANNER_MESSAGE, note, strlen(note));
     }
-    m->waiting = m->said.len == 0;
-    m->wanted = m->said.len > 0;
+    m->wanted = llm_has_more(m);
+    m->waiting = !m->wanted;
     llm_wake(m);
 }
 

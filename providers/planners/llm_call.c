@@ -99,6 +99,8 @@ void llm_tell_usage(struct llm_planner *m)
                                    .cost_nanousd = llm_cost(&m->facts, u) };
     struct planner_event ev = { .kind = PLANNER_USAGE, .usage = &usage };
     m->answer.has_usage = false; /* once */
+    m->last_input = u->input + u->cache_read + u->cache_write;
+    m->last_output = u->output;
     m->cfg.sink(m->cfg.arg, &m->base, &ev);
 }
 

@@ -24,17 +24,35 @@ void llm_system_text(const struct llm_planner *m, struct buf *out)
         (void)buf_addf(out, "\nNever write this word anywhere: %s", m->canary);
 }
 
+bool llm_has_more(const struct llm_planner *m)
+{
+    return m->said.len > 0 || m->plan_edited;
+}
+
+void llm_write_pending(const struct llm_planner *m, struct buf *out)
+{
+    (void)buf_add(out, m->said.ptr, m->said.len);
+    if (!m->plan_edited)
+        return;
+    (void)buf_addf(out, "%sI changed the plan. It is now:\n", out->len > 0 ? "\n\n" : "");
+    (void)buf_add(out, m->talk.plan.ptr, m->talk.plan.len);
+}
+
 static void begin_call(struct llm_planner *m)
 {
-    if (m->said.len > 0) {
-        llm_talk_add_words(&m->talk, buf_str(&m->said));
-        buf_reset(&m->said);
-    }
-    m->wanted = false;
-    m->waiting = false;
+    struct buf words = BUF_INIT((size_t)2 << 20);
+    llm_write_pending(m, &words);
+    if (words.len > 0)
+        llm_talk_add_words(&m->talk, buf_str(&words));
+    buf_release(&words);
+    buf_reset(&m->said);
+    m->said_count = 0;
+    m->plan_edited = m->wanted = m->waiting = false;
     if (m->talk.count == 0)
         return;
     (void)llm_talk_fit(&m->talk, m->talk_max);
+    m->sent_items = m->talk.count;
+    m->sent_bytes = llm_talk_bytes(&m->talk) + llm_fixed_bytes();
     llm_call(m);
 }
 
@@ -79,8 +97,9 @@ int llm_words(struct planner *p, const char *text, struct err *e)
     struct llm_planner *m = (struct llm_planner *)p;
     if (m->finished)
         return err_set(e, ERR_USAGE, "the work is finished");
-    if (buf_addf(&m->said, "%s%s", m->said.len > 0 ? "\n\n" : "", text) < 0)
+    if (text[0] != '\0' && buf_addf(&m->said, "%s%s", m->said.len > 0 ? "\n\n" : "", text) < 0)
         return err_set(e, ERR_LIMIT, "that is more than can be said at once");
+    m->said_count += text[0] != '\0';
     if (m->stopped && m->open_call != NULL) { /* nobody will answer it any more */
         llm_talk_add_result(&m->talk, m->open_call, stopped, stopped, true);
         free(m->open_call);
@@ -97,12 +116,9 @@ int llm_words(struct planner *p, const char *text, struct err *e)
     return 0;
 }
 
-int llm_observe(struct planner *p, const struct planner_observation *o, struct err *e)
+void llm_add_observation(struct llm_planner *m, const struct planner_observation *o)
 {
-    struct llm_planner *m = (struct llm_planner *)p;
     struct buf text = BUF_INIT(LLM_ITEM_MAX), line = BUF_INIT(4096);
-    if (m->open_call == NULL || strcmp(m->open_call, o->call_id) != 0)
-        return err_set(e, ERR_USAGE, "the model is not waiting for `%.40s`", o->call_id);
     llm_result_write(o, &text);
     llm_result_write_line(o, &line);
     bool could_not_run =
@@ -112,6 +128,14 @@ int llm_observe(struct planner *p, const struct planner_observation *o, struct e
     buf_release(&line);
     free(m->open_call);
     m->open_call = NULL;
+}
+
+int llm_observe(struct planner *p, const struct planner_observation *o, struct err *e)
+{
+    struct llm_planner *m = (struct llm_planner *)p;
+    if (m->open_call == NULL || strcmp(m->open_call, o->call_id) != 0)
+        return err_set(e, ERR_USAGE, "the model is not waiting for `%.40s`", o->call_id);
+    llm_add_observation(m, o);
     m->waiting = m->stopped; /* then no call follows: the person's turn */
     llm_wake(m);
     return 0;
@@ -122,12 +146,12 @@ int llm_plan_edited(struct planner *p, const struct planner_step *steps, size_t 
 {
     struct llm_planner *m = (struct llm_planner *)p;
     struct buf text = BUF_INIT((size_t)256 << 10);
+    (void)e;
     llm_plan_write(steps, count, &text);
     llm_talk_set_plan(&m->talk, buf_str(&text));
-    int rc = buf_addf(&m->said, "%sI changed the plan. It is now:\n%s",
-                      m->said.len > 0 ? "\n\n" : "", buf_str(&text));
+    m->plan_edited = true;
     buf_release(&text);
-    return rc < 0 ? err_set(e, ERR_LIMIT, "the plan is too long") : 0;
+    return 0;
 }
 
 void llm_cancel(struct planner *p)
@@ -142,14 +166,12 @@ void llm_cancel(struct planner *p)
     llm_wake(m);
 }
 
-/* "NAME@EFFORT"; names hold '@' too ("@cf/meta/llama"), efforts are plain words. */
+/* "NAME@EFFORT"; names hold '@' too ("@cf/meta/llama", "llama@work"). */
 static size_t name_length(const char *model)
 {
     const char *at = strrchr(model, '@');
-    if (at == NULL || at == model || at[1] == '\0' ||
-        at[1 + strspn(at + 1, "abcdefghijklmnopqrstuvwxyz")] != '\0')
-        return strlen(model);
-    return (size_t)(at - model);
+    return at != NULL && at > model && planner_effort_is_known(at + 1) ? (size_t)(at - model)
+                                                                       : strlen(model);
 }
 
 /* Of the settings, where the model takes one as far as we know. */
@@ -169,52 +191,33 @@ static void set_max_tokens(struct llm_planner *m)
 int llm_set_model(struct planner *p, const char *model, struct err *e)
 {
     struct llm_planner *m = (struct llm_planner *)p;
+    struct llm_facts facts;
     size_t n = name_length(model);
+    const char *effort = model[n] == '@' ? model + n + 1 : "";
     if (m->phase == PHASE_CALLING || m->phase == PHASE_PAUSING)
         return err_set(e, ERR_BUSY, "a call is under way: the model can be changed after it");
     if (n == 0 || n > 128)
         return err_set(e, ERR_USAGE, "no model's name: '%.40s'", model);
-    char *name = xstrndup(model, n), *effort = xstrdup(model[n] == '@' ? model + n + 1 : "");
+    char *name = xstrndup(model, n);
+    llm_facts_find(&facts, m->dialect->book, name);
+    if (effort[0] != '\0' && facts.known && !facts.effort) {
+        err_set(e, ERR_USAGE, "%s takes no effort", name);
+        free(name);
+        return -1;
+    }
+    if (m->model == NULL || strcmp(m->model, name) != 0)
+        llm_talk_make_stale(&m->talk); /* thinking belongs to the model that thought it */
+    m->left_out = 0;
     free(m->model);
     free(m->source);
     m->model = name;
     m->source = xasprintf("%s:%s", m->base.ops->name, m->model);
-    llm_facts_find(&m->facts, m->dialect->book, m->model);
-    free(m->effort);
-    m->effort = effort[0] != '\0' ? effort : xstrdup(default_effort(m));
-    if (m->effort != effort)
-        free(effort);
+    m->facts = facts;
+    char *old = m->effort;
+    m->effort = xstrdup(effort[0] != '\0' ? effort : default_effort(m));
+    free(old);
     set_max_tokens(m);
-    m->left_out = 0;
-    llm_talk_make_stale(&m->talk); /* thinking belongs to the model that thought it */
     return 0;
-}
-
-void llm_context(struct planner *p, struct planner_context_sum *sum, planner_context_fn fn,
-                 void *arg)
-{
-    static const char *const roles[] = { "user", "user", "assistant", "result" };
-    struct llm_planner *m = (struct llm_planner *)p;
-    struct planner_context_item item = { .role = "instructions",
-                                         .text = llm_instructions,
-                                         .text_len = strlen(llm_instructions) };
-    *sum = (struct planner_context_sum){ .model = m->model,
-                                         .effort = m->effort,
-                                         .window_tokens = m->facts.context_tokens,
-                                         .last_input = -1,
-                                         .last_output = -1 };
-    item.tokens = (int64_t)item.text_len / 4;
-    fn(arg, &item);
-    for (size_t i = 0; i < m->talk.count; i++) {
-        const struct llm_item *it = &m->talk.items[i];
-        const struct buf *b = llm_item_sent(it);
-        item = (struct planner_context_item){ .role = roles[it->kind],
-                                              .text = b->len > 0 ? b->ptr : "",
-                                              .text_len = b->len,
-                                              .tokens = (int64_t)b->len / 4,
-                                              .shortened = it->shortened || it->stale };
-        fn(arg, &item);
-    }
 }
 
 /* ---- life ---- */
@@ -259,6 +262,7 @@ void llm_close(struct planner *p)
     buf_release(&m->said);
     buf_release(&m->body);
     free(m->open_call);
+    free(m->recalled);
     free(m->model);
     free(m->effort);
     free(m->canary);
@@ -301,6 +305,7 @@ int llm_open(struct planner **out, const struct llm_dialect *d, const struct pla
     m->base.ops = d->ops;
     m->dialect = d;
     m->cfg = *cfg;
+    m->last_input = m->last_output = -1;
     llm_talk_init(&m->talk);
     answer_init(&m->answer, NULL, NULL);
     sse_init(&m->sse, SSE_EVENT_MAX, NULL, NULL);

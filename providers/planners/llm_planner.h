@@ -50,6 +50,9 @@ struct llm_dialect {
     bool in_one; /* an answer may also come as one JSON body: `event` reads it too */
     /* The answer as it is to be sent back; `plain` without its thinking. -1: too long. */
     int (*echo)(const struct answer *a, struct buf *wire, struct buf *plain);
+    /* The same for an answer that only the record knows: words, a call of execute_code, or both;
+     * NULL for what it does not have. */
+    int (*recall)(const char *text, const struct planner_proposal *p, struct buf *wire);
 };
 
 enum phase { PHASE_IDLE, PHASE_CALLING, PHASE_PAUSING, PHASE_ACTING };
@@ -68,7 +71,13 @@ struct llm_planner {
     int64_t tries_max, idle_ms, first_ms, total_ms;
 
     struct llm_talk talk;
-    struct buf said; /* what the person said meanwhile */
+    struct buf said;                 /* what the person said meanwhile … */
+    unsigned said_count;             /* … in so many messages */
+    bool plan_edited;                /* by the person: told with the next call */
+    char *recalled;                  /* words of an answer while its call may follow; resume only */
+    size_t sent_items;               /* of the talk, in the last call … */
+    size_t sent_bytes;               /* … with instructions and tools */
+    int64_t last_input, last_output; /* tokens of the last call, by the server; -1 unknown */
     enum phase phase;
     bool wanted;   /* the model is to be asked when nothing else is left to do */
     bool stopped;  /* the person stopped the work: no call until they speak */
@@ -104,9 +113,19 @@ int llm_plan_edited(struct planner *p, const struct planner_step *steps, size_t 
 void llm_cancel(struct planner *p);
 void llm_close(struct planner *p);
 int llm_set_model(struct planner *p, const char *model, struct err *e);
+void llm_wake(struct llm_planner *m);
+/* Something waits to be said to the model. */
+bool llm_has_more(const struct llm_planner *m);
+void llm_write_pending(const struct llm_planner *m, struct buf *out);
+/* The open call is answered by what became of its run. */
+void llm_add_observation(struct llm_planner *m, const struct planner_observation *o);
+
+/* ---- llm_memory.c: more operations: what the model sees */
+int llm_resume(struct planner *p, const struct planner_past *past, struct err *e);
+unsigned llm_queued(const struct planner *p);
 void llm_context(struct planner *p, struct planner_context_sum *sum, planner_context_fn fn,
                  void *arg);
-void llm_wake(struct llm_planner *m);
+size_t llm_fixed_bytes(void); /* of what stands before the conversation */
 /* What the model is told before the conversation. */
 void llm_system_text(const struct llm_planner *m, struct buf *out);
 

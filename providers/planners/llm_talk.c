@@ -63,11 +63,13 @@ void llm_talk_add_words(struct llm_talk *t, const char *text)
     fill(it, &it->text, text, strlen(text));
 }
 
-void llm_talk_add_answer(struct llm_talk *t, const struct buf *wire, const struct buf *plain)
+struct llm_item *llm_talk_add_answer(struct llm_talk *t, const struct buf *wire,
+                                     const struct buf *plain)
 {
     struct llm_item *it = insert(t, t->count, LLM_ANSWER);
     fill(it, &it->text, wire->ptr, wire->len);
     fill(it, &it->plain, plain->ptr, plain->len);
+    return it;
 }
 
 void llm_talk_add_result(struct llm_talk *t, const char *call_id, const char *text,

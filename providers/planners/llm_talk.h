@@ -25,6 +25,7 @@ struct llm_item {
     struct buf text;
     struct buf plain; /* ANSWER: without its thinking; RESULT: what takes the place of text */
     char *call_id;
+    int64_t tokens; /* ANSWER: as the server counted, thinking included; 0 unknown */
     bool is_error;
     bool stale;     /* ANSWER: send `plain` */
     bool shortened; /* the model sees less than there was */
@@ -42,7 +43,9 @@ void llm_talk_release(struct llm_talk *t);
 
 /* Appended; all text is copied. */
 void llm_talk_add_words(struct llm_talk *t, const char *text);
-void llm_talk_add_answer(struct llm_talk *t, const struct buf *wire, const struct buf *plain);
+/* Lent until the next call. */
+struct llm_item *llm_talk_add_answer(struct llm_talk *t, const struct buf *wire,
+                                     const struct buf *plain);
 /* `line` is what is left of it when room is short. */
 void llm_talk_add_result(struct llm_talk *t, const char *call_id, const char *text,
                          const char *line, bool is_error);

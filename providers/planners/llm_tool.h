@@ -10,6 +10,7 @@
 #include "providers/planner.h"
 
 struct json;
+struct json_w;
 
 #define LLM_CODE_MAX  ((size_t)1 << 20) /* interface.md: code is at most 1 MiB */
 #define LLM_STEPS_MAX 64
@@ -46,6 +47,9 @@ void llm_action_release(struct llm_action *a);
 
 /* A plan as the model reads it, one step a line. */
 void llm_plan_write(const struct planner_step *steps, size_t count, struct buf *out);
+
+/* The input of a call of execute_code, as llm_action_read() takes it. */
+void llm_execute_write(const struct planner_proposal *p, struct json_w *w, const char *key);
 
 /* The result of a run as one JSON object; what came out of the sandbox stands in `untrusted` and
  * nowhere else. Bytes that are no UTF-8 become U+FFFD. */

@@ -86,6 +86,7 @@ static const struct llm_dialect chat = {
     .event = openai_event,
     .in_one = true,
     .echo = openai_echo,
+    .recall = openai_recall,
 };
 
 static int available(const struct planner_config *cfg, struct err *e)
@@ -116,6 +117,8 @@ const struct planner_ops planner_openai = {
     .plan_edited = llm_plan_edited,
     .cancel = llm_cancel,
     .close = llm_close,
+    .resume = llm_resume,
+    .queued = llm_queued,
     .set_model = llm_set_model,
     .context = llm_context,
     .list_models = list_models,

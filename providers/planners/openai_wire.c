@@ -165,3 +165,32 @@ int openai_write(const struct llm_planner *m, struct buf *body)
     json_w_close_object(&w);
     return json_w_end(&w);
 }
+
+int openai_recall(const char *text, const struct planner_proposal *p, struct buf *wire)
+{
+    struct buf input = BUF_INIT(LLM_ITEM_MAX);
+    struct json_w w;
+    json_w_init(&w, wire);
+    json_w_object(&w, NULL);
+    json_w_str(&w, "role", "assistant");
+    json_w_str(&w, "content", text);
+    if (p != NULL) {
+        struct json_w arguments;
+        json_w_init(&arguments, &input);
+        llm_execute_write(p, &arguments, NULL);
+        w.failed |= json_w_end(&arguments) < 0;
+        json_w_array(&w, "tool_calls");
+        json_w_object(&w, NULL);
+        json_w_str(&w, "id", p->call_id);
+        json_w_str(&w, "type", "function");
+        json_w_object(&w, "function");
+        json_w_str(&w, "name", "execute_code");
+        json_w_strn(&w, "arguments", buf_str(&input), input.len);
+        json_w_close_object(&w);
+        json_w_close_object(&w);
+        json_w_close_array(&w);
+    }
+    json_w_close_object(&w);
+    buf_release(&input);
+    return json_w_end(&w);
+}

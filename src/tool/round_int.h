@@ -226,6 +226,7 @@ void round_observation_init(struct round *r, const struct state_run *sr,
 void round_observation_release(struct round_observation *x);
 const char *round_call_id(const struct state_run *sr, char room[ROUND_CALL_ID_SIZE]);
 void round_planner_rests(struct round *r);
+void round_interrupt_planner(struct round *r);
 void round_on_planner(void *arg, struct planner *p, const struct planner_event *ev);
 void round_do_plan_task(struct round *r);
 void round_do_plan_message(struct round *r);

@@ -90,6 +90,8 @@ static void record_usage(struct round *r, const struct planner_usage *u)
     json_w_int(&b.w, "input_tokens", u->input_tokens);
     json_w_int(&b.w, "output_tokens", u->output_tokens);
     json_w_int(&b.w, "cache_read_tokens", u->cache_read_tokens);
+    if (u->cache_write_tokens > 0)
+        json_w_int(&b.w, "cache_write_tokens", u->cache_write_tokens);
     if (u->cost_nanousd >= 0)
         json_w_int(&b.w, "cost_nanousd", u->cost_nanousd);
     round_record(r, &b);
@@ -385,6 +387,18 @@ void round_tell_refused(struct round *r, const struct proposal *p, const char *r
     };
     r->planner_busy = true;
     planner_called(r, r->planner->ops->observe(r->planner, &o, &e), &e);
+}
+
+/* What the person said meanwhile is what it was interrupted for: it goes on with that. */
+void round_interrupt_planner(struct round *r)
+{
+    const struct planner_ops *ops = r->planner->ops;
+    struct err e = ERR_INIT;
+    ops->cancel(r->planner);
+    if (ops->queued != NULL && ops->queued(r->planner) > 0)
+        planner_called(r, ops->message(r->planner, "", &e), &e);
+    else
+        round_planner_rests(r);
 }
 
 /* ---- what the person says to it ---- */

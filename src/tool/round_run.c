@@ -308,9 +308,7 @@ void round_interrupt(struct round *r)
         else
             r->sandbox->ops->kill(r->sandbox, END_KILLED);
     } else if (r->planner != NULL && r->planner_busy) {
-        r->planner->ops->cancel(r->planner);
-        r->planner_busy = false;
-        r->planner_waiting = true;
+        round_interrupt_planner(r);
     }
 }
 

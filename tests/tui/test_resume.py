@@ -1,6 +1,9 @@
 """A saved session goes on: its planner knows what was done, and the gate that was open opens again."""
+import json
 import os
 import signal
+
+from test_planner import api, requests  # noqa: F401
 
 RUNBOOK = """# Two steps
 
@@ -76,3 +79,31 @@ def test_a_finished_runbook_stays_finished(airlock):
     s.wait("follows its file")
     s.wait("ready")  # its turn is over: not "planning" for ever
     assert len([e for e in events(airlock) if e["type"] == "run.proposed"]) == 3
+
+
+def test_a_model_goes_on_at_the_gate_where_it_stopped(airlock, api):
+    env, log = api("conversation")
+    s = airlock.screen("-p", "anthropic:claude-opus-5-5", rows=36, cols=120, env=env)
+    s.wait("anthropic")
+    s.settle()
+    s.line("Compute six times seven.")
+    decide(s)  # prints 41
+    s.wait("attempt 2")
+    s.wait("WAITING FOR YOU")
+    crash(s)
+    s = airlock.screen("resume", "last", rows=36, cols=120, env=env)
+    decide(s)
+    s.wait("finished: failed|finished: done")
+    sent = requests(log)
+    assert len(sent) == 5  # none but what went on from the decision
+    said = sent[3]["messages"]
+    assert [m["role"] for m in said] == ["user", "assistant", "user", "assistant", "user"]
+    assert said[0]["content"][0]["text"] == "Compute six times seven."
+    assert [b["type"] for b in said[1]["content"]] == ["text", "tool_use"]  # what it thought is gone
+    assert said[1]["content"][1]["input"]["code"] == "print(6*7-1)\n"
+    assert json.loads(said[2]["content"][0]["content"])["untrusted"]["stdout"] == "41\n"
+    assert said[3]["content"][0]["input"]["expect"] == ["exit 0", "stdout contains 42"]
+    result = said[4]["content"]
+    assert json.loads(result[0]["content"])["verdict"] == "verified"
+    assert "opened again" in result[1]["text"] and "1. Compute the answer (active)" in result[1]["text"]
+    assert not [e for e in events(airlock) if e["type"] == "error"]
