@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/net.h"
+#include "cli/frame.h"
 #include "cli/secrets.h"
 #include "providers/planner.h"
 
@@ -85,6 +86,9 @@ void app_release(struct app *app)
     contract_release(&app->contract);
     config_release(&app->config);
     paths_release(&app->paths);
+    if (app->frames != NULL)
+        frames_close(app->frames);
+    free(app->frames);
     net_free(app->net);
     loop_free(app->loop);
     free(app->opt.args);
@@ -103,6 +107,24 @@ int app_need_index(struct app *app, struct err *e)
 int app_need_loop(struct app *app, struct err *e)
 {
     return app->loop != NULL ? 0 : loop_new(&app->loop, e);
+}
+
+int app_need_frames(struct app *app, struct err *e)
+{
+    int w = 80, h = 24;
+    if (app->frames != NULL || app->opt.frames == NULL)
+        return 0;
+    if (strcmp(app->opt.frames, "-") == 0)
+        return err_set(e, ERR_USAGE, "--frames - is for replay: a live session writes to a file");
+    if (app->opt.size != NULL && frames_parse_size(app->opt.size, &w, &h, e) < 0)
+        return -1;
+    struct frames *f = xcalloc(1, sizeof *f);
+    if (frames_open(f, app->opt.frames, w, h, e) < 0) {
+        free(f);
+        return -1;
+    }
+    app->frames = f;
+    return 0;
 }
 
 int app_need_net(struct app *app, struct err *e)

@@ -26,6 +26,7 @@ struct app {
     struct index *index;      /* opened on first use */
     struct contract contract; /* defaults, then the config, then -c */
     struct net *net;
+    struct frames *frames; /* of live sessions, with --frames; NULL */
 };
 
 /* Directories, configuration, contract, policy. Not the launcher: main started it before. */
@@ -40,6 +41,8 @@ void app_open_log(struct app *app);
 int app_need_rules(struct app *app, struct err *e) MUST_CHECK;
 int app_need_index(struct app *app, struct err *e) MUST_CHECK;
 int app_need_loop(struct app *app, struct err *e) MUST_CHECK;
+/* With --frames: where those of live sessions go. ERR_USAGE, ERR_IO. */
+int app_need_frames(struct app *app, struct err *e) MUST_CHECK;
 /* With the loop; only for planners and sandboxes that use the network. */
 int app_need_net(struct app *app, struct err *e) MUST_CHECK;
 

@@ -9,6 +9,7 @@
 #define BIT(id) (1ul << (id))
 #define SESSION (BIT(OPT_PLANNER) | BIT(OPT_SANDBOX) | BIT(OPT_CONTRACT) | BIT(OPT_BUDGET))
 #define UNASKED (BIT(OPT_LEASE) | BIT(OPT_POLICY))
+#define FRAMES  (BIT(OPT_FRAMES) | BIT(OPT_SIZE))
 #define EVERYWHERE                                                                                 \
     (SESSION | BIT(OPT_DATA) | BIT(OPT_CONFIG) | BIT(OPT_PLAIN) | BIT(OPT_JSON) |                  \
      BIT(OPT_NO_COLOR) | BIT(OPT_QUIET) | BIT(OPT_VERBOSE) | BIT(OPT_VERSION) | BIT(OPT_HELP) |    \
@@ -61,10 +62,11 @@ static const struct option_spec option_specs[] = {
 };
 
 static const struct command command_specs[] = {
-    { "", "[TASK]", "open the screen; TASK starts a session at once", BIT(OPT_LEASE), cmd_screen,
+    { "", "[TASK]", "open the screen; TASK starts a session at once", BIT(OPT_LEASE) | FRAMES,
+      cmd_screen, true },
+    { "resume", "ID", "open a saved session where it stopped", BIT(OPT_LEASE) | FRAMES, cmd_resume,
       true },
-    { "resume", "ID", "open a saved session where it stopped", BIT(OPT_LEASE), cmd_resume, true },
-    { "run", "TASK", "one supervised session without a screen", UNASKED, cmd_run, true },
+    { "run", "TASK", "one supervised session without a screen", UNASKED | FRAMES, cmd_run, true },
     { "exec", "FILE|- [ARG…]", "run your own code through the gate and the sandbox",
       UNASKED | BIT(OPT_EXPECT) | BIT(OPT_LANGUAGE), cmd_exec, true },
     { "sessions",

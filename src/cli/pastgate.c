@@ -78,14 +78,19 @@ static void read_wall(const struct state_gate *sg, int field, struct field_enfor
 int past_gate_contract(const struct state *st, struct contract *c, struct contract_enforcement *en,
                        struct err *e)
 {
+    struct contract recorded;
     struct json *o = NULL;
     contract_init(c);
     for (int i = 0; i < FIELD_COUNT; i++)
         read_wall(&st->gate, i, &en->field[i]);
     if (json_parse(&o, st->contract_json, strlen(st->contract_json), e) < 0)
         return err_wrap(e, "the recorded contract");
-    int rc = contract_from_json(c, o, e);
+    int rc = contract_from_json(&recorded, o, e);
     json_free(o);
+    if (rc == 0) {
+        contract_release(c);
+        *c = recorded;
+    }
     return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/app.h"
+#include "cli/frame.h"
 #include "providers/sandboxes/local.h"
 
 #define DROP_ROWS 2 /* rows of a checkpoint that one turn takes out: at most 1 MiB each */
@@ -126,6 +127,10 @@ static void port_applied(void *arg, const struct event *ev)
     struct session *s = arg;
     log_msg(LOG_DEBUG, "session", "%s: event %llu %s, run %u", s->id, (unsigned long long)ev->seq,
             event_type_name(ev->type), ev->run);
+    if (s->app->frames != NULL) {
+        struct output_source source = session_output(s);
+        frames_add(s->app->frames, &s->state, &source);
+    }
     if (s->listener.applied != NULL)
         s->listener.applied(s->listener.arg, ev);
     if (event_is_durable(ev->type))
@@ -353,7 +358,7 @@ static int check_spec(struct app *app, const struct session_spec *spec, struct e
 int session_create(struct session **out, struct app *app, const struct session_spec *spec,
                    const struct session_listener *l, struct err *e)
 {
-    if (app_need_loop(app, e) < 0 || check_spec(app, spec, e) < 0)
+    if (app_need_loop(app, e) < 0 || app_need_frames(app, e) < 0 || check_spec(app, spec, e) < 0)
         return -1;
     struct session *s = session_new(app, l);
     id_new(s->id);
@@ -404,8 +409,13 @@ static int spec_of_state(const struct state *st, struct contract *c, struct sess
     struct json *o = NULL;
     if (json_parse(&o, st->contract_json, strlen(st->contract_json), e) < 0)
         return err_wrap(e, "its contract");
-    int rc = contract_from_json(c, o, e);
+    struct contract recorded;
+    int rc = contract_from_json(&recorded, o, e);
     json_free(o);
+    if (rc == 0) {
+        contract_release(c);
+        *c = recorded;
+    }
     spec->planner = st->planner;
     spec->model = st->model[0] != '\0' ? st->model : NULL;
     spec->sandbox = st->sandbox;
@@ -445,7 +455,7 @@ int session_resume(struct session **out, struct app *app, const char *path,
 {
     struct contract c;
     struct session_spec spec = { .typed_runs = app->config.gate_own_typed, .allow_warm = true };
-    if (app_need_loop(app, e) < 0 || app_need_rules(app, e) < 0)
+    if (app_need_loop(app, e) < 0 || app_need_rules(app, e) < 0 || app_need_frames(app, e) < 0)
         return -1;
     struct session *s = session_new(app, l);
     contract_init(&c);

@@ -106,6 +106,8 @@ struct state_file {
     int64_t bytes;
 };
 
+/* Whatever these own is copied by state_snapshot.c and freed by state.c or state_run.c: a member
+ * that is added has its place there as well. */
 struct state_run {
     uint32_t number, rev, twin_of, attempt;
     char *step, *language, *code, *purpose, *expect, *author; /* expect: one check per line */

@@ -94,9 +94,15 @@ void state_words_add(struct state *st, const struct event *ev, const char *autho
 
 /* ---- copies of lists ---- */
 
+/* Nothing for an empty list: the reducer fills those that are NULL. */
+static void *room_for(size_t count, size_t size)
+{
+    return count > 0 ? xcalloc(count, size) : NULL;
+}
+
 static struct state_finding *copy_findings(const struct state_run *r)
 {
-    struct state_finding *to = xcalloc(r->finding_count, sizeof *to);
+    struct state_finding *to = room_for(r->finding_count, sizeof *to);
     for (size_t i = 0; i < r->finding_count; i++) {
         to[i] = r->findings[i];
         to[i].rule = xstrdup(r->findings[i].rule);
@@ -112,7 +118,7 @@ static char *copy_string(const char *s)
 
 static struct state_result *copy_results(const struct state_run *r)
 {
-    struct state_result *to = xcalloc(r->result_count, sizeof *to);
+    struct state_result *to = room_for(r->result_count, sizeof *to);
     for (size_t i = 0; i < r->result_count; i++) {
         to[i] = r->results[i];
         to[i].mime = copy_string(r->results[i].mime);
@@ -124,7 +130,7 @@ static struct state_result *copy_results(const struct state_run *r)
 
 static struct state_check *copy_checks(const struct state_run *r)
 {
-    struct state_check *to = xcalloc(r->check_count, sizeof *to);
+    struct state_check *to = room_for(r->check_count, sizeof *to);
     for (size_t i = 0; i < r->check_count; i++) {
         to[i] = r->checks[i];
         to[i].kind = xstrdup(r->checks[i].kind);
@@ -136,7 +142,7 @@ static struct state_check *copy_checks(const struct state_run *r)
 
 static struct state_var *copy_vars(const struct state_var *from, size_t count)
 {
-    struct state_var *to = xcalloc(count, sizeof *to);
+    struct state_var *to = room_for(count, sizeof *to);
     for (size_t i = 0; i < count; i++)
         to[i] = state_var_copy(&from[i]);
     return to;
@@ -144,7 +150,7 @@ static struct state_var *copy_vars(const struct state_var *from, size_t count)
 
 static struct state_file *copy_files(const struct state_run *r)
 {
-    struct state_file *to = xcalloc(r->file_count, sizeof *to);
+    struct state_file *to = room_for(r->file_count, sizeof *to);
     for (size_t i = 0; i < r->file_count; i++) {
         to[i] = r->files[i];
         to[i].path = xstrdup(r->files[i].path);
@@ -164,7 +170,7 @@ static struct state_saved copy_saved(const struct state_saved *from)
 
 static struct state_step *copy_steps(const struct state_step *from, size_t count)
 {
-    struct state_step *to = xcalloc(count, sizeof *to);
+    struct state_step *to = room_for(count, sizeof *to);
     for (size_t i = 0; i < count; i++) {
         to[i] = from[i];
         to[i].id = xstrdup(from[i].id);
@@ -181,7 +187,7 @@ static struct state_output copy_output(const struct state_output *from)
     buf_init(&to.tail, from->tail.max);
     to.tail_offset = from->bytes;
     to.mark_cap = from->mark_count;
-    to.marks = xcalloc(from->mark_count, sizeof *to.marks);
+    to.marks = room_for(from->mark_count, sizeof *to.marks);
     if (from->mark_count > 0)
         memcpy(to.marks, from->marks, from->mark_count * sizeof *to.marks);
     return to;

@@ -128,6 +128,34 @@ def test_a_replay_ends_in_the_picture_the_session_ended_in(airlock):
     assert s.ended() == 0
 
 
+def test_frames_of_a_live_session_are_those_of_its_replay(airlock):
+    """Own code, a failure, more output than a tail holds, a gate that is approved and one that is denied."""
+    path = airlock.home / "frames"
+    s = airlock.screen("--frames", str(path), "--size", "100x30", rows=24, cols=80)
+    s.wait("a task, !code")
+    s.line("!x = [1, 2]; print(x)")
+    s.wait(r"\[1, 2\]")
+    s.line("!for i in range(20000): print('line', i, 'of a flood')")
+    s.send("\r")
+    s.wait("line 19999 of")
+    gate(s, "import sys; x = 1/0 #boom")
+    s.send("a")
+    s.wait("ZeroDivisionError")
+    s.wait_gone(r"\[a\]")
+    gate(s, "print('never')")
+    s.send("d")
+    s.wait("deny because")
+    s.line("no")
+    s.wait_gone("deny because")
+    s.settle()
+    s.line(":quit")
+    assert s.ended() == 0
+    live = path.read_bytes()
+    assert len(live.splitlines()) == len(airlock.json("show", "--json", "last")[1])
+    assert airlock.run("replay", "last", "--frames", "-", "--size", "100x30").stdout == live
+    assert len(set(line.split()[1] for line in live.splitlines())) > 20
+
+
 def test_going_about_in_a_replay(airlock, by_hand):
     shutil.copytree(by_hand, airlock.home / "data")
     s = watch(airlock, "--speed", "0.25")
