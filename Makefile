@@ -66,7 +66,7 @@ $(B)/guest_data.o: $(B)/guest
 	$(CC) -c -o $@ $(B)/guest_data.S
 
 # ---- share/: compiled in (src/base/share.h)
-SHARE_FILES := $(sort $(shell find share/kernels share/runbooks share/review share/themes share/prices share/export -type f 2>/dev/null))
+SHARE_FILES := $(sort $(shell find share/kernels share/runbooks share/review share/themes share/prices share/export share/cells -type f 2>/dev/null))
 $(B)/share_data.o: $(SHARE_FILES) Makefile share/embed.sh
 	@mkdir -p $(@D)
 	@sh share/embed.sh $(B)/share_data.S $(SHARE_FILES)

@@ -7,6 +7,6 @@
 #include "providers/sandbox.h"
 
 extern const struct planner_ops planner_human, planner_runbook, planner_anthropic, planner_openai;
-extern const struct sandbox_ops sandbox_local;
+extern const struct sandbox_ops sandbox_local, sandbox_e2b;
 
 #endif

@@ -32,6 +32,10 @@ enum sandbox_caps {
     SANDBOX_IS_REMOTE = 1u << 11,       /* costs money or outlives us: intent row, label, reaper */
     SANDBOX_CAN_WARM = 1u << 12,        /* prewarm() is worth calling */
     SANDBOX_CAN_TWIN = 1u << 13,        /* a throw-away twin for a dry run can be made cheaply */
+    SANDBOX_IS_TEXT_ONLY = 1u << 14,    /* the interpreter's output comes through its own protocol:
+                                           bytes that are no UTF-8 are replaced, what comes after
+                                           the end of a run is lost, code must be UTF-8 */
+    SANDBOX_SHELL_FORGETS = 1u << 15,   /* each run of bash is a shell of its own */
 };
 
 enum sandbox_stream { STREAM_STDOUT = 1, STREAM_STDERR = 2 };
@@ -167,9 +171,22 @@ typedef void (*sandbox_sink)(void *arg, struct sandbox *s, const struct sandbox_
  * [APR-3] */
 typedef int (*sandbox_check_body)(void *arg, const struct sandbox_run *decoded, struct err *e);
 
+struct net;
+typedef const char *(*sandbox_setting_fn)(void *arg, const char *name);
+/* What a kind needs to say whether it could be used. */
+struct sandbox_host {
+    struct launcher *launcher;
+    sandbox_setting_fn
+        setting; /* keys and addresses by the vendors' own names; NULL when not set */
+    void *setting_arg;
+};
+
 struct sandbox_config {
     struct loop *loop;
     struct launcher *launcher;
+    struct net *net;            /* of remote ones; NULL: none */
+    sandbox_setting_fn setting; /* as in sandbox_host; may be NULL */
+    void *setting_arg;
     const struct contract *contract; /* copied */
     const char *image;               /* template, image, rootfs; NULL = default */
     const char *label;               /* random instance id + seq, sent as metadata [SBX-9] */
@@ -189,7 +206,9 @@ struct sandbox_ops {
 
     /* Is it there? 0, or -1 with what is missing and the exact remedy. Quick, no side effect that
      * outlives it. */
-    int (*available)(struct launcher *l, struct err *e);
+    int (*available)(const struct sandbox_host *h, struct err *e);
+    /* Where code and data would go: field 5 of the capsule. NULL: this machine. */
+    int (*origin)(const struct sandbox_host *h, char *room, size_t size, struct err *e);
     /* What of `c` would be kept, and how. Pure given the machine. */
     void (*enforcement)(const struct contract *c, struct contract_enforcement *out);
     /* "interpreter" of a language under `c` (static or lent from c): capsule field 8. NULL:

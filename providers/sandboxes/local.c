@@ -59,6 +59,11 @@ static const char *local_interpreter(const struct contract *c, const char *langu
     return NULL;
 }
 
+static int is_available(const struct sandbox_host *h, struct err *e)
+{
+    return local_available(h->launcher, e);
+}
+
 static int local_open(struct sandbox **out, const struct sandbox_config *cfg, struct err *e)
 {
     return walled_open(&kind, &pool, out, cfg, e);
@@ -81,7 +86,7 @@ const struct sandbox_ops sandbox_local = {
     .caps = SANDBOX_IS_STATEFUL | SANDBOX_CAN_CHECKPOINT | SANDBOX_CAN_SAVE | SANDBOX_CAN_FILES |
             SANDBOX_CAN_NET_DENY | SANDBOX_CAN_COMPLETE | SANDBOX_CAN_WARM | SANDBOX_CAN_TWIN,
     .languages = "python,javascript,bash",
-    .available = local_available,
+    .available = is_available,
     .enforcement = local_enforcement,
     .interpreter = local_interpreter,
     .open = local_open,

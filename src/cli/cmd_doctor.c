@@ -81,7 +81,10 @@ static bool check_sandboxes(struct app *app)
         struct contract_enforcement en;
         if (app->opt.sandbox != NULL && strcmp(app->opt.sandbox, list[i]->name) != 0)
             continue;
-        bool there = list[i]->available(app->launcher, &e) == 0;
+        const struct sandbox_host host = { .launcher = app->launcher,
+                                           .setting = app_setting,
+                                           .setting_arg = app };
+        bool there = list[i]->available(&host, &e) == 0;
         ok = check(app, list[i]->name, strcmp(list[i]->name, app->config.sandbox) == 0, there,
                    there ? list[i]->isolation : e.msg) &&
              ok;

@@ -96,9 +96,13 @@ static void check_sandbox(struct app *app, const struct sandbox_ops *ops, struct
 {
     struct err e = ERR_INIT;
     struct buf extra = BUF_INIT(1024), caps = BUF_INIT(1024);
-    int rc = ops->available(app->launcher, &e);
+    const struct sandbox_host host = { .launcher = app->launcher,
+                                       .setting = app_setting,
+                                       .setting_arg = app };
+    int rc = ops->available(&host, &e);
     capability_words(ops->caps, &caps);
-    (void)buf_addf(&extra, "%s; %s; %s; $0", ops->languages, buf_str(&caps), ops->isolation);
+    (void)buf_addf(&extra, "%s; %s; %s%s", ops->languages, buf_str(&caps), ops->isolation,
+                   (ops->caps & SANDBOX_IS_REMOTE) != 0 ? "" : "; $0");
     print_provider(app, "sandbox", ops->name, ops->title, buf_str(&extra), rc, &e, out);
     buf_release(&caps);
     buf_release(&extra);

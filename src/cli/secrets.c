@@ -12,10 +12,12 @@
 #define VALUE_MAX 4096 /* a longer one is no key: it is cut, and refused where it is used */
 
 static const char *const keys[] = { "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY",
-                                    "ANTHROPIC_CUSTOM_HEADERS" };
+                                    "ANTHROPIC_CUSTOM_HEADERS", "E2B_API_KEY" };
 /* What may be set besides, and is no secret. */
 static const char *const plain[] = { "ANTHROPIC_BASE_URL", "ANTHROPIC_VERSION", "OPENAI_BASE_URL",
-                                     "OPENAI_ORG_ID", "OPENAI_PROJECT_ID" };
+                                     "OPENAI_ORG_ID",      "OPENAI_PROJECT_ID", "E2B_DOMAIN",
+                                     "E2B_API_URL",        "E2B_SANDBOX_URL",   "E2B_DEBUG",
+                                     "E2B_IDLE_MS" };
 
 static char (*values)[VALUE_MAX]; /* as many as keys; "" not set */
 

@@ -275,7 +275,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
     };
     if (rc.planner == NULL || rc.sandbox == NULL)
         return -1;
-    if (rc.planner->caps & PLANNER_NETWORK) {
+    if ((rc.planner->caps & PLANNER_NETWORK) || (rc.sandbox->caps & SANDBOX_IS_REMOTE)) {
         if (app_need_net(app, e) < 0)
             return -1;
         rc.net = app->net;
@@ -340,6 +340,9 @@ static int check_spec(struct app *app, const struct session_spec *spec, struct e
     const struct sandbox_ops *sandbox = planner != NULL ? need_sandbox(spec->sandbox, e) : NULL;
     keep_ours_private(app);
     struct contract_enforcement en;
+    const struct sandbox_host host = { .launcher = app->launcher,
+                                       .setting = app_setting,
+                                       .setting_arg = app };
     struct planner_config pc = { .loop = app->loop,
                                  .net = app->net,
                                  .model = spec->model,
@@ -349,6 +352,8 @@ static int check_spec(struct app *app, const struct session_spec *spec, struct e
         return -1;
     if (planner->available(&pc, e) < 0)
         return err_wrap(e, "planner %s", spec->planner);
+    if ((sandbox->caps & SANDBOX_IS_REMOTE) && sandbox->available(&host, e) < 0)
+        return err_wrap(e, "sandbox %s", spec->sandbox);
     sandbox->enforcement(spec->contract, &en);
     if (contract_check_strict(spec->contract, &en, e) < 0)
         return err_wrap(e, "sandbox %s", spec->sandbox);

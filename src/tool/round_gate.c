@@ -300,12 +300,22 @@ int round_build_capsule(struct round *r, uint32_t run, struct capsule **out, str
         .check_code = check,
         .check_code_len = strlen(check),
     };
+    char origin[512] = "";
+    const struct sandbox_host host = { .launcher = r->cfg.launcher,
+                                       .setting = r->cfg.setting,
+                                       .setting_arg = r->cfg.setting_arg };
+    if (r->cfg.sandbox->origin != NULL &&
+        r->cfg.sandbox->origin(&host, origin, sizeof origin, e) < 0) {
+        free(check);
+        expectation_release(&x);
+        return -1;
+    }
     struct capsule_spec spec = {
         .session = r->cfg.state->session,
         .run = run,
         .rev = sr->rev,
         .sandbox = r->cfg.sandbox->name,
-        .origin = "",
+        .origin = origin,
         .rq = &rq,
     };
     struct capsule_env env[CONTRACT_ENV_MAX];

@@ -212,7 +212,8 @@ static int ours(const char *what)
     check(app_init(&app, &e));
     check(app_need_loop(&app, &e));
     const struct sandbox_ops *local = sandbox_find("local");
-    if (local == NULL || local->available(app.launcher, &e) < 0) {
+    const struct sandbox_host host = { .launcher = app.launcher };
+    if (local == NULL || local->available(&host, &e) < 0) {
         fprintf(stderr, "# %s\n", e.msg);
         bench_remove_dir(dir);
         return BENCH_MISSING;

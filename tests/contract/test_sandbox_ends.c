@@ -241,7 +241,7 @@ static void run_queued_before_ready_runs(void **state)
 
 static void signals_are_told(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_NOT(SANDBOX_IS_TEXT_ONLY); /* all that comes is that the interpreter died */
     struct box *b = box_open_default();
     (void)state;
     box_run(b, "x = 1");
@@ -252,6 +252,22 @@ static void signals_are_told(void **state)
     box_run(b, "print('next')");
     assert_exit(b, 0);
     assert_out(b, "next\n");
+    box_free(b);
+}
+
+static void dead_interpreter_is_told(void **state)
+{
+    BOX_NEEDS();
+    struct box *b = box_open_default();
+    (void)state;
+    box_run(b, "x = 1\nopen('kept', 'w').close()");
+    box_run(b, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)");
+    assert_true(b->f.end != END_EXIT && b->f.end != END_UNKNOWN);
+    assert_true(b->f.state_lost || b->f.resumed_from == 1); /* said either way */
+    bool lost = b->f.state_lost;
+    box_run_state(b, "import os\nprint('x' in globals(), os.path.exists('kept'), os.getcwd())");
+    assert_exit(b, 0);
+    assert_out(b, lost ? "False True /workspace\n" : "True True /workspace\n");
     box_free(b);
 }
 
@@ -352,6 +368,8 @@ static void close_from_inside_an_event(void **state)
         int closed = 0;
         struct sandbox_config cfg = { .loop = box_world.loop,
                                       .launcher = box_world.launcher,
+                                      .net = box_world.net,
+                                      .setting = box_setting,
                                       .contract = &c,
                                       .sink = closing_inside_the_sink,
                                       .arg = &closed };
@@ -491,7 +509,7 @@ static void warm_ones_end_as_they_should(void **state)
 
 static void missing_interpreter_is_told(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL(); /* elsewhere the interpreter is the provider's */
     struct contract c = box_contract();
     char python[] = "/opt/nowhere/bin/python";
     c.python = python;
@@ -520,6 +538,7 @@ static const struct CMUnitTest tests[] = {
     BOX_TEST(run_queued_before_ready_and_killed),
     BOX_TEST(run_queued_before_ready_runs),
     BOX_TEST(signals_are_told),
+    BOX_TEST(dead_interpreter_is_told),
     BOX_TEST(lost_interpreter_comes_back_from_its_checkpoint),
     BOX_TEST(one_run_at_a_time),
     BOX_TEST(body_is_checked_before_it_leaves),

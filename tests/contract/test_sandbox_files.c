@@ -180,6 +180,7 @@ static void traps_do_not_hang(void **state)
 static void full_disk_is_told(void **state)
 {
     BOX_NEEDS_CAP(SANDBOX_CAN_FILES);
+    BOX_NEEDS_KEPT(FIELD_DISK);
     struct contract c = box_contract();
     c.disk_mib = 2;
     struct box *b = box_open(&c);

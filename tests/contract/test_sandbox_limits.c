@@ -4,7 +4,7 @@
 
 static void memory_hog_is_oom(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct contract c = box_contract();
     c.memory_mib = 256;
     struct box *b = box_open(&c);
@@ -39,7 +39,7 @@ static void state_comes_back_after_oom(void **state)
 
 static void hog_in_a_child_does_not_end_the_run(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct contract c = box_contract();
     c.memory_mib = 256;
     struct box *b = box_open(&c);
@@ -60,7 +60,7 @@ static void hog_in_a_child_does_not_end_the_run(void **state)
 
 static void files_count_as_memory(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct contract c = box_contract();
     struct contract_enforcement how;
     c.memory_mib = 128;
@@ -77,7 +77,7 @@ static void files_count_as_memory(void **state)
 
 static void fork_bomb_is_held(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct contract c = box_contract();
     c.pids = 64;
     c.timeout_s = 20;
@@ -107,7 +107,7 @@ static void fork_bomb_is_held(void **state)
 
 static void shell_fork_bomb_ends(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct contract c = box_contract();
     c.pids = 64;
     c.timeout_s = 2;
@@ -123,7 +123,7 @@ static void shell_fork_bomb_ends(void **state)
 
 static void full_disk_is_an_error_of_the_code(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct contract c = box_contract();
     c.disk_mib = 8;
     struct box *b = box_open(&c);
@@ -145,7 +145,7 @@ static void full_disk_is_an_error_of_the_code(void **state)
 
 static void full_tmp_is_an_error_of_the_code(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct box *b = box_open_default();
     (void)state;
     box_run(b, "import errno\n"
@@ -164,7 +164,7 @@ static void full_tmp_is_an_error_of_the_code(void **state)
 
 static void sparse_file_costs_nothing(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct box *b = box_open_default();
     (void)state;
     box_run(b, "import os\n"
@@ -180,7 +180,7 @@ static void sparse_file_costs_nothing(void **state)
 
 static void open_files_are_bounded(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct box *b = box_open_default();
     (void)state;
     box_run(b, "import errno\nfiles = []\n"
@@ -196,7 +196,7 @@ static void open_files_are_bounded(void **state)
 
 static void limits_cannot_be_raised(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct box *b = box_open_default();
     (void)state;
     box_run(b,
@@ -214,7 +214,7 @@ static void limits_cannot_be_raised(void **state)
 
 static void cpu_hogs_share_what_is_allowed(void **state)
 {
-    BOX_NEEDS();
+    BOX_NEEDS_LOCAL();
     struct contract c = box_contract();
     struct contract_enforcement how;
     (void)state;

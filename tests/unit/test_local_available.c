@@ -60,7 +60,8 @@ static void tell_all(void)
         return;
     }
     err_clear(&e);
-    int rc = sandbox_local.available(l, &e);
+    const struct sandbox_host h = { .launcher = l };
+    int rc = sandbox_local.available(&h, &e);
     TELL("available %d %s: %s", rc, err_code_name(e.code), e.msg);
     struct sandbox_config cfg = { .loop = loop,
                                   .launcher = l,

@@ -1,0 +1,490 @@
+/* e2b.c - the sandbox `e2b`: made, kept alive, ended with proof; one machine of E2B's for one
+ * session. [e2b.md] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "providers/registry.h"
+#include "providers/sandboxes/e2b_int.h"
+
+#define IDLE_MS  30000 /* a keepalive comes every 5 s */
+#define CLOSE_MS 5000
+
+/* ---- events */
+
+void e2b_tell(struct e2b *s, const struct sandbox_event *ev)
+{
+    if (s->sink != NULL)
+        s->sink(s->arg, &s->base, ev);
+}
+
+/* Callers of ours are on the stack while depth > 0, so freeing waits. */
+void e2b_enter(struct e2b *s)
+{
+    s->depth++;
+}
+
+void e2b_leave(struct e2b *s)
+{
+    if (--s->depth == 0 && s->closed)
+        loop_wake_idle(s->loop, s->later);
+}
+
+/* check_body said no: the run ends all the same, as a run of its own end. */
+static void tell_refused(struct e2b *s)
+{
+    struct sandbox_finished f = { .end = END_INTEGRITY,
+                                  .what = "",
+                                  .limits_hit = "",
+                                  .error_name = "",
+                                  .error_value = "",
+                                  .error_traceback = "",
+                                  .check_text = "",
+                                  .message = s->refused.msg };
+    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = s->refused_run, .finished = &f };
+    if (s->refused_run == 0)
+        return;
+    s->refused_run = 0;
+    e2b_tell(s, &ev);
+}
+
+/* ---- the end */
+
+void e2b_gone(struct e2b *s, bool confirmed)
+{
+    bool was_running = s->run != NULL || s->queued != NULL;
+    bool was_ready = s->cold_start_us != 0;
+    bool by_owner = s->end_what == NULL;
+    struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl, s->renew };
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++)
+        loop_arm_us(s->loop, timers[i], -1);
+    s->phase = E2B_GONE;
+    tell_refused(s);
+    const char *message = s->why.code != ERR_NONE ? s->why.msg : "";
+    bool told = s->run != NULL && s->run->told;
+    e2b_run_lost(s, s->end_as, by_owner ? "" : s->end_what, message);
+    if (!by_owner && s->why.code != ERR_NONE && (!was_running || !was_ready || told)) {
+        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = s->id, .err = &s->why };
+        e2b_tell(s, &failed);
+    }
+    struct sandbox_event closed = { .kind = SANDBOX_CLOSED, .id = s->id, .confirmed = confirmed };
+    e2b_tell(s, &closed);
+}
+
+static void on_killed(struct e2b *s, const struct net_result *r)
+{
+    struct err e = ERR_INIT;
+    bool confirmed = e2b_succeeded(r) || (r->end == NET_ANSWERED && r->status == 404);
+    if (!confirmed) {
+        (void)e2b_why(&s->life, r, "ending the sandbox", NULL, &e);
+        log_msg(LOG_ERROR, "e2b", "%s: %s", s->id, e.msg);
+        if (s->why.code == ERR_NONE) {
+            err_set(&s->why, ERR_NET, "%.300s; it may still cost money: airlock sandboxes", e.msg);
+            s->end_what = s->end_what != NULL ? s->end_what : "";
+        }
+    }
+    e2b_gone(s, confirmed);
+}
+
+void e2b_kill_now(struct e2b *s)
+{
+    struct buf target = BUF_INIT(256);
+    s->phase = E2B_KILLING;
+    e2b_target(&target, s->id, "");
+    struct e2b_request rq = { .plane = E2B_API,
+                              .method = "DELETE",
+                              .target = buf_str(&target),
+                              .again = E2B_AGAIN,
+                              .deadlines = { .total_ms = E2B_CONTROL_MS },
+                              .done = on_killed };
+    e2b_send(&s->life, &rq);
+    buf_release(&target);
+}
+
+void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct err *why)
+{
+    if (s->ending || s->phase == E2B_GONE)
+        return;
+    s->ending = true;
+    s->end_as = as;
+    s->end_what = what;
+    if (why != NULL)
+        s->why = *why;
+    e2b_call_drop(&s->work);
+    e2b_call_drop(&s->side);
+    e2b_errand_drop(s);
+    s->then = NULL;
+    loop_arm_us(s->loop, s->deadline, -1);
+    loop_arm_us(s->loop, s->step_timer, -1);
+    if (s->phase == E2B_READY || s->phase == E2B_PREPARING) {
+        if (s->place.debug)
+            loop_wake_idle(s->loop, s->later);
+        else
+            e2b_kill_now(s);
+    } else if (s->phase == E2B_CREATING && s->life.net == NULL) { /* between two tries */
+        e2b_call_drop(&s->life);
+        loop_wake_idle(s->loop, s->later);
+    } /* else: what was asked for must first be known */
+}
+
+/* ---- staying alive */
+
+static void on_renewed(struct e2b *s, const struct net_result *r)
+{
+    struct err e = ERR_INIT;
+    struct e2b_refusal why;
+    if (e2b_succeeded(r))
+        return;
+    (void)e2b_why(&s->side, r, "keeping the sandbox alive", &why, &e);
+    log_msg(LOG_WARN, "e2b", "%s: %s", s->id, e.msg);
+    if (r->end == NET_ANSWERED && r->status == 404)
+        e2b_end_with(s, END_LOST, "", &e);
+}
+
+static void on_renew(void *arg)
+{
+    struct e2b *s = arg;
+    struct buf target = BUF_INIT(256), body = BUF_INIT(64);
+    if (s->closed)
+        return;
+    if (s->phase == E2B_SEEKING) {
+        e2b_seek(s);
+        return;
+    }
+    loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
+    if (s->side.busy)
+        return;
+    int64_t age_s = (clock_boot_us() - s->created_us) / E2B_SECOND_US;
+    int64_t left_s = s->contract.ttl_s + E2B_SLACK_S - age_s;
+    e2b_target(&target, s->id, "timeout");
+    (void)buf_addf(&body, "{\"timeout\":%lld}",
+                   (long long)(left_s < 1             ? 1
+                               : left_s < E2B_LEASE_S ? left_s
+                                                      : E2B_LEASE_S));
+    struct e2b_request rq = { .plane = E2B_API,
+                              .method = "POST",
+                              .target = buf_str(&target),
+                              .body = body.ptr,
+                              .body_len = body.len,
+                              .again = E2B_AGAIN,
+                              .deadlines = { .total_ms = E2B_CONTROL_MS },
+                              .done = on_renewed };
+    e2b_send(&s->side, &rq);
+    buf_release(&target);
+    buf_release(&body);
+}
+
+static void on_ttl(void *arg)
+{
+    struct e2b *s = arg;
+    struct err why = ERR_INIT;
+    err_set(&why, ERR_LIMIT, "the sandbox reached its ttl_s and was destroyed");
+    if (!s->closed)
+        e2b_end_with(s, END_LIMIT, "ttl", &why);
+}
+
+/* ---- making and freeing */
+
+static void free_it(struct e2b *s)
+{
+    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
+    struct loop_source *sources[] = { s->deadline, s->step_timer, s->ttl, s->renew, s->later };
+    e2b_errand_drop(s);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+        e2b_call_release(calls[i]);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+        loop_remove(s->loop, sources[i]);
+    e2b_run_free(s->run);
+    e2b_run_free(s->queued);
+    e2b_stream_release(&s->stream);
+    connect_release(&s->frames);
+    buf_release(&s->report);
+    net_origin_free(s->api);
+    net_origin_free(s->code);
+    net_origin_free(s->envd);
+    e2b_place_release(&s->place);
+    for (size_t i = 0; i < s->contract.host_count; i++)
+        free(s->contract.hosts[i]);
+    for (size_t i = 0; i < s->contract.env_count; i++) {
+        free(s->contract.env[i]);
+        free(s->env_values[i]);
+    }
+    explicit_bzero(s->envd_token, sizeof s->envd_token);
+    explicit_bzero(s->traffic_token, sizeof s->traffic_token);
+    free(s->template);
+    free(s->label);
+    free(s->cwd);
+    free(s);
+}
+
+static void on_later(void *arg)
+{
+    struct e2b *s = arg;
+    if (s->closed) {
+        free_it(s);
+        return;
+    }
+    e2b_enter(s);
+    if (s->ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING && !s->life.busy)
+        e2b_gone(s, true);
+    tell_refused(s);
+    if (!s->closed)
+        e2b_run_next(s);
+    e2b_leave(s);
+}
+
+/* The interpreter pastes values into source text, unescaped. [e2b.md §5.4] */
+static int check_env(const struct sandbox_config *cfg, struct err *e)
+{
+    for (size_t i = 0; i < cfg->contract->env_count; i++) {
+        const char *v = cfg->env_values != NULL ? cfg->env_values[i] : NULL;
+        if (v != NULL && (strpbrk(v, "'\"\\\n\r") != NULL || !utf8_is_valid(v, strlen(v))))
+            return err_set(
+                e, ERR_USAGE,
+                "e2b: the value of %s has a quote, a backslash or a line end, which E2B's "
+                "interpreter would take for code; put it in a file with :put",
+                cfg->contract->env[i]);
+    }
+    return 0;
+}
+
+static int check_config(const struct sandbox_config *cfg, struct err *e)
+{
+    if (cfg->net == NULL)
+        return err_set(e, ERR_MISSING, "e2b: no network here");
+    if (cfg->contract->mount_count > 0)
+        return err_set(e, ERR_USAGE,
+                       "e2b: no directory of this machine can be mounted there; use :put and :get");
+    return check_env(cfg, e);
+}
+
+static void copy_contract(struct e2b *s, const struct sandbox_config *cfg)
+{
+    s->contract = *cfg->contract;
+    s->contract.python = NULL;
+    for (size_t i = 0; i < s->contract.host_count; i++)
+        s->contract.hosts[i] = xstrdup(cfg->contract->hosts[i]);
+    for (size_t i = 0; i < s->contract.env_count; i++) {
+        const char *v = cfg->env_values != NULL ? cfg->env_values[i] : NULL;
+        s->contract.env[i] = xstrdup(cfg->contract->env[i]);
+        s->env_values[i] = v != NULL ? xstrdup(v) : NULL;
+    }
+}
+
+static int number_setting(const struct sandbox_config *cfg, const char *name, int dflt)
+{
+    const char *v = cfg->setting != NULL ? cfg->setting(cfg->setting_arg, name) : NULL;
+    int64_t n = v != NULL ? http_number(v, 3600000) : -1;
+    return n > 0 ? (int)n : dflt;
+}
+
+static void make_parts(struct e2b *s)
+{
+    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
+    struct e2b_stream_told told;
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+        e2b_call_init(calls[i], s);
+    e2b_stream_told(s, &told);
+    e2b_stream_init(&s->stream, &told);
+    connect_init(&s->frames, e2b_on_frame, s);
+    buf_init(&s->report, (size_t)16 << 20);
+    s->deadline = loop_add_timer(s->loop, e2b_on_deadline, s);
+    s->step_timer = loop_add_timer(s->loop, e2b_on_step_timer, s);
+    s->ttl = loop_add_timer(s->loop, on_ttl, s);
+    s->renew = loop_add_timer(s->loop, on_renew, s);
+    s->later = loop_add_idle(s->loop, on_later, s);
+}
+
+static int e2b_open(struct sandbox **out, const struct sandbox_config *cfg, struct err *e)
+{
+    struct e2b_place place;
+    struct net_origin *api;
+    if (check_config(cfg, e) < 0 || e2b_place_read(&place, cfg->setting, cfg->setting_arg, e) < 0)
+        return -1;
+    if (e2b_place_api(&place, cfg->setting, cfg->setting_arg, &api, e) < 0) {
+        e2b_place_release(&place);
+        return -1;
+    }
+    struct e2b *s = xcalloc(1, sizeof *s);
+    s->base.ops = &sandbox_e2b;
+    s->loop = cfg->loop;
+    s->net = cfg->net;
+    s->sink = cfg->sink;
+    s->check_body = cfg->check_body;
+    s->arg = cfg->arg;
+    s->place = place;
+    s->api = api;
+    s->template = xstrdup(cfg->image != NULL ? cfg->image : E2B_TEMPLATE);
+    s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
+    s->cwd = xstrdup(E2B_WORKSPACE);
+    s->idle_ms = number_setting(cfg, "E2B_IDLE_MS", IDLE_MS);
+    s->created_us = clock_boot_us();
+    copy_contract(s, cfg);
+    make_parts(s);
+    if (s->place.debug) {
+        memcpy(s->id, E2B_DEBUG_ID, sizeof E2B_DEBUG_ID);
+        e2b_prepare(s);
+    } else {
+        e2b_create(s);
+    }
+    *out = &s->base;
+    return 0;
+}
+
+/* ---- the rest of the table */
+
+static int check_text(const char *p, size_t len, const char *what, struct err *e)
+{
+    if (utf8_is_valid(p, len) && memchr(p, '\0', len) == NULL)
+        return 0;
+    return err_set(e, ERR_FORMAT, "e2b: the %s is no text that JSON can carry exactly", what);
+}
+
+static int check_run(const struct sandbox_run *rq, struct err *e)
+{
+    bool python = strcmp(rq->language, "python") == 0, bash = strcmp(rq->language, "bash") == 0;
+    if (e2b_interpreter(NULL, rq->language) == NULL)
+        return err_set(e, ERR_USAGE, "sandbox e2b has no language '%.40s'", rq->language);
+    if (rq->code_len > E2B_CODE_MAX || rq->check_code_len > E2B_CODE_MAX)
+        return err_set(e, ERR_LIMIT, "code is at most 1 MiB: put data in a file");
+    if (rq->input_len > E2B_INPUT_MAX)
+        return err_set(e, ERR_LIMIT, "input is at most 64 MiB: put data in a file");
+    if (!python && !bash && (rq->argv_count > 0 || rq->input_len > 0))
+        return err_set(e, ERR_USAGE,
+                       "sandbox e2b gives arguments and input to python and bash only");
+    for (size_t i = 0; i < rq->argv_count; i++)
+        if (check_text(rq->argv[i], strlen(rq->argv[i]), "argument", e) < 0)
+            return -1;
+    for (size_t i = 0; i < rq->file_count; i++)
+        if (!e2b_is_inside(rq->files[i].name))
+            return err_set(e, ERR_USAGE, "a file leads out of the workspace");
+    return check_text(rq->code, rq->code_len, "code", e) < 0 ||
+                   check_text(rq->check_code, rq->check_code_len, "check", e) < 0
+               ? -1
+               : 0;
+}
+
+static int e2b_exec(struct sandbox *base, const struct sandbox_run *rq, struct err *e)
+{
+    struct e2b *s = (struct e2b *)base;
+    if (s->ending || s->phase == E2B_GONE)
+        return err_set(e, ERR_CANCELLED, "the sandbox is gone");
+    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->refused_run != 0)
+        return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
+    if (check_run(rq, e) < 0)
+        return -1;
+    s->queued = e2b_run_copy(rq);
+    e2b_run_next(s);
+    return 0;
+}
+
+static void e2b_interrupt(struct sandbox *base)
+{
+    struct e2b *s = (struct e2b *)base;
+    e2b_run_stop(s, END_INTERRUPTED);
+}
+
+static void e2b_kill(struct sandbox *base, enum run_end as)
+{
+    e2b_end_with((struct e2b *)base, as, NULL, NULL);
+}
+
+static void e2b_pause_output(struct sandbox *base, bool on)
+{
+    struct e2b *s = (struct e2b *)base;
+    s->paused = on;
+    if (s->run == NULL || s->run->step != STEP_CODE || s->work.net == NULL)
+        return;
+    if (on)
+        net_pause(s->work.net);
+    else
+        net_resume(s->work.net);
+}
+
+static int no_restore(struct sandbox *base, uint32_t run, struct err *e)
+{
+    (void)base;
+    return err_set(e, ERR_USAGE, "sandbox e2b can't go back to run %u", run);
+}
+
+static int no_save(struct sandbox *base, struct err *e)
+{
+    (void)base;
+    return err_set(e, ERR_USAGE, "sandbox e2b can't save its variables");
+}
+
+static int no_load(struct sandbox *base, const char *ptr, size_t len, struct err *e)
+{
+    (void)ptr;
+    (void)len;
+    return no_save(base, e);
+}
+
+static void e2b_close(struct sandbox *base)
+{
+    struct e2b *s = (struct e2b *)base;
+    if (s == NULL || s->closed)
+        return;
+    bool alive = s->phase != E2B_GONE && !s->place.debug;
+    s->sink = NULL;
+    s->closed = true;
+    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+        e2b_call_drop(calls[i]);
+    if (alive)
+        e2b_farewell(s->api, s->id, s->label, CLOSE_MS);
+    if (s->depth == 0)
+        free_it(s);
+    else
+        loop_wake_idle(s->loop, s->later);
+}
+
+static int e2b_available(const struct sandbox_host *h, struct err *e)
+{
+    struct e2b_place place;
+    struct net_origin *api;
+    if (e2b_place_read(&place, h->setting, h->setting_arg, e) < 0)
+        return -1;
+    int rc = e2b_place_api(&place, h->setting, h->setting_arg, &api, e);
+    if (rc == 0)
+        net_origin_free(api);
+    e2b_place_release(&place);
+    return rc;
+}
+
+static int e2b_origin(const struct sandbox_host *h, char *room, size_t size, struct err *e)
+{
+    struct e2b_place place;
+    if (e2b_place_read(&place, h->setting, h->setting_arg, e) < 0)
+        return -1;
+    snprintf(room, size, "%s", place.api_url);
+    e2b_place_release(&place);
+    return 0;
+}
+
+const struct sandbox_ops sandbox_e2b = {
+    .name = "e2b",
+    .title = "E2B: a small machine of its own in the cloud, with E2B's code interpreter",
+    .isolation = "virtual machine (Firecracker), in E2B's cloud",
+    .caps = SANDBOX_IS_STATEFUL | SANDBOX_CAN_FILES | SANDBOX_CAN_NET_DENY |
+            SANDBOX_CAN_NET_ALLOWLIST | SANDBOX_CAN_COMPLETE | SANDBOX_IS_REMOTE |
+            SANDBOX_IS_TEXT_ONLY | SANDBOX_SHELL_FORGETS,
+    .languages = "python,javascript,typescript,r,java,bash",
+    .available = e2b_available,
+    .origin = e2b_origin,
+    .enforcement = e2b_enforcement,
+    .interpreter = e2b_interpreter,
+    .open = e2b_open,
+    .exec = e2b_exec,
+    .interrupt = e2b_interrupt,
+    .kill = e2b_kill,
+    .pause_output = e2b_pause_output,
+    .restore = no_restore,
+    .save = no_save,
+    .load = no_load,
+    .put = e2b_put,
+    .get = e2b_get,
+    .complete = e2b_complete,
+    .close = e2b_close,
+};

@@ -1,0 +1,162 @@
+/* e2b_birth.c - a sandbox is made once: what becomes of the answer, and what when there is none.
+ * [e2b.md §2.1, §2.3] */
+#include <string.h>
+
+#include "providers/sandboxes/e2b_int.h"
+
+#define SEEKS_MAX 5
+#define SEEK_US   E2B_SECOND_US
+#define CREATE_MS 80000
+
+static void created(struct e2b *s)
+{
+    if (s->ending)
+        e2b_kill_now(s);
+    else
+        e2b_prepare(s);
+}
+
+static void not_created(struct e2b *s, const struct err *e)
+{
+    if (!s->ending) {
+        s->why = *e;
+        s->end_what = "";
+        s->end_as = END_SANDBOX;
+    }
+    s->ending = true;
+    e2b_gone(s, !s->orphan_possible);
+}
+
+static void on_connected(struct e2b *s, const struct net_result *r)
+{
+    struct err e = ERR_INIT;
+    if (e2b_succeeded(r) && e2b_take_sandbox(s, r->body, r->body_len, &e) == 0) {
+        created(s);
+        return;
+    }
+    if (e.code == ERR_NONE)
+        (void)e2b_why(&s->life, r, "reaching the sandbox that was made", NULL, &e);
+    s->ending = true;
+    s->end_as = END_SANDBOX;
+    s->end_what = "";
+    s->why = e;
+    e2b_kill_now(s);
+}
+
+static void connect_to(struct e2b *s)
+{
+    struct buf target = BUF_INIT(256), body = BUF_INIT(256);
+    e2b_target(&target, s->id, "connect");
+    (void)buf_addf(&body, "{\"timeout\":%lld}", (long long)e2b_lease_s(s));
+    struct e2b_request rq = { .plane = E2B_API,
+                              .method = "POST",
+                              .target = buf_str(&target),
+                              .body = body.ptr,
+                              .body_len = body.len,
+                              .again = E2B_AGAIN,
+                              .deadlines = { .first_byte_ms = CREATE_MS, .total_ms = CREATE_MS },
+                              .done = on_connected };
+    e2b_send(&s->life, &rq);
+    buf_release(&target);
+    buf_release(&body);
+}
+
+static void seek_again(struct e2b *s)
+{
+    struct err e = ERR_INIT;
+    if (s->seeks < SEEKS_MAX) {
+        loop_arm_us(s->loop, s->renew, SEEK_US);
+        return;
+    }
+    s->orphan_possible = true;
+    err_set(&e, ERR_NET,
+            "e2b: the answer to the creation was lost and no sandbox of ours is listed; if one "
+            "comes up it ends by itself within 5 minutes: airlock sandboxes");
+    not_created(s, &e);
+}
+
+static void on_listed(struct e2b *s, const struct net_result *r)
+{
+    struct err e = ERR_INIT;
+    char ids[1][E2B_ID_MAX];
+    int n = e2b_succeeded(r) ? e2b_read_listing(r->body, r->body_len, s->label, ids, 1, &e) : -1;
+    if (n == 1) {
+        memcpy(s->id, ids[0], sizeof s->id);
+        if (s->ending)
+            e2b_kill_now(s);
+        else
+            connect_to(s);
+        return;
+    }
+    seek_again(s);
+}
+
+void e2b_seek(struct e2b *s)
+{
+    struct buf target = BUF_INIT(2048);
+    s->phase = E2B_SEEKING;
+    s->seeks++;
+    e2b_write_list_target(s->label, NULL, &target);
+    struct e2b_request rq = { .plane = E2B_API,
+                              .method = "GET",
+                              .target = buf_str(&target),
+                              .again = E2B_AGAIN,
+                              .deadlines = { .total_ms = E2B_CONTROL_MS },
+                              .done = on_listed };
+    e2b_send(&s->life, &rq);
+    buf_release(&target);
+}
+
+/* Did this answer surely make nothing? The scheduler's own refusals say so by name. */
+static bool surely_nothing(const struct net_result *r, const struct e2b_refusal *why)
+{
+    static const char *const codes[] = { "sandbox_capacity_unavailable",
+                                         "sandbox_no_compatible_node", "sandbox_placement_timeout",
+                                         "sandbox_create_failed" };
+    if (r->end != NET_ANSWERED)
+        return !r->left;
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        if (strcmp(why->code, codes[i]) == 0)
+            return true;
+    return r->status < 500 && r->status >= 400;
+}
+
+static void on_created(struct e2b *s, const struct net_result *r)
+{
+    struct e2b_refusal why;
+    struct err e = ERR_INIT;
+    if (e2b_succeeded(r)) {
+        if (e2b_take_sandbox(s, r->body, r->body_len, &e) == 0)
+            created(s);
+        else
+            e2b_seek(s);
+        return;
+    }
+    (void)e2b_why(&s->life, r, "creating a sandbox", &why, &e);
+    if (!s->v1 && !s->ending && r->end == NET_ANSWERED && (r->status == 404 || r->status == 405) &&
+        strstr(why.message, "template") == NULL) {
+        s->v1 = true; /* an older server */
+        e2b_create(s);
+    } else if (surely_nothing(r, &why)) {
+        not_created(s, &e);
+    } else {
+        e2b_seek(s);
+    }
+}
+
+void e2b_create(struct e2b *s)
+{
+    struct buf body = BUF_INIT((size_t)1 << 20);
+    int rc = e2b_write_create(s, &body);
+    INVARIANT(rc == 0);
+    struct e2b_request rq = { .plane = E2B_API,
+                              .method = "POST",
+                              .target = s->v1 ? "/sandboxes" : "/v2/sandboxes",
+                              .body = body.ptr,
+                              .body_len = body.len,
+                              .again = E2B_ONCE,
+                              .deadlines = { .first_byte_ms = CREATE_MS, .total_ms = CREATE_MS },
+                              .done = on_created };
+    e2b_send(&s->life, &rq);
+    buf_release(&body);
+}

@@ -1,0 +1,307 @@
+/* e2b_int.h - what the files of the sandbox e2b share; nobody else includes it.
+ *
+ * e2b.c          the ops table, the time between birth and death, and the end
+ * e2b_birth.c    create, and what when its answer is lost
+ * e2b_call.c     one request with its retries
+ * e2b_control.c  bodies and answers of the control plane
+ * e2b_prepare.c  the workspace, contexts, our cells in them
+ * e2b_run.c      one execution: made ready, its end told
+ * e2b_check.c    one execution: read back from what is about to be sent
+ * e2b_step.c     one execution: its steps on the wire
+ * e2b_report.c   the cells of ours (share/cells/python.py) and what they say
+ * e2b_envd.c     processes and files
+ * e2b_offer.c    what is kept of a contract, and how
+ */
+#ifndef AIRLOCK_SANDBOXES_E2B_INT_H
+#define AIRLOCK_SANDBOXES_E2B_INT_H
+
+#include "base/clock.h"
+#include "base/connect.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/net.h"
+#include "providers/sandbox.h"
+#include "providers/sandboxes/e2b_place.h"
+#include "providers/sandboxes/e2b_stream.h"
+
+#define E2B_CONTROL_MS 30000
+#define E2B_LABEL_KEY  "airlock" /* metadata: our label */
+#define E2B_LEASE_S    300       /* how long a sandbox lives without a word from us */
+#define E2B_RENEW_S    100
+#define E2B_SLACK_S    30 /* beyond ttl_s: Airlock ends it, E2B only when Airlock can not */
+#define E2B_CODE_MAX   ((size_t)1 << 20)
+#define E2B_INPUT_MAX  ((size_t)64 << 20)
+#define E2B_BODY_MAX   ((size_t)96 << 20)
+#define E2B_SECOND_US  INT64_C(1000000)
+#define E2B_WORKSPACE  "/workspace"
+#define E2B_CONTEXTS   6
+#define E2B_GRACE_US   (2 * E2B_SECOND_US) /* what an interrupt is given before the next one */
+#define E2B_PATIENCE_S 15                  /* for an interrupted context to answer again */
+
+struct e2b;
+struct e2b_errand; /* e2b_envd.c */
+
+/* ---- requests (e2b_call.c) */
+
+enum e2b_plane { E2B_API, E2B_CODE, E2B_ENVD };
+enum e2b_again {
+    E2B_ONCE,  /* it acts: a second time only when the first one surely did nothing */
+    E2B_AGAIN, /* harmless to repeat */
+    E2B_NEVER, /* not even then: somebody else decides */
+};
+
+/* `r` is lent. Called from the loop, once for each e2b_send. */
+typedef void (*e2b_done_fn)(struct e2b *s, const struct net_result *r);
+
+struct e2b_request {
+    enum e2b_plane plane;
+    const char *method, *target, *content_type; /* content_type NULL: JSON when there is a body */
+    const void *body;                           /* copied */
+    size_t body_len;
+    enum e2b_again again;
+    bool as_root; /* envd: as that user of the sandbox */
+    struct net_deadlines deadlines;
+    int64_t body_max;
+    net_data_fn on_data; /* told only of a 200 */
+    e2b_done_fn done;
+};
+
+struct e2b_call {
+    struct e2b *s;
+    struct net_call *net; /* NULL while it waits or rests */
+    struct loop_source *timer;
+    struct e2b_request rq;
+    char *target;
+    void *body;
+    unsigned tries;
+    bool busy, streaming;
+    struct buf refusal; /* the body of an answer that is no 200, when there is an on_data */
+    struct err failed;  /* it could not even be sent: told from the loop */
+};
+
+void e2b_call_init(struct e2b_call *c, struct e2b *s);
+void e2b_call_release(struct e2b_call *c);
+void e2b_send(struct e2b_call *c, const struct e2b_request *rq);
+void e2b_call_drop(struct e2b_call *c); /* without a word; the connection closes now */
+/* Was it answered as asked? (2xx, whole) */
+bool e2b_succeeded(const struct net_result *r);
+/* Why not, in words. */
+enum err_code e2b_why(struct e2b_call *c, const struct net_result *r, const char *doing,
+                      struct e2b_refusal *refusal, struct err *e);
+
+/* ---- one execution */
+
+enum e2b_step {
+    STEP_NONE,
+    STEP_CONTEXT, /* a language used for the first time */
+    STEP_FILES,   /* the input is one of them */
+    STEP_BEGIN,   /* arguments, directory, input, permissions */
+    STEP_CODE,
+    STEP_FREE,    /* after its connection was closed: does the context answer again? */
+    STEP_RESTART, /* it does not */
+    STEP_CHECK,
+    STEP_REPORT, /* before FINISHED when paths are asked for, else after it */
+};
+
+/* A request made ready before anything leaves, so that it can be read back and compared. */
+struct e2b_part {
+    char *target; /* of a file */
+    char *body;
+    size_t len;
+};
+
+/* A context of the code interpreter. */
+struct e2b_context {
+    char language[16];
+    char id[E2B_ID_MAX];
+    bool ready; /* it may be used; in python: our cells are in it */
+    int pid;    /* of its kernel, 0 unknown */
+};
+
+struct e2b_run {
+    struct sandbox_run rq; /* a copy of our own */
+    enum e2b_step step;
+    struct e2b_context *context; /* NULL: a process of envd (bash) */
+    struct e2b_part *files;
+    size_t part_count, next_part;
+    struct e2b_part begin, code, check;
+    int64_t started_us;
+    enum run_end stopping; /* asked to end: END_INTERRUPTED or END_TIMEOUT */
+    bool stop_asked;
+    unsigned urged; /* how often the step timer pushed */
+    bool told;      /* FINISHED was sent */
+    struct sandbox_finished f;
+    char message[640], limit[16];
+    struct buf error_name, error_value, error_traceback, check_text;
+    bool *exists;
+    int pid;            /* of the process, bash */
+    bool process_ended; /* its end was told */
+    bool process_signalled;
+    int process_code;
+    char process_status[64];
+    struct err process_failed;
+};
+
+enum e2b_phase {
+    E2B_CREATING,
+    E2B_SEEKING, /* the answer to the create was lost: is there one with our label? */
+    E2B_PREPARING,
+    E2B_READY,
+    E2B_KILLING,
+    E2B_GONE,
+};
+
+struct e2b {
+    struct sandbox base;
+    struct loop *loop;
+    struct net *net;
+    sandbox_sink sink; /* NULL: nobody listens */
+    sandbox_check_body check_body;
+    void *arg;
+    struct e2b_place place;
+    struct net_origin *api, *code, *envd;
+    struct contract contract; /* strings copied; without mounts */
+    char *env_values[CONTRACT_ENV_MAX];
+    char *template, *label;
+    char id[E2B_ID_MAX], version[24];
+    char domain[E2B_DOMAIN_MAX + 1], envd_token[520], traffic_token[520];
+    enum e2b_phase phase;
+    bool v1;              /* the server knows only the first version of create */
+    bool orphan_possible; /* a create whose outcome nobody knows */
+    int idle_ms;
+    int64_t created_us, cold_start_us, wait_until_us;
+    unsigned seeks;
+
+    struct e2b_call life; /* create, seek, kill */
+    struct e2b_call work; /* preparing, then the run's steps */
+    struct e2b_call side; /* renewing, nudging */
+    struct e2b_call file; /* put, get, complete */
+    struct e2b_stream stream;
+    struct connect frames; /* of a process */
+    struct err frames_err;
+    struct e2b_context contexts[E2B_CONTEXTS]; /* [0] is python */
+    size_t context_count;
+    char wanted[16]; /* language of the context being made */
+    void (*then)(struct e2b *s, const struct err *e);
+    struct buf report; /* what our last cell told, JSON */
+    bool begun_odd;    /* arguments or input of an earlier run are still set */
+    char *cwd;         /* of the python context */
+    uint64_t kept;     /* output of the run, both streams */
+    bool paused;       /* output is held back */
+
+    struct e2b_run *run, *queued;
+    uint32_t refused_run;
+    struct err refused;
+    struct e2b_errand *errand; /* put, get or complete under way */
+    struct loop_source *deadline, *step_timer, *ttl, *renew, *later;
+    bool ending;
+    enum run_end end_as;
+    const char *end_what; /* NULL: the owner's own kill */
+    struct err why;
+    unsigned depth;
+    bool closed;
+};
+
+void e2b_enter(struct e2b *s);
+void e2b_leave(struct e2b *s);
+void e2b_tell(struct e2b *s, const struct sandbox_event *ev);
+/* Destroy it: what runs ends `as`. `what` NULL: the owner asked. `why` NULL: no failure. */
+void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct err *why);
+
+/* It is gone, or was never there: the run's end, then CLOSED. */
+void e2b_gone(struct e2b *s, bool confirmed);
+void e2b_kill_now(struct e2b *s);
+
+/* ---- e2b_birth.c */
+void e2b_create(struct e2b *s);
+/* The answer to the create was lost. It may have been made: it has our label. Never a second
+ * create. */
+void e2b_seek(struct e2b *s);
+
+/* ---- e2b_control.c */
+int64_t e2b_lease_s(const struct e2b *s);
+int e2b_write_create(const struct e2b *s, struct buf *out);
+/* Id, tokens and domain out of the answer to create or connect. */
+int e2b_take_sandbox(struct e2b *s, const char *body, size_t len, struct err *e) MUST_CHECK;
+/* All sandboxes, or those with our `label`; from page `next` on. */
+void e2b_write_list_target(const char *label, const char *next, struct buf *out);
+/* Ids of a listing whose label is exactly `label`, at most `max`; -1 when it is no listing. */
+int e2b_read_listing(const char *body, size_t len, const char *label, char (*ids)[E2B_ID_MAX],
+                     size_t max, struct err *e);
+void e2b_target(struct buf *out, const char *id, const char *action);
+
+/* ---- e2b_farewell.c */
+/* Kill without a word to anybody, on a loop of its own, for `ms` at most: the sandbox `id`, or (id
+ * "", a create is under way) whatever has `label`. */
+void e2b_farewell(const struct net_origin *api, const char *id, const char *label, int ms);
+
+/* ---- e2b_prepare.c: what is done before the first code, and contexts */
+void e2b_prepare(struct e2b *s);
+/* The context of `language`, made if there is none; `then` from the loop. */
+void e2b_need_context(struct e2b *s, const char *language,
+                      void (*then)(struct e2b *s, const struct err *e));
+/* Our cells into contexts[0], which is empty: its kernel was started again. */
+void e2b_set_up(struct e2b *s, void (*then)(struct e2b *s, const struct err *e));
+struct e2b_context *e2b_find_context(struct e2b *s, const char *language);
+
+/* ---- e2b_run.c, e2b_step.c */
+struct e2b_run *e2b_run_copy(const struct sandbox_run *rq);
+void e2b_run_free(struct e2b_run *r);
+void e2b_run_next(struct e2b *s); /* what is queued begins, when it can */
+void e2b_run_stop(struct e2b *s, enum run_end as);
+/* The sandbox is gone: what runs ends so. */
+void e2b_run_lost(struct e2b *s, enum run_end as, const char *what, const char *message);
+void e2b_run_finish(struct e2b *s);
+void e2b_run_files(struct e2b *s);
+void e2b_run_code(struct e2b *s);
+void e2b_run_after_code(struct e2b *s);
+void e2b_run_report(struct e2b *s);
+void e2b_on_deadline(void *arg);
+void e2b_on_step_timer(void *arg); /* e2b_prepare.c */
+void e2b_run_urge(struct e2b *s);  /* an interrupt was not obeyed: the next stronger one */
+void e2b_stream_told(struct e2b *s, struct e2b_stream_told *out);
+/* The request of our own, as it stands in the parts made ready, for check_body. */
+int e2b_check_parts(struct e2b *s, struct e2b_run *r, struct err *e) MUST_CHECK;
+
+/* ---- e2b_report.c: cells of ours */
+void e2b_part_release(struct e2b_part *p);
+int e2b_cell_code(const struct e2b_context *c, const char *code, size_t len, struct e2b_part *out);
+void e2b_cell_setup(const struct e2b_context *c, struct e2b_part *out);
+int e2b_cell_begin(const struct e2b_context *c, const struct sandbox_run *rq, const char *input,
+                   struct e2b_part *out);
+void e2b_cell_report(const struct e2b_context *c, const struct sandbox_run *rq,
+                     struct e2b_part *out);
+/* One of the smaller cells: `flag` < 0 leaves it out. */
+void e2b_cell_ask(const struct e2b_context *c, const char *name, const char *text, size_t len,
+                  int flag, struct e2b_part *out);
+/* Send a cell of ours; its answer is kept whole. */
+void e2b_send_cell(struct e2b_call *c, const struct e2b_part *cell, int total_ms, e2b_done_fn done);
+/* The whole answer to a cell of ours: what it told goes to `report`. */
+int e2b_read_cell(const struct net_result *r, struct buf *report, enum e2b_trouble *trouble,
+                  struct err *e) MUST_CHECK;
+int e2b_take_hello(struct e2b_context *c, const struct buf *report, struct err *e) MUST_CHECK;
+void e2b_take_exists(const struct buf *report, bool *exists, size_t count);
+void e2b_tell_state(struct e2b *s, const struct buf *report, uint32_t run);
+
+/* ---- e2b_envd.c: processes and files */
+int e2b_write_process(const struct sandbox_run *rq, const char *input, struct buf *out);
+void e2b_start_process(struct e2b_call *c, const void *frame, size_t len, bool as_root,
+                       net_data_fn on_data, e2b_done_fn done);
+/* A shell command of ours, as root, whose outcome only `done` may want to know. */
+void e2b_shell(struct e2b_call *c, const char *command, e2b_done_fn done);
+/* Exit status of a process whose whole answer this is; -1: it did not come to one. */
+int e2b_shell_status(const struct net_result *r);
+void e2b_upload_target(const char *path, struct buf *out);
+void e2b_on_frame(void *arg, const char *json, size_t len, bool end);
+int e2b_put(struct sandbox *base, const struct sandbox_file *f, struct err *e);
+int e2b_get(struct sandbox *base, const char *path, size_t max, struct err *e);
+int e2b_complete(struct sandbox *base, const char *language, const char *text, size_t cursor,
+                 uint64_t token, struct err *e);
+void e2b_errand_drop(struct e2b *s);
+bool e2b_is_inside(const char *path); /* of the workspace: relative, nothing that leads out */
+
+/* ---- e2b_offer.c */
+void e2b_enforcement(const struct contract *c, struct contract_enforcement *out);
+const char *e2b_interpreter(const struct contract *c, const char *language);
+
+#endif

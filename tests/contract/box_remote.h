@@ -1,0 +1,107 @@
+/* box_remote.h - a remote sandbox's server for the contract tests: one of tests/servers/ on
+ * loopback, told what to do by lines of JSON. Included by box.h. */
+#ifndef AIRLOCK_TESTS_CONTRACT_BOX_REMOTE_H
+#define AIRLOCK_TESTS_CONTRACT_BOX_REMOTE_H
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+#define REMOTE_IDLE_MS "2000" /* the server's keepalives are five times as frequent */
+
+static struct {
+    char path[4096]; /* of the server; set before the directory changes */
+    pid_t pid;
+    FILE *in, *out;
+    char api[64], data[64], key[64];
+} box_remote;
+
+static inline const char *box_setting(void *arg, const char *name)
+{
+    (void)arg;
+    if (strcmp(name, "E2B_API_KEY") == 0)
+        return box_remote.key;
+    if (strcmp(name, "E2B_API_URL") == 0)
+        return box_remote.api;
+    if (strcmp(name, "E2B_SANDBOX_URL") == 0)
+        return box_remote.data;
+    if (strcmp(name, "E2B_IDLE_MS") == 0)
+        return REMOTE_IDLE_MS;
+    return NULL;
+}
+
+/* Before anything changes the directory. */
+static inline void box_remote_find(void)
+{
+    if (realpath("tests/servers/e2b/server.py", box_remote.path) == NULL)
+        box_remote.path[0] = '\0';
+}
+
+static inline void box_remote_exec(const int in[2], const int out[2])
+{
+    dup2(in[0], 0);
+    dup2(out[1], 1);
+    closefrom(3);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execl("/usr/bin/python3", "python3", box_remote.path, "--keepalive", "0.4", (char *)NULL);
+    _exit(127);
+}
+
+/* "" or why it can't be. */
+static inline const char *box_remote_start(void)
+{
+    int in[2], out[2];
+    unsigned api, data;
+    if (box_remote.path[0] == '\0' || access(box_remote.path, R_OK) < 0)
+        return "tests/servers/e2b/server.py is not there: run from the top of the tree";
+    if (access("/usr/bin/bwrap", X_OK) < 0)
+        return "the test server needs bubblewrap";
+    signal(SIGPIPE, SIG_IGN);
+    if (pipe(in) < 0 || pipe(out) < 0)
+        return "no pipe";
+    box_remote.pid = fork();
+    if (box_remote.pid == 0)
+        box_remote_exec(in, out);
+    close(in[0]);
+    close(out[1]);
+    box_remote.in = fdopen(in[1], "w");
+    box_remote.out = fdopen(out[0], "r");
+    char line[256];
+    if (fgets(line, sizeof line, box_remote.out) == NULL ||
+        sscanf(line, "%u %u %63s", &api, &data, box_remote.key) != 3)
+        return "the test server does not start";
+    snprintf(box_remote.api, sizeof box_remote.api, "http://127.0.0.1:%u", api);
+    snprintf(box_remote.data, sizeof box_remote.data, "http://127.0.0.1:%u", data);
+    return "";
+}
+
+static inline void box_remote_stop(void)
+{
+    if (box_remote.pid <= 0)
+        return;
+    fclose(box_remote.in);
+    fclose(box_remote.out);
+    while (waitpid(box_remote.pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    box_remote.pid = 0;
+}
+
+/* One line to it, one line back; lent until the next one. */
+static inline const char *box_remote_say(const char *line)
+{
+    static char *answer;
+    static size_t size;
+    fprintf(box_remote.in, "%s\n", line);
+    fflush(box_remote.in);
+    return getline(&answer, &size, box_remote.out) > 0 ? answer : "";
+}
+
+#endif
