@@ -147,6 +147,8 @@ class Messages(Api):
             role = m["role"]
             if not m["content"]:
                 return "messages: content must not be empty"
+            if isinstance(m["content"], str):
+                m["content"] = [{"type": "text", "text": m["content"]}]
             results = [b["tool_use_id"] for b in m["content"] if b["type"] == "tool_result"]
             if role == "user" and results != open_calls:
                 return "`tool_use` ids were found without `tool_result` blocks immediately after: %s" % open_calls
