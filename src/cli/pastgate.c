@@ -138,7 +138,9 @@ static void fill_rows(struct past_gate *g, const char *attached)
 /* As the live gate words it. */
 static void fill_words(struct past_gate *g, const struct state *st)
 {
-    snprintf(g->sandbox, sizeof g->sandbox, "%s", st->gate.sandbox);
+    const char *isolation = st->gate.isolation;
+    snprintf(g->sandbox, sizeof g->sandbox, "%s%s%s", st->gate.sandbox,
+             isolation[0] != '\0' ? " · " : "", isolation);
     if (st->sbx == SBX_READY && st->vars_run > 0)
         snprintf(g->from, sizeof g->from, "continues run %u", st->vars_run);
     else if (st->vars_run > 0)

@@ -14,7 +14,7 @@ struct past_gate {
     struct view_attachment *attachments;
     size_t attachment_count;
     struct buf text; /* what the lines and rows point into */
-    char sandbox[64], from[96];
+    char sandbox[160], from[96];
     char capsule[65]; /* of the gate that is filled in; "" none */
 };
 

@@ -94,6 +94,10 @@ static const struct image *get(void *arg, uint32_t run, const struct state_resul
     struct screen *s = arg;
     struct err e = ERR_INIT;
     *why = "";
+    if (s->film != NULL && res->artifact != NULL) {
+        *why = "a replay starts no process to decode it; o saves it";
+        return NULL;
+    }
     if (strcmp(res->mime, "image/png") != 0 || res->artifact == NULL || s->session == NULL) {
         *why = "o saves it";
         return NULL;

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
+#include "cli/commands.h"
 #include "tool/contract.h"
 
 /* ---- listening ---- */
@@ -231,5 +233,11 @@ int screen_replay_session(struct screen *s, const char *word, struct err *e)
         argv[n++] = "--no-color";
     argv[n++] = "--";
     argv[n++] = replayed_id(s, word);
-    return screen_run_program(s, argv, &status, e);
+    if (screen_run_program(s, argv, &status, e) < 0)
+        return -1;
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNALLED + WTERMSIG(status);
+    if (code != EXIT_OK && code != EXIT_INTEGRITY) /* that one was said on the screen */
+        return err_set(e, ERR_MISSING, "no replay of %.80s (airlock replay ended with %d)",
+                       argv[n - 1], code);
+    return 0;
 }

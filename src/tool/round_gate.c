@@ -382,6 +382,7 @@ void round_do_gate(struct round *r, uint32_t run)
     json_w_str(&b.w, "capsule", capsule_hex(r->gate_capsule));
     json_w_str(&b.w, "contract_digest", digest);
     json_w_str(&b.w, "sandbox", r->cfg.sandbox->name);
+    json_w_str(&b.w, "isolation", r->cfg.sandbox->isolation);
     b.ev.more = may_go_unasked(r, run);
     write_walls(r, &b.w);
     json_w_array(&b.w, "attached");

@@ -90,6 +90,7 @@ char **state_strings(struct state *st, size_t i)
                            &st->gate.contract_digest,
                            &st->gate.sandbox,
                            &st->gate.walls,
+                           &st->gate.isolation,
                            &st->gate.attached,
                            &st->lease.step,
                            &st->lease.approximated };

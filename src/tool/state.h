@@ -174,6 +174,7 @@ struct state_gate {
     /* As recorded, rows with STATE_ROW_END between: "field STATE_CELL_END how STATE_CELL_END why"
      * of what is not enforced; what the capsule holds beside its code. */
     char *walls, *attached;
+    char *isolation;      /* "process (namespaces + seccomp)"; "" not recorded */
     bool has_walls;       /* older programs did not record them */
     int64_t opened_at_us; /* CLOCK_BOOTTIME */
 };

@@ -358,6 +358,48 @@ static void test_ascii(void **state)
     scene_end(&s);
 }
 
+/* A gate in a replay: what was decided, or that it is kept back; the bar with its marks. */
+static void test_replay(void **state)
+{
+    static const struct view_tick ticks[] = {
+        { 100, TICK_RUN },  { 140, TICK_GATE },    { 300, TICK_FAILURE },
+        { 480, TICK_RUN },  { 520, TICK_HIGH },    { 530, TICK_GATE },
+        { 700, TICK_GATE }, { 990, TICK_FAILURE }, { 1000, TICK_GATE },
+    };
+    struct scene s;
+    (void)state;
+    scene_two_attempts(&s);
+    scene_arm(&s);
+    s.vm.focus = PANE_CODE;
+    s.vm.replay = (struct view_replay){ .on = true,
+                                        .playing = true,
+                                        .speed = "0.5x",
+                                        .pos_us = 101000000,
+                                        .total_us = 190000000,
+                                        .seq = 28,
+                                        .last = 61,
+                                        .ticks = ticks,
+                                        .tick_count = ARRAY_LEN(ticks),
+                                        .decision = "denied by person after 41 s, 7 lines seen: "
+                                                    "keep the file" };
+    golden(&s, "replay", ALL);
+    s.vm.replay.decision = NULL;
+    s.vm.replay.hides = true;
+    s.vm.replay.playing = false;
+    golden(&s, "replay-hidden", 0, 1);
+    int first = view_bar_at(&s.st, &s.vm, 80, 24, 30, 22), other = 0;
+    for (int x = 0; x < 80; x++) {
+        int part = view_bar_at(&s.st, &s.vm, 80, 24, x, 22);
+        assert_true(part == -1 || (part >= 0 && part <= VIEW_BAR_PARTS));
+        other += part >= 0;
+    }
+    assert_true(first > 0 && other > 20);
+    assert_int_equal(view_bar_at(&s.st, &s.vm, 80, 24, 30, 21), -1);
+    s.vm.replay.reading = "reading the record, 43 %";
+    golden(&s, "replay-reading", 0, 1);
+    scene_end(&s);
+}
+
 /* Any size, any focus, any zoom: no crash, no cell out of place. [TTY-3] */
 static void test_every_size(void **state)
 {
@@ -393,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_start_and_help),
         cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_replay),
         cmocka_unit_test(test_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

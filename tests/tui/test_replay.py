@@ -267,3 +267,56 @@ def test_replay_from_the_screen_and_back(airlock, by_hand):
     s.settle()  # what was typed into the replay is thrown away
     s.line(":seek 3")
     s.wait("only in a replay")
+
+
+def status_of(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def test_a_replay_runs_under_a_filter_and_alone(airlock, by_hand):
+    """No launcher, no thread, no socket; it can't make one either (test_confine) and works all the same."""
+    shutil.copytree(by_hand, airlock.home / "data")
+    s = watch(airlock, "--speed", "64")
+    s.wait(r"#(\d+)/\1 ")
+    s.send("{[F}H!")
+    s.settle()
+    status = status_of(s.pid)
+    assert (status["Seccomp"], status["NoNewPrivs"], status["Threads"]) == ("2", "1", "1")
+    with open("/proc/%d/task/%d/children" % (s.pid, s.pid)) as f:
+        assert f.read() == ""
+    open_files = [os.readlink("/proc/%d/fd/%s" % (s.pid, fd)) for fd in os.listdir("/proc/%d/fd" % s.pid)]
+    assert not [name for name in open_files if name.startswith("socket:")]
+    s.send("\x1b[<0;60;29M")  # a click on the bar
+    s.wait_gone(r"#(\d+)/\1 ")
+    s.send("q")
+    assert s.ended() == 0
+
+
+def test_a_bundle_of_somebody_else_is_replayed_too(airlock, by_hand):
+    shutil.copytree(by_hand, airlock.home / "data")
+    bundle = airlock.home / "bundle.jsonl"
+    assert airlock.run("export", "last", "--format", "jsonl", "--raw", "-o", str(bundle)).returncode == 0
+    before = airlock.run("replay", "last", "--plain").stdout
+    done = airlock.run("import", str(bundle))
+    assert done.returncode == 0, done.stderr
+    foreign = (done.stdout + done.stderr).decode().split(":")[0].split()[-1]
+    after = airlock.run("replay", foreign, "--plain")
+    assert (after.returncode, after.stderr) == (0, b"") and after.stdout == before
+
+
+def test_a_torn_session_says_so_on_the_screen(airlock, by_hand):
+    shutil.copytree(by_hand, airlock.home / "data")
+    folder = airlock.home / "data/airlock/sessions"
+    path = folder / [name for name in os.listdir(folder) if name.endswith(".db")][0]
+    data = path.read_bytes()
+    assert b"not today" in data
+    path.write_bytes(data.replace(b"not today", b"not later"))
+    s = airlock.screen("replay", path.stem, "--speed", "64", rows=30, cols=100)
+    s.wait("the record is whole only up to event")
+    s.send("}")
+    s.send("}")
+    s.wait("run 2 ─")
+    s.send("q")
+    assert s.ended() == 5
+    assert "whole only up to event" in s.text()
