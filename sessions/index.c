@@ -17,7 +17,7 @@
 #define BUSY_MS 2000
 
 /* Derived, so there are no migrations: another version is thrown away. */
-#define INDEX_VERSION 2
+#define INDEX_VERSION 3
 #define TEXT_OF(n)    #n
 #define TEXT(n)       TEXT_OF(n)
 
@@ -32,8 +32,11 @@ static const char create_tables[] =
     " open_sandboxes INTEGER NOT NULL, failed_run INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
     " head BLOB NOT NULL, trashed INTEGER NOT NULL, foreign_ INTEGER NOT NULL,"
     " archived INTEGER NOT NULL, trashed_us INTEGER NOT NULL, high INTEGER NOT NULL,"
-    " waiting INTEGER NOT NULL)"
+    " waiting INTEGER NOT NULL, has_output INTEGER NOT NULL)"
     " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS text(id TEXT NOT NULL, seq INTEGER NOT NULL, nth INTEGER NOT NULL,"
+    " run INTEGER NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL,"
+    " PRIMARY KEY(id, seq, nth)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS session_created ON session(created_us, id);"
     "CREATE INDEX IF NOT EXISTS session_name ON session(name) WHERE name <> '';"
     "CREATE INDEX IF NOT EXISTS session_stamp ON session(" STAMP_COLUMNS ");"
@@ -49,7 +52,8 @@ static void close_database(struct index *ix)
 {
     sql_finalize(ix->get);
     sql_finalize(ix->put);
-    ix->get = ix->put = NULL;
+    sql_finalize(ix->put_text);
+    ix->get = ix->put = ix->put_text = NULL;
     sql_close(ix->db);
     ix->db = NULL;
 }
@@ -65,10 +69,15 @@ static int prepare(struct index *ix, struct err *e)
         (version == 0 && sql_exec(ix->db, create_tables, e) < 0) ||
         sql_prepare(ix->db, &ix->get, "SELECT " INDEX_COLUMNS " FROM session WHERE id = ?1", e) < 0)
         return -1;
-    return sql_prepare(ix->db, &ix->put,
-                       "REPLACE INTO session(" INDEX_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-                       " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
-                       " ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
+    if (sql_prepare(ix->db, &ix->put,
+                    "REPLACE INTO session(" INDEX_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+                    " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
+                    " ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
+                    e) < 0)
+        return -1;
+    return sql_prepare(ix->db, &ix->put_text,
+                       "REPLACE INTO text(id, seq, nth, run, place, body)"
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
                        e);
 }
 
@@ -203,6 +212,7 @@ static struct index_entry read_entry(struct index *ix, struct sql_stmt *row)
         .trashed_us = sql_int(row, COL_TRASHED_US),
         .high = sql_int(row, COL_HIGH),
         .waiting = sql_int(row, COL_WAITING) != 0,
+        .has_output = sql_int(row, COL_HAS_OUTPUT) != 0,
         .live = is_live(ix, row),
     };
 }

@@ -27,6 +27,7 @@ struct index_entry {
     bool trashed, foreign, live;
     bool archived;       /* packed; reading it unpacks a copy */
     bool waiting;        /* it stopped with a gate open */
+    bool has_output;
     const char *problem; /* why the file could not be read; "" */
 };
 

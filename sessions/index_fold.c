@@ -14,7 +14,9 @@
     (BIT(EVENT_SESSION_CREATED) | BIT(EVENT_SESSION_RENAMED) | BIT(EVENT_SESSION_TAGGED) |         \
      BIT(EVENT_SESSION_TRASHED) | BIT(EVENT_SESSION_RESUMED) | BIT(EVENT_SESSION_FINISHED) |       \
      BIT(EVENT_TASK_GIVEN) | BIT(EVENT_RUN_PROPOSED) | BIT(EVENT_GATE_DECIDED) |                   \
-     BIT(EVENT_RUN_FINISHED) | BIT(EVENT_RUN_VERDICT) | BIT(EVENT_USAGE) | BIT(EVENT_ERROR))
+     BIT(EVENT_RUN_FINISHED) | BIT(EVENT_RUN_VERDICT) | BIT(EVENT_USAGE) | BIT(EVENT_ERROR) |      \
+     BIT(EVENT_RUN_REVIEWED) | BIT(EVENT_GATE_OPENED) | BIT(EVENT_PLANNER_MESSAGE) |               \
+     BIT(EVENT_NOTE) | BIT(EVENT_PLAN_UPDATED) | BIT(EVENT_RUN_RESULT))
 
 void summary_init(struct summary *m)
 {
@@ -99,10 +101,78 @@ static void note_resumed(struct summary *m, const struct event *ev)
         set_text(&m->sandbox, json_get_str(ev->body, "sandbox", ""));
 }
 
+/* ---- what can be searched ---- */
+
+static void tell(struct summary *m, const struct event *ev, enum search_place where, const char *s)
+{
+    struct index_text t = {
+        .seq = ev->seq, .run = ev->run, .where = where, .p = s, .len = s != NULL ? strlen(s) : 0
+    };
+    if (s != NULL && m->text != NULL)
+        m->text(m->arg, &t);
+}
+
+static void tell_field(struct summary *m, const struct event *ev, enum search_place where,
+                       const char *key)
+{
+    tell(m, ev, where, json_get_str(ev->body, key, NULL));
+}
+
+static void tell_plan(struct summary *m, const struct event *ev)
+{
+    const struct json *steps = json_get(ev->body, "steps");
+    for (const struct json *x = steps != NULL ? json_first(steps) : NULL; x != NULL;
+         x = json_next(x))
+        tell(m, ev, SEARCH_PLAN, json_get_str(x, "title", NULL));
+}
+
+static void tell_error(struct summary *m, const struct event *ev)
+{
+    static const char *const keys[] = { "name", "value", "traceback" };
+    const struct json *x = json_get(ev->body, "error");
+    tell_field(m, ev, SEARCH_ERROR, "message");
+    for (size_t i = 0; x != NULL && i < ARRAY_LEN(keys); i++)
+        tell(m, ev, SEARCH_ERROR, json_get_str(x, keys[i], NULL));
+}
+
+static void tell_texts(struct summary *m, const struct event *ev)
+{
+    switch (ev->type) {
+    case EVENT_TASK_GIVEN:
+        tell_field(m, ev, SEARCH_TASK, "text");
+        break;
+    case EVENT_PLANNER_MESSAGE:
+        tell_field(m, ev, SEARCH_PLANNER, "text");
+        break;
+    case EVENT_NOTE:
+        tell_field(m, ev, SEARCH_NOTE, "text");
+        break;
+    case EVENT_PLAN_UPDATED:
+        tell_plan(m, ev);
+        break;
+    case EVENT_RUN_PROPOSED:
+        tell_field(m, ev, SEARCH_CODE, "code");
+        break;
+    case EVENT_RUN_RESULT:
+        tell_field(m, ev, SEARCH_RESULT, "text");
+        break;
+    case EVENT_RUN_FINISHED:
+    case EVENT_ERROR:
+        tell_error(m, ev);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- the line in the list ---- */
+
 static int note_event(void *arg, const struct event *ev)
 {
     struct summary *m = arg;
     const struct json *body = ev->body;
+    if (body != NULL) /* it may have been erased */
+        tell_texts(m, ev);
     switch (ev->type) {
     case EVENT_SESSION_CREATED:
         note_created(m, ev);
@@ -190,13 +260,24 @@ static bool continues(struct summary *m, struct store *s)
            memcmp(head, m->head, sizeof head) == 0;
 }
 
+static void start_anew(struct summary *m)
+{
+    const struct summary was = *m;
+    summary_release(m);
+    summary_init(m);
+    m->text = was.text;
+    m->restart = was.restart;
+    m->arg = was.arg;
+    if (m->restart != NULL)
+        m->restart(m->arg);
+}
+
 static int fold_new(struct summary *m, struct store *s, struct err *e)
 {
     uint64_t last = store_last_seq(s);
-    if (!continues(m, s)) {
-        summary_release(m);
-        summary_init(m);
-    }
+    if (!continues(m, s))
+        start_anew(m);
+    m->has_output = store_has_output(s);
     m->open_sandboxes = 0;
     if (store_each_sandbox(s, note_sandbox, m, e) < 0 || last == 0)
         return last == 0 ? 0 : -1;

@@ -4,14 +4,24 @@
 
 #include "base/sha256.h"
 #include "sessions/index.h"
+#include "sessions/search.h"
 #include "sessions/sql.h"
 
 struct index {
     char *path, *sessions_dir;
     struct sql *db;
     bool in_memory;
-    struct sql_stmt *get, *put;
+    struct sql_stmt *get, *put, *put_text;
 };
+
+struct index_text {
+    uint64_t seq;
+    uint32_t run;
+    enum search_place where;
+    const char *p;
+    size_t len;
+};
+#define INDEX_TEXT_MAX ((size_t)1 << 20) /* bytes kept of one text */
 
 /* The columns of table `session`, in the order in which get, put and list name them. */
 enum {
@@ -44,12 +54,14 @@ enum {
     COL_TRASHED_US,
     COL_HIGH,
     COL_WAITING,
+    COL_HAS_OUTPUT,
     COL_COUNT
 };
 #define INDEX_COLUMNS                                                                              \
     "id, size, mtime, wal_size, wal_mtime, hot, name, task, outcome, planner, sandbox, tags,"      \
     " problem, created_us, last_us, runs, denied, failed, cost_nanousd, open_sandboxes,"           \
-    " failed_run, last_seq, head, trashed, foreign_, archived, trashed_us, high, waiting"
+    " failed_run, last_seq, head, trashed, foreign_, archived, trashed_us, high, waiting,"         \
+    " has_output"
 
 #define STAMP_COLUMNS "id, size, mtime, wal_size, wal_mtime, hot"
 
@@ -67,7 +79,11 @@ struct summary {
     int64_t last_seq;
     uint8_t head[SHA256_LEN]; /* chain at last_seq */
     int64_t trashed_us, high;
-    bool trashed, foreign, waiting;
+    bool trashed, foreign, waiting, has_output;
+    /* Where its texts go; may be NULL. `restart`: those told before are void. */
+    void (*text)(void *arg, const struct index_text *t);
+    void (*restart)(void *arg);
+    void *arg;
 };
 void summary_init(struct summary *m);
 void summary_release(struct summary *m);

@@ -105,6 +105,7 @@ static void load_summary(struct summary *m, struct sql_stmt *row)
     m->trashed_us = sql_int(row, COL_TRASHED_US);
     m->high = sql_int(row, COL_HIGH);
     m->waiting = sql_int(row, COL_WAITING) != 0;
+    m->has_output = sql_int(row, COL_HAS_OUTPUT) != 0;
     const void *head = sql_blob(row, COL_HEAD, &len);
     if (len == sizeof m->head)
         memcpy(m->head, head, len);
@@ -145,6 +146,7 @@ static int save_summary(struct index *ix, const char *id, const struct stamp *st
         { COL_TRASHED_US, m->trashed_us },
         { COL_HIGH, m->high },
         { COL_WAITING, m->waiting },
+        { COL_HAS_OUTPUT, m->has_output },
     };
     sql_bind_text(st, COL_ID + 1, id, strlen(id));
     for (size_t i = 0; i < ARRAY_LEN(ints); i++)
@@ -176,29 +178,75 @@ static int counted(struct scan *sc, struct err *e)
 }
 
 /* Read the session and write down what it says. */
+/* The texts of one session on their way into the index. */
+struct texts {
+    struct index *ix;
+    const char *id;
+    uint64_t seq;
+    int64_t nth; /* of this event */
+    struct err *e;
+    bool failed;
+};
+
+static void keep_text(void *arg, const struct index_text *t)
+{
+    struct texts *x = arg;
+    struct sql_stmt *st = x->ix->put_text;
+    x->nth = t->seq == x->seq ? x->nth + 1 : 0;
+    x->seq = t->seq;
+    if (x->failed || t->len == 0)
+        return;
+    sql_bind_text(st, 1, x->id, strlen(x->id));
+    sql_bind_int(st, 2, (int64_t)t->seq);
+    sql_bind_int(st, 3, x->nth);
+    sql_bind_int(st, 4, t->run);
+    sql_bind_int(st, 5, t->where);
+    sql_bind_text(st, 6, t->p, t->len < INDEX_TEXT_MAX ? t->len : INDEX_TEXT_MAX);
+    x->failed = sql_run(st, x->e) < 0;
+}
+
+static int delete_of(struct index *ix, const char *text, const char *id, struct err *e)
+{
+    struct sql_stmt *st = NULL;
+    if (sql_prepare(ix->db, &st, text, e) < 0)
+        return -1;
+    sql_bind_text(st, 1, id, strlen(id));
+    int rc = sql_run(st, e);
+    sql_finalize(st);
+    return rc;
+}
+
+static void drop_texts(void *arg)
+{
+    struct texts *x = arg;
+    x->failed |= delete_of(x->ix, "DELETE FROM text WHERE id = ?1", x->id, x->e) < 0;
+}
+
 static int reread(struct scan *sc, const char *id, struct stamp stamp, struct summary *m,
                   struct err *e)
 {
+    struct texts x = { .ix = sc->ix, .id = id, .e = e };
     char *path = xasprintf("%s/%s.db", sc->ix->sessions_dir, id);
-    summary_update(m, path);
+    int rc = begin(sc, e);
+    m->text = keep_text;
+    m->restart = drop_texts;
+    m->arg = &x;
+    if (rc == 0)
+        summary_update(m, path);
     free(path);
     if (stamp.mtime_ns > sc->now_ns - RACY_NS || stamp.wal_mtime_ns > sc->now_ns - RACY_NS)
         stamp.size = -1;
-    if (begin(sc, e) < 0 || save_summary(sc->ix, id, &stamp, m, e) < 0)
+    if (rc < 0 || x.failed || save_summary(sc->ix, id, &stamp, m, e) < 0)
         return -1;
     return counted(sc, e);
 }
 
 static int forget(struct scan *sc, const char *id, struct err *e)
 {
-    struct sql_stmt *st = NULL;
-    if (begin(sc, e) < 0 ||
-        sql_prepare(sc->ix->db, &st, "DELETE FROM session WHERE id = ?1", e) < 0)
+    if (begin(sc, e) < 0 || delete_of(sc->ix, "DELETE FROM session WHERE id = ?1", id, e) < 0 ||
+        delete_of(sc->ix, "DELETE FROM text WHERE id = ?1", id, e) < 0)
         return -1;
-    sql_bind_text(st, 1, id, strlen(id));
-    int rc = sql_run(st, e);
-    sql_finalize(st);
-    return rc == 0 ? counted(sc, e) : -1;
+    return counted(sc, e);
 }
 
 static int check_one(struct scan *sc, const char *id, bool hot, struct err *e)

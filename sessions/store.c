@@ -41,6 +41,9 @@ static const char *const texts[STMT_COUNT] = {
         " AND offset <= ?3), 0) ORDER BY offset",
     [STMT_OUTPUT_END] = "SELECT offset + length(bytes) FROM output"
                         " WHERE run = ?1 AND stream = ?2 ORDER BY offset DESC LIMIT 1",
+    [STMT_WALK_OUTPUT] =
+        "SELECT run, stream, offset, bytes FROM output WHERE seq > ?1 ORDER BY seq",
+    [STMT_HAS_OUTPUT] = "SELECT EXISTS(SELECT 1 FROM output)",
 };
 
 struct sql_stmt *store_stmt(struct store *s, enum store_stmt which, struct err *e)

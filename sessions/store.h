@@ -125,6 +125,21 @@ ssize_t store_read_output(struct store *s, uint32_t run, unsigned stream, uint64
                           char *dst, size_t len, struct err *e);
 uint64_t store_output_bytes(struct store *s, uint32_t run, unsigned stream);
 
+/* Output as it lies in the file, chunk by chunk in the order of its events, all runs and streams:
+ * for searching. Not compared with the hash chain (that is what `verify` is for). One walk at a
+ * time; each call lends one chunk: 1, 0 at the end, -1. *walking is false at first and is the
+ * call's own. */
+struct store_chunk {
+    uint32_t run;
+    unsigned stream;
+    uint64_t offset;
+    const char *bytes;
+    size_t len;
+};
+int store_walk_output(struct store *s, bool *walking, struct store_chunk *out,
+                      struct err *e) MUST_CHECK;
+bool store_has_output(struct store *s);
+
 /* Blobs: appended to `out` (capped by out->max: ERR_LIMIT). ERR_MISSING. The newest of that name.
  */
 int store_read_artifact(struct store *s, uint32_t run, const char *name, struct buf *out,

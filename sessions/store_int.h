@@ -21,6 +21,8 @@ enum store_stmt {
     STMT_EACH_OUTPUT,
     STMT_READ_OUTPUT,
     STMT_OUTPUT_END,
+    STMT_WALK_OUTPUT,
+    STMT_HAS_OUTPUT,
     STMT_COUNT
 };
 

@@ -387,3 +387,37 @@ int store_each_sandbox(struct store *s, store_sandbox_fn fn, void *arg, struct e
     sql_finalize(st);
     return got < 0 ? -1 : 0;
 }
+
+/* ---- output as it lies there ---- */
+
+int store_walk_output(struct store *s, bool *walking, struct store_chunk *out, struct err *e)
+{
+    struct sql_stmt *st = store_stmt(s, STMT_WALK_OUTPUT, e);
+    if (st == NULL)
+        return -1;
+    if (!*walking) {
+        sql_reset(st);
+        sql_bind_int(st, 1, 0);
+        *walking = true;
+    }
+    int got = sql_step(st, e);
+    if (got != 1) {
+        sql_reset(st);
+        *walking = false;
+        return got;
+    }
+    out->run = (uint32_t)sql_int(st, 0);
+    out->stream = (unsigned)sql_int(st, 1);
+    out->offset = (uint64_t)sql_int(st, 2);
+    out->bytes = sql_blob(st, 3, &out->len);
+    return 1;
+}
+
+bool store_has_output(struct store *s)
+{
+    struct err ignored = ERR_INIT;
+    struct sql_stmt *st = store_stmt(s, STMT_HAS_OUTPUT, &ignored);
+    bool has = st == NULL || sql_step(st, &ignored) != 1 || sql_int(st, 0) != 0;
+    sql_reset(st);
+    return has;
+}

