@@ -11,7 +11,7 @@ complete -c airlock -n __fish_use_subcommand -a import -d 'take in an exported b
 complete -c airlock -n __fish_use_subcommand -a search -d 'in tasks, plans, code, errors and output of all sessions'
 complete -c airlock -n __fish_use_subcommand -a verify -d 'check the hash chain'
 complete -c airlock -n __fish_use_subcommand -a providers -d 'planners and sandboxes: ready, or what is missing; with -p the models of one planner'
-complete -c airlock -n __fish_use_subcommand -a doctor -d 'what is installed, what is missing and the fix'
+complete -c airlock -n __fish_use_subcommand -a doctor -d 'what is installed, what is missing and the fix; the isolation probes, run for real'
 complete -c airlock -n __fish_use_subcommand -a config -d 'read or change the configuration'
 complete -c airlock -n __fish_use_subcommand -a help -d 'help on a command, the man page, or completions for a shell'
 complete -c airlock -l planner -s p -r -d 'who plans: human, runbook:FILE.md, anthropic, openai:MODEL'

@@ -9,6 +9,7 @@
 
 #include "cli/app.h"
 #include "cli/commands.h"
+#include "cli/doctor.h"
 #include "providers/sandbox.h"
 #include "tool/tripwire.h"
 #include "ui/text.h"
@@ -71,6 +72,13 @@ static bool check_dir(const struct app *app, const char *what, const char *dir)
     return check(app, what, true, ok, ok ? dir : e.msg);
 }
 
+/* "local", or "local:" and an image. */
+static bool names(const char *word, const char *name)
+{
+    size_t n = strlen(name);
+    return strncmp(word, name, n) == 0 && (word[n] == '\0' || word[n] == ':');
+}
+
 static bool check_sandboxes(struct app *app)
 {
     size_t count;
@@ -79,7 +87,7 @@ static bool check_sandboxes(struct app *app)
     for (size_t i = 0; i < count; i++) {
         struct err e = ERR_INIT;
         struct contract_enforcement en;
-        if (app->opt.sandbox != NULL && strcmp(app->opt.sandbox, list[i]->name) != 0)
+        if (app->opt.sandbox != NULL && !names(app->opt.sandbox, list[i]->name))
             continue;
         const struct sandbox_host host = { .launcher = app->launcher,
                                            .setting = app_setting,
@@ -141,19 +149,13 @@ static bool check_terminal(const struct app *app)
              : "not UTF-8: other characters are shown as <U+XXXX>; fix: export LC_ALL=C.UTF-8");
 }
 
-int cmd_doctor(struct app *app)
+static bool check_machine(struct app *app)
 {
     struct utsname u;
     char kernel[160];
-    bool ok = true;
-    if (app->opt.sandbox != NULL && sandbox_find(app->opt.sandbox) == NULL) {
-        struct err e = ERR_INIT;
-        err_set(&e, ERR_USAGE, "no sandbox '%.40s'; see airlock providers", app->opt.sandbox);
-        return app_fail(&e);
-    }
+    bool ok = check(app, "airlock", true, true, AIRLOCK_VERSION);
     uname(&u);
     snprintf(kernel, sizeof kernel, "%.60s %.60s", u.sysname, u.release);
-    ok = check(app, "airlock", true, true, AIRLOCK_VERSION) && ok;
     ok = check(app, "kernel", true, strcmp(u.sysname, "Linux") == 0, kernel) && ok;
     ok = check_program(app, "bwrap", true, "not found; fix: apt-get install bubblewrap") && ok;
     ok = check_program(app, "python3", true, "not found; fix: apt-get install python3") && ok;
@@ -168,6 +170,29 @@ int cmd_doctor(struct app *app)
     ok = check_tripwire(app) && ok;
     check_terminal(app);
     ok = check_dir(app, "data", app->paths.sessions_dir) && ok;
-    ok = check_dir(app, "state", app->paths.state_dir) && ok;
+    return check_dir(app, "state", app->paths.state_dir) && ok;
+}
+
+int cmd_doctor(struct app *app)
+{
+    struct err e = ERR_INIT;
+    char name[64];
+    const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
+    const char *image = app_split_name(word, name, sizeof name);
+    const struct sandbox_ops *sandbox = sandbox_find(name);
+    if (sandbox == NULL) {
+        err_set(&e, ERR_USAGE, "no sandbox '%.40s'; see airlock providers", word);
+        return app_fail(&e);
+    }
+    bool ok = app->opt.arg_count > 0 || check_machine(app);
+    /* One that costs money is probed when it is asked for by name. */
+    bool probe = app->opt.sandbox != NULL || (sandbox->caps & SANDBOX_IS_REMOTE) == 0;
+    if (probe && sandbox->available(app->launcher, &e) == 0) {
+        int rc = doctor_run_probes(app, sandbox, image);
+        if (rc != EXIT_OK)
+            return rc;
+    } else if (probe && app->opt.arg_count > 0) {
+        return app_fail(&e);
+    }
     return ok ? EXIT_OK : EXIT_MISSING;
 }

@@ -39,10 +39,15 @@ def test_completions_are_valid_shell(airlock):
 
 def test_doctor_and_providers(airlock):
     done, rows = airlock.json("doctor", "--json")
-    checks = {row["check"]: row for row in rows}
+    checks = {row["check"]: row for row in rows if "check" in row}
+    probes = {row["probe"]: row for row in rows if "probe" in row}
     assert checks["review rules"]["result"] == "PASS"
     assert checks["local"]["result"] == "PASS", checks["local"]
+    assert len(probes) == 7 and all(row["result"] == "PASS" for row in probes.values()), probes
+    assert all(row["rows"] for row in probes.values())
     assert done.returncode == 0
+    done = airlock.run("doctor", "nonesuch")
+    assert done.returncode == 2 and b"no probe 'nonesuch'" in done.stderr
     _, rows = airlock.json("providers", "--json")
     names = {row["name"]: row for row in rows}
     assert names["local"]["ready"] and names["human"]["ready"]
