@@ -116,7 +116,7 @@ static SCREEN *open_known_screen(const char **note)
     SCREEN *s = open_screen(term);
     if (s != NULL)
         return s;
-    bool mux = strstr(term, "tmux") != NULL || strstr(term, "screen") != NULL;
+    bool mux = term != NULL && (strstr(term, "tmux") != NULL || strstr(term, "screen") != NULL);
     if (note != NULL)
         *note = mux ? "TERM is unknown here: drawing as for screen-256color"
                     : "TERM is unknown here: drawing as for xterm-256color";

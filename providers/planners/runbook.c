@@ -318,6 +318,7 @@ static int runbook_resume(struct planner *p, const struct planner_past *past, st
     (void)e;
     switch (past->kind) {
     case PAST_PROPOSAL:
+        INVARIANT(past->proposal != NULL);
         if (k == r->rb.step_count || r->tried[k] == r->rb.steps[k].block_count)
             break; /* the file is not what it was */
         r->step = k;
@@ -328,6 +329,7 @@ static int runbook_resume(struct planner *p, const struct planner_past *past, st
         r->open_id = xstrdup(past->proposal->call_id);
         break;
     case PAST_OBSERVATION:
+        INVARIANT(past->observation != NULL);
         if (r->open && strcmp(r->open_id, past->observation->call_id) == 0)
             r->status[r->step] = ended_as(r, past->observation);
         r->open = false;

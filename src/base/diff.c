@@ -115,6 +115,7 @@ static uint32_t intern(struct interner *t, const char *p, uint32_t len, uint32_t
     for (; t->slots[at].id != 0; at = (at + 1) & t->mask) {
         if (t->slots[at].tag != tag)
             continue;
+        INVARIANT(t->texts != NULL);
         const struct text *x = &t->texts[t->slots[at].id - 1];
         if (x->len == len && memcmp(x->ptr, p, len) == 0)
             return t->slots[at].id - 1;
@@ -313,7 +314,8 @@ static size_t same_from(const struct seqdiff *s, size_t i, size_t j)
 static bool is_blank(const struct text *t)
 {
     for (uint32_t i = 0; i < t->len; i++) {
-        if (memchr(" \t\r\n", t->ptr[i], 4) == NULL)
+        char c = t->ptr[i];
+        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
             return false;
     }
     return true;

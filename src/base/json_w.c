@@ -105,9 +105,9 @@ static void put_key(struct json_w *w, const char *key)
     if (w->need_comma)
         *at++ = ',';
     *at++ = '"';
-    memcpy(at, key, len);
-    at[len] = '"';
-    at[len + 1] = ':';
+    at = mempcpy(at, key, len);
+    *at++ = '"';
+    *at = ':';
 }
 
 /* Comma and key before any value. */

@@ -245,7 +245,7 @@ static void solve(struct work *w, struct box x)
 
 static void gap_reserve(struct gap *g, size_t a_len, size_t b_len)
 {
-    if (2 * (a_len + b_len) > g->room) {
+    if (g->a == NULL || 2 * (a_len + b_len) > g->room) {
         free(g->a);
         g->room = 2 * (a_len + b_len);
         g->a = xreallocarray(NULL, g->room, sizeof *g->a);

@@ -116,7 +116,7 @@ int hex_decode(const char *s, size_t len, uint8_t *out)
             return -1;
     }
     for (size_t i = 0; i < len / 2; i++)
-        out[i] = (uint8_t)(hex_digit(s[2 * i]) << 4 | hex_digit(s[2 * i + 1]));
+        out[i] = (uint8_t)(hex_digit(s[2 * i]) * 16 + hex_digit(s[2 * i + 1]));
     return 0;
 }
 

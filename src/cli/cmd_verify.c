@@ -44,7 +44,7 @@ static int verify_file(struct app *app, const char *id, const char *path, int *w
 {
     static const int codes[] = { EXIT_OK, EXIT_WORK_FAILED, EXIT_INTEGRITY };
     struct store *store = NULL;
-    struct verify_report v;
+    struct verify_report v = { .result = VERIFY_BROKEN };
     int rc = store_open_read(&store, path, e);
     if (rc == 0)
         rc = store_verify(store, &v, e);

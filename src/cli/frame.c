@@ -1,8 +1,10 @@
 /* frame.c - frames drawn beside whatever is on the screen, hashed. */
 #include "cli/frame.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,11 +83,14 @@ void frames_add(struct frames *f, const struct state *st, const struct output_so
 
 int frames_parse_size(const char *text, int *w, int *h, struct err *e)
 {
-    int cols = 0, rows = 0, used = 0;
-    if (strlen(text) > 9 || sscanf(text, "%4dx%4d%n", &cols, &rows, &used) != 2 ||
-        text[used] != '\0' || cols < 1 || rows < 1 || cols > GRID_SIDE_MAX || rows > GRID_SIDE_MAX)
+    char *end = NULL;
+    long cols = isdigit((unsigned char)text[0]) ? strtol(text, &end, 10) : 0;
+    bool both = end != NULL && end[0] == 'x' && isdigit((unsigned char)end[1]);
+    long rows = both ? strtol(end + 1, &end, 10) : 0;
+    if (!both || *end != '\0' || cols < 1 || rows < 1 || cols > GRID_SIDE_MAX ||
+        rows > GRID_SIDE_MAX)
         return err_set(e, ERR_USAGE, "--size %.20s: it is COLSxROWS, such as 100x30", text);
-    *w = cols;
-    *h = rows;
+    *w = (int)cols;
+    *h = (int)rows;
     return 0;
 }

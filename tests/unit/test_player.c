@@ -1,4 +1,4 @@
-/* test_player.c - a session wound to and fro: every way to a moment leads to the same state and the
+/* test_player.c - a session wound back and forth: every way to a moment leads to the same state and the
  * same picture. */
 #include "session_fixture.h"
 
