@@ -187,7 +187,10 @@ int cmd_doctor(struct app *app)
     bool ok = app->opt.arg_count > 0 || check_machine(app);
     /* One that costs money is probed when it is asked for by name. */
     bool probe = app->opt.sandbox != NULL || (sandbox->caps & SANDBOX_IS_REMOTE) == 0;
-    if (probe && sandbox->available(app->launcher, &e) == 0) {
+    const struct sandbox_host host = { .launcher = app->launcher,
+                                       .setting = app_setting,
+                                       .setting_arg = app };
+    if (probe && sandbox->available(&host, &e) == 0) {
         int rc = doctor_run_probes(app, sandbox, image);
         if (rc != EXIT_OK)
             return rc;

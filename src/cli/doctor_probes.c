@@ -80,6 +80,8 @@ int doctor_run_probes(struct app *app, const struct sandbox_ops *sandbox, const 
     struct err e = ERR_INIT;
     struct told t = { .app = app };
     struct probe_config cfg = { .launcher = app->launcher,
+                                .setting = app_setting,
+                                .setting_arg = app,
                                 .sandbox = sandbox,
                                 .image = image,
                                 .contract = &app->contract,
@@ -89,6 +91,7 @@ int doctor_run_probes(struct app *app, const struct sandbox_ops *sandbox, const 
     if ((needs_net ? app_need_net(app, &e) : app_need_loop(app, &e)) < 0)
         return app_fail(&e);
     cfg.loop = app->loop;
+    cfg.net = app->net;
     for (int i = 0; i < app->opt.arg_count || (i == 0 && app->opt.arg_count == 0); i++) {
         cfg.only = app->opt.arg_count > 0 ? app->opt.args[i] : NULL;
         if (probe_run(&cfg, &e) < 0)

@@ -34,6 +34,9 @@ struct probe_report {
 struct probe_config {
     struct loop *loop;
     struct launcher *launcher;
+    struct net *net; /* these three as in sandbox_config */
+    sandbox_setting_fn setting;
+    void *setting_arg;
     const struct sandbox_ops *sandbox;
     const char *image;               /* as in sandbox_config */
     const struct contract *contract; /* lent; some probes tighten a copy */

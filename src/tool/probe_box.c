@@ -98,6 +98,9 @@ int probe_box_begin(struct probe_box *b, struct probe *p, const struct contract 
     struct sandbox_config sc = {
         .loop = p->cfg->loop,
         .launcher = p->cfg->launcher,
+        .net = p->cfg->net,
+        .setting = p->cfg->setting,
+        .setting_arg = p->cfg->setting_arg,
         .contract = &b->contract,
         .image = p->cfg->image,
         .label = label,
