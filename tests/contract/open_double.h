@@ -133,9 +133,9 @@ static inline void double_close(struct sandbox *s)
     free(d);
 }
 
-static inline int double_available(struct launcher *l, struct err *e)
+static inline int double_available(const struct sandbox_host *h, struct err *e)
 {
-    (void)l, (void)e;
+    (void)h, (void)e;
     return 0;
 }
 
