@@ -10,8 +10,9 @@
 /* The first that applies of 130, 5, 3, 6, 4, 1, 0. [interface.md "Exit codes"] */
 static int status_of(const struct headless *h, const struct state *st)
 {
-    bool integrity = h->broken.code == ERR_INTEGRITY, missing = false, limit = false,
-         failed = false;
+    bool integrity = h->broken.code == ERR_INTEGRITY;
+    bool missing = strcmp(h->gave_up, "net") == 0 || strcmp(h->gave_up, "missing") == 0;
+    bool limit = strcmp(h->gave_up, "limit") == 0, failed = h->gave_up[0] != '\0';
     for (size_t i = 0; i < st->run_count; i++) {
         const struct state_run *sr = st->runs[i];
         if (sr->status != RUN_FINISHED || sr->twin_of != 0)

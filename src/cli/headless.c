@@ -81,9 +81,20 @@ static void drop_unrecorded(struct headless *h, uint64_t last)
     h->json.len = keep;
 }
 
+/* A planner that gave up has not done its work, however quiet it is afterwards. */
+static void note_planner(struct headless *h, const struct event *ev)
+{
+    if (ev->type == EVENT_RUN_PROPOSED || ev->type == EVENT_PLAN_UPDATED ||
+        ev->type == EVENT_PLANNER_MESSAGE)
+        h->gave_up[0] = '\0';
+    else if (ev->type == EVENT_ERROR && ev->run == 0 && json_get(ev->body, "retry_ms") == NULL)
+        snprintf(h->gave_up, sizeof h->gave_up, "%s", json_get_str(ev->body, "code", ""));
+}
+
 static void on_applied(void *arg, const struct event *ev)
 {
     struct headless *h = arg;
+    note_planner(h, ev);
     if (ev->type == EVENT_ERROR && json_get_bool(ev->body, "stopped", false))
         drop_unrecorded(h, ev->seq);
     if (h->print == PRINT_JSON && h->session == NULL)

@@ -30,6 +30,7 @@ struct headless {
     /* What is typed while no gate is open; a NULL line is the end of input. NULL: ignored. */
     void (*line)(void *arg, const char *line);
     void *line_arg;
+    char gave_up[16];      /* code of the planner's last error, unless it has worked since; "" */
     char deny_reason[256]; /* of the last gate nobody could decide */
     int64_t give_up_us;    /* boot clock; 0 none */
 };

@@ -35,9 +35,11 @@ def requests(log):
 
 
 def ended(events):
-    """What follows is at most the namespace being saved."""
+    """What follows is at most the last run's state being told and saved."""
     types = [e["type"] for e in events]
-    return "session.finished" in types and set(types[types.index("session.finished") + 1:]) <= {"checkpoint.made"}
+    after = set(types[types.index("session.finished") + 1:])
+    assert after <= {"checkpoint.made", "state.changed"}, types
+    return True
 
 
 def test_plan_failed_attempt_verified_finish(airlock, api):
@@ -117,6 +119,7 @@ def test_a_budget_needs_a_price(airlock, api):
     env, log = api("conversation")
     done, events = airlock.json("run", "-p", "openai:m", "--lease", "runs=5", "-c", "budget_usd=9", "--json", "task", env=env)
     assert [e for e in events if e["type"] == "error" and "price is unknown" in e["message"]]
+    assert done.returncode == 6
     assert log.read_text() == ""
 
 
@@ -124,6 +127,7 @@ def test_a_budget_is_a_hard_stop(airlock, api):
     env, log = api("conversation")
     done, events = airlock.json("run", "-p", "anthropic", "--lease", "runs=5", "-c", "budget_usd=0.01", "--json", "task", env=env)
     assert [e for e in events if e["type"] == "error" and "budget" in e["message"]]
+    assert done.returncode == 6
     assert log.read_text() == ""
 
 
@@ -131,6 +135,7 @@ def test_a_refused_request_opens_no_gate(airlock, api):
     env, _ = api("status", "400")
     done, events = airlock.json("run", "-p", "anthropic", "--lease", "runs=5", "--json", "task", env=env)
     assert [e for e in events if e["type"] == "error" and "400" in e["message"]]
+    assert done.returncode == 3 and [e["outcome"] for e in events if e["type"] == "session.finished"] == ["failed"]
     assert not [e for e in events if e["type"] in ("run.proposed", "gate.opened")]
     assert KEY.encode() not in done.stdout
 
