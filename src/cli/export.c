@@ -13,6 +13,7 @@
 static const struct export_format formats[] = {
     { "md", "md", "Markdown, to be read anywhere", true, true, export_md },
     { "html", "html", "one page: to be read, and watched again", true, false, export_html },
+    { "ipynb", "ipynb", "a Jupyter notebook", true, false, export_ipynb },
     { "jsonl", "jsonl", "every event; `airlock import` reads it", false, false, export_jsonl },
 };
 

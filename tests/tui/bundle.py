@@ -3,6 +3,7 @@ import base64
 import datetime
 import hashlib
 import json
+import re
 import zlib
 
 ID = "01jd0000000000000000000000"
@@ -70,8 +71,8 @@ def output(run, text, offset=0, stream="stdout"):
     return ("run.output", run, {"stream": stream, "offset": offset, **body})
 
 
-def artifact(run, mime, data, name):
-    return ("run.result", run, {"mime": mime, "main": True, "bytes": len(data), "artifact": name,
+def artifact(run, mime, data, name, main=True):
+    return ("run.result", run, {"mime": mime, "main": main, "bytes": len(data), "artifact": name,
                                 "sha256": hashlib.sha256(data).hexdigest(), "base64": base64.b64encode(data).decode()})
 
 
@@ -154,3 +155,18 @@ def hostile():
     last = [("canary.newer", {"text": text}), ("session.finished", {"outcome": text, "answer": text, "runs": 1, "denied": 0,
                                                                    "cost_nanousd": 0})]
     return [*events, *run, *last]
+
+
+def unfenced(text):
+    """What may be markup in a Markdown document: outside fences and not behind a backslash, as CommonMark sees it."""
+    fence, outside = None, []
+    for line in text.splitlines():
+        ticks = len(line) - len(line.lstrip("`"))
+        if fence is None and ticks >= 3:
+            fence = ticks
+        elif fence is not None and ticks >= fence and not line.strip("`").strip():
+            fence = None
+        elif fence is None:
+            outside.append(line)
+    assert fence is None
+    return re.sub(r"\\[^\w\s]", "", "\n".join(outside))
