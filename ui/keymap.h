@@ -155,6 +155,7 @@ enum keymap_command {
     CMD_RESUME,
     CMD_RENAME,
     CMD_TAG,
+    CMD_EXPORT,
     CMD_COMMAND_LINE,
     CMD_SUSPEND,
     CMD_QUIT,

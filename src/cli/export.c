@@ -8,13 +8,16 @@
 
 #include "cli/session.h"
 
-#define BLOT '*'
+#define BLOT         '*'
+#define CAST_COLUMNS 120
+#define CAST_ROWS    36
 
 static const struct export_format formats[] = {
     { "md", "md", "Markdown, to be read anywhere", true, true, export_md },
     { "html", "html", "one page: to be read, and watched again", true, false, export_html },
     { "ipynb", "ipynb", "a Jupyter notebook", true, false, export_ipynb },
     { "jsonl", "jsonl", "every event; `airlock import` reads it", false, false, export_jsonl },
+    { "cast", "cast", "the screen, for asciinema", false, false, export_cast },
 };
 
 const struct export_format *export_find(const char *name)
@@ -74,6 +77,18 @@ static ssize_t read_blotted(struct export *x, uint32_t run, unsigned stream, uin
     explicit_bzero(wide, before + len + reach);
     free(wide);
     return n;
+}
+
+static ssize_t read_source(void *arg, uint32_t run, unsigned stream, uint64_t offset, char *dst,
+                           size_t len)
+{
+    struct err ignored = ERR_INIT;
+    return read_blotted(arg, run, stream, offset, dst, len, &ignored);
+}
+
+struct output_source export_source(struct export *x)
+{
+    return (struct output_source){ .read = read_source, .arg = x };
 }
 
 struct walk {
@@ -364,8 +379,8 @@ int export_session(struct store *store, const struct redact *redact,
                         .raw = opt->raw,
                         .first = opt->first,
                         .last = opt->last,
-                        .columns = opt->columns,
-                        .rows = opt->rows,
+                        .columns = opt->columns != 0 ? opt->columns : CAST_COLUMNS,
+                        .rows = opt->rows != 0 ? opt->rows : CAST_ROWS,
                         .blotted = BUF_INIT(STORE_CHUNK_MAX) };
     if (opt->artifacts)
         beside = xasprintf("%s.files", opt->path);

@@ -60,6 +60,9 @@ int export_session(struct store *store, const struct redact *redact,
 int export_each(struct export *x, store_event_fn fn, void *arg, struct err *e) MUST_CHECK;
 bool export_wants(const struct export *x, uint32_t run);
 
+/* Outputs for views. */
+struct output_source export_source(struct export *x);
+
 /* One stream of a run in lines (without their LF; at most 64 KiB each), what is too much left out.
  * The callbacks return non-zero to stop. */
 struct export_lines {

@@ -312,6 +312,7 @@ static const struct verb {
     { CMD_RESUME, 0, do_resume },
     { CMD_RENAME, NEEDS_SESSION, do_rename },
     { CMD_TAG, NEEDS_SESSION, do_tag },
+    { CMD_EXPORT, NEEDS_SESSION, screen_export },
     { CMD_NOTE, NEEDS_SESSION, do_note },
     { CMD_STEP, NEEDS_SESSION, screen_step },
     { CMD_DENY, NEEDS_SESSION, do_deny },

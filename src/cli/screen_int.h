@@ -183,6 +183,9 @@ void screen_step_key(struct screen *s, enum keymap_command cmd);
 const char *screen_step_label(struct screen *s);
 void screen_step_line(struct screen *s, const char *text); /* what was typed for USE_STEP_* */
 
+/* ---- screen_export.c ---- */
+void screen_export(struct screen *s, const char *args, struct err *e);
+
 /* ---- screen_masks.c ---- */
 void screen_set_masks(struct screen *s, const char *args, struct err *e);
 

@@ -567,7 +567,7 @@ static bool is_looking(enum keymap_command cmd)
         CMD_SEARCH_PREV,  CMD_SELECT,     CMD_COPY,      CMD_RAW,       CMD_DIFF,
         CMD_BASE,         CMD_MASKS,      CMD_WORD,      CMD_RESULT,    CMD_SAVE,
         CMD_FOLLOW,       CMD_THEME,      CMD_REDRAW,    CMD_HELP,      CMD_COMMAND_LINE,
-        CMD_SUSPEND,      CMD_INTERRUPT,
+        CMD_SUSPEND,      CMD_INTERRUPT,  CMD_EXPORT,
     };
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
         if (allowed[i] == cmd)

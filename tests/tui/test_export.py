@@ -7,7 +7,7 @@ import stat
 
 import bundle as b
 
-FORMATS = ("md", "html", "ipynb", "jsonl")
+FORMATS = ("md", "html", "ipynb", "jsonl", "cast")
 
 
 def events_of(airlock, ident):
