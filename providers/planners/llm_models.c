@@ -1,6 +1,7 @@
 /* llm_models.c - which models a server has, page after page. */
 #include "providers/planners/llm_planner.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -15,6 +16,7 @@ struct listing {
     const struct llm_dialect *dialect;
     struct planner_config cfg;
     struct llm_server server;
+    char *prices; /* the user's own file; NULL none */
     planner_models_fn fn;
     void *arg;
     struct planner_model *models; /* ids and titles are owned */
@@ -31,6 +33,7 @@ static void listing_free(struct listing *l)
         free((char *)(uintptr_t)l->models[i].title);
     }
     free(l->models);
+    free(l->prices);
     llm_server_release(&l->server);
     free(l);
 }
@@ -42,7 +45,7 @@ static void finish(struct listing *l, struct err *e)
         l->fn(l->arg, l->models, l->count, NULL);
     } else {
         if (l->cfg.redact != NULL && redact_text(l->cfg.redact, e->msg, strlen(e->msg), &clean) > 0)
-            err_set(e, e->code, "%s", buf_str(&clean));
+            snprintf(e->msg, sizeof e->msg, "%s", buf_str(&clean));
         l->fn(l->arg, NULL, 0, e);
     }
     buf_release(&clean);
@@ -74,7 +77,8 @@ static void add_model(struct listing *l, const struct json *o)
         return;
     title = json_get_str(o, "display_name", id);
     answer_copy_words(words, sizeof words, title);
-    llm_facts_find(&facts, l->dialect->book, id);
+    if (llm_facts_load(&facts, l->dialect->book, l->prices, id, NULL) < 0)
+        llm_facts_find(&facts, l->dialect->book, id);
     int64_t window = first_count(o, windows), output = first_count(o, outputs);
     if (window < 0)
         window = first_count(json_get(o, "meta"), in_meta);
@@ -177,6 +181,8 @@ int llm_list_models(const struct llm_dialect *d, const struct planner_config *cf
                            .fn = fn,
                            .arg = arg,
                            .until_us = clock_boot_us() + INT64_C(1000) * LIST_MS };
+    const char *prices = llm_prices_file(d, cfg);
+    l->prices = prices != NULL ? xstrdup(prices) : NULL;
     if (d->find_server(&l->server, cfg, e) == 0 && ask_page(l, NULL, e) == 0)
         return 0;
     listing_free(l);

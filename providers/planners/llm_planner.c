@@ -199,7 +199,11 @@ int llm_set_model(struct planner *p, const char *model, struct err *e)
     if (n == 0 || n > 128)
         return err_set(e, ERR_USAGE, "no model's name: '%.40s'", model);
     char *name = xstrndup(model, n);
-    llm_facts_find(&facts, m->dialect->book, name);
+    if (llm_facts_load(&facts, m->dialect->book, llm_prices_file(m->dialect, &m->cfg), name, e) <
+        0) {
+        free(name);
+        return -1;
+    }
     if (effort[0] != '\0' && facts.known && !facts.effort) {
         err_set(e, ERR_USAGE, "%s takes no effort", name);
         free(name);
@@ -222,13 +226,25 @@ int llm_set_model(struct planner *p, const char *model, struct err *e)
 
 /* ---- life ---- */
 
-static const char *model_of(const struct llm_dialect *d, const struct planner_config *cfg)
+/* "openai.model": of one planner. */
+static const char *own_setting(const struct llm_dialect *d, const struct planner_config *cfg,
+                               const char *what)
 {
     char name[64];
+    snprintf(name, sizeof name, "%s.%s", d->ops->name, what);
+    return llm_setting(cfg, name);
+}
+
+const char *llm_prices_file(const struct llm_dialect *d, const struct planner_config *cfg)
+{
+    return own_setting(d, cfg, "prices");
+}
+
+static const char *model_of(const struct llm_dialect *d, const struct planner_config *cfg)
+{
     if (cfg->model != NULL && cfg->model[0] != '\0')
         return cfg->model;
-    snprintf(name, sizeof name, "%s.model", d->ops->name);
-    const char *v = llm_setting(cfg, name);
+    const char *v = own_setting(d, cfg, "model");
     return v != NULL ? v : d->default_model;
 }
 
@@ -236,11 +252,12 @@ int llm_available(const struct llm_dialect *d, const struct planner_config *cfg,
 {
     struct llm_server s;
     const char *name = d->ops->name;
+    struct llm_facts facts;
     if (d->find_server(&s, cfg, e) < 0)
         return -1;
     llm_server_release(&s);
     if (model_of(d, cfg) != NULL)
-        return 0;
+        return llm_facts_load(&facts, d->book, llm_prices_file(d, cfg), "", e);
     return err_set(e, ERR_MISSING,
                    "which model? -p %s:MODEL, or `airlock config set %s.model MODEL`; "
                    "`airlock providers -p %s` lists those there are",

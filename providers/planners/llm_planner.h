@@ -129,6 +129,9 @@ size_t llm_fixed_bytes(void); /* of what stands before the conversation */
 /* What the model is told before the conversation. */
 void llm_system_text(const struct llm_planner *m, struct buf *out);
 
+/* The user's own price book (setting "NAME.prices"); NULL none. Lent until the next setting. */
+const char *llm_prices_file(const struct llm_dialect *d, const struct planner_config *cfg);
+
 /* ---- llm_models.c */
 int llm_list_models(const struct llm_dialect *d, const struct planner_config *cfg,
                     planner_models_fn fn, void *arg, struct err *e);

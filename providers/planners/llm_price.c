@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
+#include "base/path.h"
 #include "base/share.h"
 
 #define TOKENS_MAX INT64_C(1000000000000) /* of one call; beyond it a server talks nonsense */
@@ -37,24 +38,52 @@ static bool is_date(const char *s)
     return s[0] == '-' && strlen(s) == 9 && strspn(s + 1, "0123456789") == 8;
 }
 
+/* 1 when the model is in it. */
+static int read_book(struct llm_facts *out, const char *p, size_t len, const char *model,
+                     struct err *e)
+{
+    struct json *root = NULL;
+    int found = 0;
+    if (json_parse(&root, p, len, e) < 0)
+        return -1;
+    const struct json *models = json_get(root, "models");
+    if (models == NULL || json_kind(models) != JSON_OBJECT)
+        found = err_set(e, ERR_FORMAT, "there is no object \"models\" in it");
+    for (const struct json *m = json_first(models); found >= 0 && m != NULL; m = json_next(m)) {
+        size_t n = strlen(json_key(m));
+        if (strncmp(json_key(m), model, n) != 0 || (model[n] != '\0' && !is_date(model + n)))
+            continue;
+        read_facts(m, out);
+        found = 1;
+    }
+    json_free(root);
+    return found;
+}
+
 void llm_facts_find(struct llm_facts *out, const char *book, const char *model)
 {
     char name[64];
-    struct json *root = NULL;
     *out = (struct llm_facts){ .price = { -1, -1, -1, -1 },
                                .context_tokens = -1,
                                .output_tokens = -1 };
     snprintf(name, sizeof name, "prices/%s.json", book);
     const struct share_file *f = share_find(name);
-    if (f == NULL || json_parse(&root, f->ptr, f->len, NULL) < 0)
-        return;
-    const struct json *models = json_get(root, "models");
-    for (const struct json *m = json_first(models); m != NULL; m = json_next(m)) {
-        size_t n = strlen(json_key(m));
-        if (strncmp(json_key(m), model, n) == 0 && (model[n] == '\0' || is_date(model + n)))
-            read_facts(m, out);
-    }
-    json_free(root);
+    if (f != NULL)
+        (void)read_book(out, f->ptr, f->len, model, NULL);
+}
+
+int llm_facts_load(struct llm_facts *out, const char *book, const char *file, const char *model,
+                   struct err *e)
+{
+    struct buf text = BUF_INIT((size_t)256 << 10);
+    llm_facts_find(out, book, model);
+    if (file == NULL)
+        return 0;
+    int rc = path_read_private(file, &text, e);
+    if (rc == 0)
+        rc = read_book(out, buf_str(&text), text.len, model, e);
+    buf_release(&text);
+    return rc < 0 ? err_wrap(e, "%s.prices %s", book, file) : 0;
 }
 
 static int64_t capped(int64_t tokens)

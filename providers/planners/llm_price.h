@@ -1,5 +1,6 @@
 /* llm_price.h - what is known of a model beforehand: price, room, ways to think. From
- * share/prices/BOOK.json, which is compiled in. Prices change: cost is an estimate. */
+ * share/prices/BOOK.json, which is compiled in, and a file of the user's. Prices change: cost is an
+ * estimate. */
 #ifndef AIRLOCK_PLANNERS_LLM_PRICE_H
 #define AIRLOCK_PLANNERS_LLM_PRICE_H
 
@@ -26,6 +27,11 @@ struct llm_usage {
 
 /* A model's id, or an id with a date behind it ("claude-haiku-4-5-20251001"). */
 void llm_facts_find(struct llm_facts *out, const char *book, const char *model);
+
+/* The same, with a book of the user's over it: a private file of the same form; NULL none. ERR_IO,
+ * ERR_MISSING, ERR_DENIED, ERR_FORMAT, of that file. */
+int llm_facts_load(struct llm_facts *out, const char *book, const char *file, const char *model,
+                   struct err *e) MUST_CHECK;
 
 /* In nanodollars; -1 when the price is unknown. Never overflows: absurd counts are capped. */
 int64_t llm_cost(const struct llm_facts *f, const struct llm_usage *u);

@@ -123,6 +123,24 @@ def test_a_budget_needs_a_price(airlock, api):
     assert log.read_text() == ""
 
 
+def test_a_price_can_be_added(airlock, api):
+    env, log = api("conversation")
+    prices = airlock.home / "prices.json"
+    prices.write_text('{"models": {"m": {"input": 1000, "output": 2000, "cache_read": 100}}}')
+    assert airlock.run("config", "set", "openai.prices", str(prices)).returncode == 0
+    done = airlock.run("run", "-p", "openai:m", "--lease", "runs=5", "task", env=env)
+    assert done.returncode == 3 or b"chmod" in done.stderr, done.stderr
+    prices.chmod(0o600)
+    done, events = airlock.json("run", "-p", "openai:m", "--lease", "runs=5", "-c", "budget_usd=1", "--json", "task", env=env)
+    assert done.returncode == 0, done.stderr
+    costs = [e["cost_nanousd"] for e in events if e["type"] == "usage"]
+    assert costs == [800 * 1000 + 200 * 100 + 50 * 2000] * 5
+    assert requests(log)[0]["max_tokens"] == 32000  # a budget needs a bound
+    prices.write_text("{}")
+    done = airlock.run("run", "-p", "openai:m", "task", env=env)
+    assert done.returncode != 0 and b"openai.prices" in done.stderr
+
+
 def test_a_budget_is_a_hard_stop(airlock, api):
     env, log = api("conversation")
     done, events = airlock.json("run", "-p", "anthropic", "--lease", "runs=5", "-c", "budget_usd=0.01", "--json", "task", env=env)
