@@ -274,9 +274,45 @@ static void write_untrusted(struct json_w *w, const struct planner_observation *
     json_w_close_object(w);
 }
 
+/* The bracket that a special token of some chat format begins with. */
+static bool is_token_start(const char *p, size_t len)
+{
+    static const char *const tokens[] = { "<|",     "<s>",     "</s>",         "<<SYS",  "<</SYS",
+                                          "<start", "<end_of", "[INST",        "[/INST", "[TOOL",
+                                          "[/TOOL", "[SYSTEM", "<\xef\xbd\x9c" };
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+        size_t n = strlen(tokens[i]);
+        if (len >= n && memcmp(p, tokens[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Neither bracket stands in JSON outside of a string as these tokens have it. */
+static void disarm(struct buf *json, size_t from)
+{
+    struct buf out = BUF_INIT(json->max);
+    size_t done = from;
+    for (size_t i = from; i < json->len; i++) {
+        const char *p = json->ptr + i;
+        if ((*p != '<' && *p != '[') || !is_token_start(p, json->len - i))
+            continue;
+        if (buf_add(&out, json->ptr + done, i - done) < 0 ||
+            buf_add_str(&out, *p == '<' ? "\\u003c" : "\\u005b") < 0)
+            break;
+        done = i + 1;
+    }
+    if (done > from && buf_add(&out, json->ptr + done, json->len - done) == 0) {
+        buf_truncate(json, from);
+        (void)buf_add(json, out.ptr, out.len);
+    }
+    buf_release(&out);
+}
+
 void llm_result_write(const struct planner_observation *o, struct buf *out)
 {
     struct json_w w;
+    size_t from = out->len;
     json_w_init(&w, out);
     json_w_object(&w, NULL);
     if (o->run != 0)
@@ -313,7 +349,8 @@ void llm_result_write(const struct planner_observation *o, struct buf *out)
     if (o->step_over)
         json_w_str(&w, "step_over", "no further attempt at this step: finish, or ask the person");
     json_w_close_object(&w);
-    (void)json_w_end(&w);
+    if (json_w_end(&w) == 0)
+        disarm(out, from);
 }
 
 void llm_result_write_line(const struct planner_observation *o, struct buf *out)

@@ -52,7 +52,9 @@ void llm_plan_write(const struct planner_step *steps, size_t count, struct buf *
 void llm_execute_write(const struct planner_proposal *p, struct json_w *w, const char *key);
 
 /* The result of a run as one JSON object; what came out of the sandbox stands in `untrusted` and
- * nowhere else. Bytes that are no UTF-8 become U+FFFD. */
+ * nowhere else. Bytes that are no UTF-8 become U+FFFD. Special tokens of chat formats
+ * (`<|im_start|>`, `[INST]` …) are spelt with an escape, which is the same JSON: servers that look
+ * for tokens in what they are sent would take them for their own. */
 void llm_result_write(const struct planner_observation *o, struct buf *out);
 /* What stays of it when room is short: "run 3, step 2, attempt 1: exit 0, verified". */
 void llm_result_write_line(const struct planner_observation *o, struct buf *out);

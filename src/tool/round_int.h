@@ -194,7 +194,7 @@ struct round_notes {
 };
 void round_watch_notes(struct round *r, uint32_t run, struct round_notes *out);
 void round_notes_release(struct round_notes *n);
-/* Where the output of a run speaks to the model, in words. */
+/* "stdout line 17, error line 2": where what the planner is shown speaks to it. */
 void round_watch_flags(const struct state_run *sr, struct buf *out);
 
 /* ---- round_record.c: sandbox facts as events ---- */

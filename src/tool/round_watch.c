@@ -181,12 +181,19 @@ void round_watch_text(struct round *r, uint32_t run, const char *stream, const c
     buf_release(&clean_name);
 }
 
+/* Only what the planner is shown, and no names out of the sandbox: this is said in our words. */
 void round_watch_flags(const struct state_run *sr, struct buf *out)
 {
+    static const char *const shown[] = { "stdout", "stderr", "result", "error" };
     for (size_t i = 0; i < sr->flag_count; i++) {
-        char where[120];
-        state_flag_where(&sr->flags[i], 0, where, sizeof where);
-        (void)buf_addf(out, "%s%s", out->len > 0 ? ", " : "", where);
+        const struct state_flag *f = &sr->flags[i];
+        const struct state_flag *before = i > 0 ? f - 1 : NULL;
+        bool again =
+            before != NULL && before->line == f->line && strcmp(before->stream, f->stream) == 0;
+        for (size_t k = 0; k < ARRAY_LEN(shown) && !again; k++) {
+            if (strcmp(f->stream, shown[k]) == 0)
+                (void)buf_addf(out, "%s%s line %u", out->len > 0 ? ", " : "", shown[k], f->line);
+        }
     }
 }
 

@@ -32,6 +32,7 @@ class Api:
         wrong = self.check(headers, body)
         if wrong:
             return self.send(conn, *wrong)
+        self.system = json.dumps(body.get("system") or body["messages"][0])
         getattr(self, "do_" + self.scenario)(conn, turn)
 
     def send(self, conn, status, headers, body, length=None):
