@@ -9,6 +9,7 @@ complete -c airlock -n __fish_use_subcommand -a replay -d 'watch a recorded sess
 complete -c airlock -n __fish_use_subcommand -a export -d 'a session as Markdown, a page, a notebook, a bundle or a cast'
 complete -c airlock -n __fish_use_subcommand -a import -d 'take in an exported bundle (jsonl), to be looked at only'
 complete -c airlock -n __fish_use_subcommand -a search -d 'in tasks, plans, code, errors and output of all sessions'
+complete -c airlock -n __fish_use_subcommand -a stats -d 'decisions by rule and finding, time at the gate, denials, cost; --policy: what it would change'
 complete -c airlock -n __fish_use_subcommand -a verify -d 'check the hash chain'
 complete -c airlock -n __fish_use_subcommand -a providers -d 'planners and sandboxes: ready, or what is missing; with -p the models of one planner'
 complete -c airlock -n __fish_use_subcommand -a doctor -d 'what is installed, what is missing and the fix; the isolation probes, run for real'

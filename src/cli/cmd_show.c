@@ -104,12 +104,41 @@ static void put_run_head(const struct state_run *sr, struct buf *out)
     (void)buf_add_char(out, '\n');
 }
 
+struct policy_line {
+    uint32_t run;
+    struct buf *out;
+};
+
+/* The line of a policy file that would let this code run unasked, under this contract. */
+static int put_policy_line(void *arg, const struct event *ev)
+{
+    const char *key = json_get_str(ev->body, "code_key", "");
+    const struct policy_line *p = arg;
+    if (ev->body == NULL || key[0] == '\0' || ev->run != p->run)
+        return 0;
+    buf_reset(p->out);
+    (void)buf_addf(p->out, "allow %s %s", json_get_str(ev->body, "contract_digest", ""), key);
+    return 0;
+}
+
+static void put_policy(struct saved *s, const struct state_run *sr, struct buf *out)
+{
+    struct buf line = BUF_INIT(1024);
+    struct err e = ERR_INIT;
+    struct policy_line p = { .run = sr->number, .out = &line };
+    if (store_each_of(s->store, 1ull << EVENT_GATE_OPENED, sr->first_seq, sr->last_seq,
+                      put_policy_line, &p, &e) == 0)
+        put(out, "policy", buf_str(&line));
+    buf_release(&line);
+}
+
 static void show_run(struct saved *s, const struct state_run *sr, struct buf *out)
 {
     put_run_head(sr, out);
     put(out, "author", sr->author);
     put(out, "purpose", sr->purpose);
     put(out, "capsule", sr->capsule);
+    put_policy(s, sr, out);
     put(out, "decision", sr->decision);
     put(out, "by", sr->by);
     put(out, "reason", sr->reason);

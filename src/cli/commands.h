@@ -31,6 +31,7 @@ int cmd_rerun(struct app *app);
 int cmd_export(struct app *app);
 int cmd_import(struct app *app);
 int cmd_search(struct app *app);
+int cmd_stats(struct app *app);
 int cmd_verify(struct app *app);
 int cmd_providers(struct app *app);
 int cmd_doctor(struct app *app);

@@ -92,6 +92,10 @@ static const struct command command_specs[] = {
       false },
     { "search", "TEXT [FILTER…]", "in tasks, plans, code, errors and output of all sessions",
       BIT(OPT_ALL), cmd_search, false },
+    { "stats", "[QUERY]",
+      "decisions by rule and finding, time at the gate, denials, cost; --policy: what it would "
+      "change",
+      BIT(OPT_POLICY) | BIT(OPT_ALL), cmd_stats, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
     { "providers", "",
       "planners and sandboxes: ready, or what is missing; with -p the models of one planner", 0,

@@ -383,6 +383,8 @@ void round_do_gate(struct round *r, uint32_t run)
     json_w_str(&b.w, "contract_digest", digest);
     json_w_str(&b.w, "sandbox", r->cfg.sandbox->name);
     json_w_str(&b.w, "isolation", r->cfg.sandbox->isolation);
+    hex_encode(capsule_code_key(r->gate_capsule), SHA256_LEN, digest);
+    json_w_str(&b.w, "code_key", digest);
     b.ev.more = may_go_unasked(r, run);
     write_walls(r, &b.w);
     json_w_array(&b.w, "attached");
