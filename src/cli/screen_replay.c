@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/bar_ticks.h"
 #include "cli/pastgate.h"
 #include "sessions/compare.h"
 #include "sessions/mask.h"
@@ -32,9 +33,8 @@ struct film {
     bool has_decision;
     uint64_t looked_at; /* event for which the decision was looked up */
     char speed[32], reading[64];
-    struct view_tick ticks[3 * VIEW_BAR_PARTS];
-    size_t tick_count;
-    uint64_t ticks_seq; /* marks behind it are kept back; UINT64_MAX: none is */
+    struct bar_ticks ticks;
+    struct view_tick shown[BAR_TICKS_MAX];
 };
 
 static int64_t now_us(void)
@@ -61,47 +61,6 @@ static void look_up_decision(struct film *f)
         return;
     f->looked_at = seq;
     f->has_decision = player_decision(f->player, &f->decision);
-}
-
-static int tick_kind(enum replay_kind k)
-{
-    switch (k) {
-    case REPLAY_RUN:
-        return TICK_RUN;
-    case REPLAY_GATE:
-        return TICK_GATE;
-    case REPLAY_HIGH:
-        return TICK_HIGH;
-    case REPLAY_FAILURE:
-        return TICK_FAILURE;
-    default:
-        return -1;
-    }
-}
-
-/* One tick of a kind for each part of the bar. Who judges first must not see what came of it. */
-static void make_ticks(struct film *f)
-{
-    const struct replay *clock = player_clock(f->player);
-    uint64_t seq = f->hides ? player_seq(f->player) : UINT64_MAX;
-    int last[TICK_FAILURE + 1] = { -1, -1, -1, -1 };
-    if (f->tick_count > 0 && f->ticks_seq == seq)
-        return;
-    f->ticks_seq = seq;
-    f->tick_count = 0;
-    for (size_t i = 0; i < clock->mark_count; i++) {
-        const struct replay_mark *m = &clock->marks[i];
-        int kind = tick_kind(m->kind);
-        if (kind < 0 || (kind == TICK_FAILURE && m->seq > seq))
-            continue;
-        int64_t at = clock->total_us > 0
-                         ? replay_time_of(clock, m->seq) * VIEW_BAR_PARTS / clock->total_us
-                         : (int64_t)(m->seq * VIEW_BAR_PARTS / player_last(f->player));
-        if ((int)at == last[kind] || f->tick_count == ARRAY_LEN(f->ticks))
-            continue;
-        last[kind] = (int)at;
-        f->ticks[f->tick_count++] = (struct view_tick){ (uint16_t)at, (uint8_t)kind };
-    }
 }
 
 static void speed_text(struct film *f)
@@ -131,15 +90,15 @@ void film_fill(struct film *f)
         return;
     }
     past_gate_fill(&f->gate, st, &vm->gate);
-    make_ticks(f);
+    r->tick_count =
+        bar_ticks_show(&f->ticks, clock, f->hides ? player_seq(f->player) : UINT64_MAX, f->shown);
     look_up_decision(f);
     r->playing = f->playing;
     r->pos_us = f->pos_us;
     r->total_us = clock->total_us;
     r->seq = player_seq(f->player);
     r->last = player_last(f->player);
-    r->ticks = f->ticks;
-    r->tick_count = f->tick_count;
+    r->ticks = f->shown;
     r->decision =
         st->gate.open && f->has_decision && (!f->hides || f->revealed) ? f->decision.text : NULL;
 }
@@ -380,7 +339,7 @@ static void set_idle(struct film *f, const char *words)
         return;
     }
     replay_set_idle(player_clock(f->player), (int64_t)(x * 1e6));
-    f->tick_count = 0;
+    f->ticks.made = false;
     f->pos_us = replay_time_of(player_clock(f->player), player_seq(f->player));
     f->since_us = now_us();
 }
@@ -389,7 +348,6 @@ static void hide(struct film *f)
 {
     f->hides = !f->hides;
     f->revealed = false;
-    f->tick_count = 0;
     screen_toast(f->s, TONE_INFO,
                  f->hides ? "stops at each gate; what was decided is shown on Enter"
                           : "what was decided is shown with its gate");
@@ -479,16 +437,6 @@ void film_free(struct film *f)
 
 /* ---- keys and commands ---- */
 
-void film_refuse(struct screen *s)
-{
-    screen_toast(s, TONE_INFO, "this is a replay: nothing can be decided, run or changed in it");
-}
-
-bool film_owns(enum keymap_command cmd)
-{
-    return cmd >= CMD_PLAY && cmd <= CMD_LEAVE_REPLAY;
-}
-
 static void do_own(struct film *f, enum keymap_command cmd, const char *args)
 {
     const struct replay *clock = player_clock(f->player);
@@ -556,26 +504,6 @@ static void do_own(struct film *f, enum keymap_command cmd, const char *args)
     }
 }
 
-/* What only looks; all else would act on a session that is over. */
-static bool is_looking(enum keymap_command cmd)
-{
-    static const enum keymap_command allowed[] = {
-        CMD_LEAVE_PROMPT, CMD_FOCUS_GATE, CMD_NEXT_PANE, CMD_PREV_PANE, CMD_PANE,
-        CMD_UP,           CMD_DOWN,       CMD_LEFT,      CMD_RIGHT,     CMD_PAGE_UP,
-        CMD_PAGE_DOWN,    CMD_HALF_UP,    CMD_HALF_DOWN, CMD_TOP,       CMD_BOTTOM,
-        CMD_BACK,         CMD_ZOOM,       CMD_GOTO,      CMD_SEARCH,    CMD_SEARCH_NEXT,
-        CMD_SEARCH_PREV,  CMD_SELECT,     CMD_COPY,      CMD_RAW,       CMD_DIFF,
-        CMD_BASE,         CMD_MASKS,      CMD_WORD,      CMD_RESULT,    CMD_SAVE,
-        CMD_FOLLOW,       CMD_THEME,      CMD_REDRAW,    CMD_HELP,      CMD_COMMAND_LINE,
-        CMD_SUSPEND,      CMD_INTERRUPT,  CMD_EXPORT,
-    };
-    for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
-        if (allowed[i] == cmd)
-            return true;
-    }
-    return false;
-}
-
 bool film_do(struct film *f, enum keymap_command cmd, const char *args)
 {
     if (film_owns(cmd) && f->ready) {
@@ -593,7 +521,7 @@ bool film_do(struct film *f, enum keymap_command cmd, const char *args)
     }
     if (film_owns(cmd))
         screen_toast(f->s, TONE_INFO, "the record is still being read");
-    else if (!is_looking(cmd))
+    else if (!film_looks(cmd))
         film_refuse(f->s);
     else
         return false;

@@ -22,6 +22,8 @@ bool film_click(struct film *f, int x, int y);
 bool film_do(struct film *f, enum keymap_command cmd, const char *args);
 /* Is this a command that only makes sense in a replay? */
 bool film_owns(enum keymap_command cmd);
+/* Does it only look, so that a replay allows it? */
+bool film_looks(enum keymap_command cmd);
 /* The answer to everything that would act. */
 void film_refuse(struct screen *s);
 

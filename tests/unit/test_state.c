@@ -483,11 +483,13 @@ static void the_previous_attempt_is_found(void **state)
 
 /* ---- contradictions change nothing ---- */
 
+static bool no_tails; /* snapshots keep none */
+
 static void dump_output(struct buf *b, const struct state_output *o)
 {
     buf_addf(b, "[%llu %llu %llu %zu %zu]", (unsigned long long)o->bytes,
-             (unsigned long long)o->newlines, (unsigned long long)o->dropped, o->tail.len,
-             o->mark_count);
+             (unsigned long long)o->newlines, (unsigned long long)o->dropped,
+             no_tails ? 0 : o->tail.len, o->mark_count);
 }
 
 /* Everything a view could show, as text. */
@@ -1045,6 +1047,61 @@ static void random_logs_keep_the_rules(void **state)
     buf_release(&after);
 }
 
+/* ---- snapshots: what follows, or another future, leaves them as they were ---- */
+
+static void snapshots_stay_what_they_were(void **state)
+{
+    (void)state;
+    enum { KEPT = 6 };
+    struct buf now = BUF_INIT(1 << 20);
+    no_tails = true;
+    for (int round = 0; round < 60; round++) {
+        struct state st;
+        struct {
+            struct state_snapshot *s;
+            uint64_t seq;
+            struct buf as;
+            char last_word[32];
+        } kept[KEPT] = { 0 };
+        begin(&st, "runbook");
+        for (int i = 0; i < 400; i++) {
+            size_t k = pick(KEPT);
+            if (random_event(&st) != ERR_NONE)
+                next_seq--;
+            if (pick(8) == 0)
+                OK(feed(&st, "planner.message", 0, "{'author':'planner','text':'word %d'}", i));
+            if (kept[k].s == NULL && pick(20) == 0) {
+                kept[k].s = state_snapshot_take(&st);
+                kept[k].seq = next_seq;
+                buf_init(&kept[k].as, 1 << 20);
+                dump(&kept[k].as, &st);
+                snprintf(kept[k].last_word, sizeof kept[k].last_word, "%s",
+                         st.message_count > 0 ? st.messages[st.message_count - 1].text : "");
+            } else if (kept[k].s != NULL && pick(10) == 0) {
+                state_snapshot_restore(&st, kept[k].s);
+                next_seq = kept[k].seq;
+                dump(&now, &st);
+                assert_string_equal(buf_str(&now), buf_str(&kept[k].as));
+                assert_string_equal(st.message_count > 0 ? st.messages[st.message_count - 1].text
+                                                         : "",
+                                    kept[k].last_word);
+                assert_int_equal(state_snapshot_seq(kept[k].s), st.last_seq);
+            } else if (kept[k].s != NULL && pick(40) == 0) {
+                state_snapshot_free(kept[k].s);
+                buf_release(&kept[k].as);
+                kept[k].s = NULL;
+            }
+        }
+        for (size_t k = 0; k < KEPT; k++) {
+            state_snapshot_free(kept[k].s);
+            buf_release(&kept[k].as);
+        }
+        state_release(&st);
+    }
+    no_tails = false;
+    buf_release(&now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1072,6 +1129,7 @@ int main(void)
         cmocka_unit_test(newlines_next_to_anything_count_once),
         cmocka_unit_test(tails_of_runs_long_ago_shrink),
         cmocka_unit_test(random_logs_keep_the_rules),
+        cmocka_unit_test(snapshots_stay_what_they_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
