@@ -203,6 +203,7 @@ struct planner_ops {
     unsigned (*queued)(const struct planner *p);
     /* "MODEL" or "MODEL@EFFORT" from the next call on. ERR_BUSY while one is under way. */
     int (*set_model)(struct planner *p, const char *model, struct err *e);
+    /* `fn` NULL: only the sum. */
     void (*context)(struct planner *p, struct planner_context_sum *sum, planner_context_fn fn,
                     void *arg);
     /* Ask which models there are: fn is called once, from the loop, within 30 s. Needs no open

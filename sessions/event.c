@@ -58,6 +58,7 @@ static const struct type types[EVENT_TYPE_COUNT] = {
     [EVENT_PLANNER_MESSAGE] = TYPE("planner.message", GROUPED,
         NEED("text", STR), WORD("author", AUTHORS)),
     [EVENT_PLANNER_WAITING] = TYPE("planner.waiting", GROUPED, { NULL, ANY, false, NULL }),
+    [EVENT_MODEL_CHANGED] = TYPE("model.changed", GROUPED, NEED("model", STR)),
     [EVENT_NOTE] = TYPE("note", GROUPED, NEED("text", STR), WORD("author", AUTHORS)),
     [EVENT_PLAN_UPDATED] = TYPE("plan.updated", GROUPED,
         NEED("steps", ARR), MAY_WORD("author", AUTHORS)),

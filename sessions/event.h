@@ -22,6 +22,7 @@ enum event_type {
     EVENT_TASK_GIVEN,
     EVENT_PLANNER_MESSAGE,
     EVENT_PLANNER_WAITING, /* it is the person's turn */
+    EVENT_MODEL_CHANGED,
     EVENT_NOTE,
     EVENT_PLAN_UPDATED,
     EVENT_RUN_PROPOSED,

@@ -16,7 +16,12 @@
 #include "ui/cell.h"
 #include "ui/layout.h"
 
-enum view_screen { SCREEN_SESSION, SCREEN_START /* recent sessions + prompt */, SCREEN_HELP };
+enum view_screen {
+    SCREEN_SESSION,
+    SCREEN_START, /* recent sessions + prompt */
+    SCREEN_HELP,
+    SCREEN_CONTEXT, /* what the model sees */
+};
 
 /* Where a pane is scrolled to. Lists: `top` = first item. Code and output: `top` = byte offset of
  * the line at the top, `row` = the wrapped row in it. Only view_*() below interpret it. */
@@ -111,6 +116,21 @@ struct view_stream {
     size_t prose_len;
 };
 
+/* What the model sees, a row each; the text of the one with the cursor stands below. */
+struct view_context_item {
+    const char *role, *text;
+    size_t text_len;
+    int64_t tokens;
+    bool counted, shortened, unsent; /* planner.h */
+};
+struct view_context {
+    const char *title; /* NULL: the model's context; else one text, with a title of its own */
+    const struct view_context_item *items;
+    size_t count;
+    const char *model, *effort;
+    int64_t window_tokens, last_input, last_output; /* -1 unknown */
+};
+
 /* A picture: RGBA, 8 bits each, rows without gaps. */
 struct image {
     int w, h;
@@ -165,6 +185,8 @@ struct view_model {
     enum view_pane main;        /* the pane looked at last: shown where only one fits */
     struct view_scroll scroll[PANE_COUNT];
     struct view_scroll help_scroll;
+    struct view_scroll context_scroll; /* selected: the item; top: the row of its text */
+    struct view_context context;
     uint32_t run;  /* shown in code, out, err, record; 0 = the gate's, else the newest */
     uint32_t base; /* code and output are compared with this run; 0 = the attempt before */
     enum view_diff diff_code, diff_output;
@@ -185,6 +207,8 @@ struct view_model {
     const struct view_session *sessions;
     size_t session_count;
     struct view_list list;
+    unsigned queued;            /* messages of the person that wait for the model's next call */
+    const char *planner_model;  /* "claude-opus-5-5 high"; NULL: as the record says */
     const char *planner_status; /* "waiting for the planner, 3 s"; NULL */
     const char *lights;         /* isolation: five letters of +-?  ; NULL not tested */
     struct view_replay replay;

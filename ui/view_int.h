@@ -49,6 +49,11 @@ void view_draw_record(const struct view *v);
 void view_draw_results(const struct view *v, struct rect r, bool all);
 void view_draw_sessions(const struct view *v);
 void view_draw_help(const struct view *v);
+void view_draw_context(const struct view *v);
+/* Of `full` rows inside the frame, those above the text: sums, list, a line between. */
+int view_context_rows(const struct view_model *vm, int full);
+/* The frame of a whole screen; returns what is inside. */
+struct rect view_frame(const struct view *v, const char *title, const char *right);
 void view_draw_message(const struct view *v); /* toast or question, over the hints */
 void view_draw_candidates(const struct view *v);
 

@@ -162,6 +162,24 @@ static void move_in_step(const struct state *st, struct view_model *vm, int dir)
     }
 }
 
+/* Lines move the cursor, pages the text below. */
+static void move_context(const struct state *st, struct view_model *vm, int w, int h,
+                         enum view_move m, int full, int count)
+{
+    struct view_scroll *s = &vm->context_scroll;
+    bool lines =
+        !vm->context.title && (m == MOVE_UP || m == MOVE_DOWN || m == MOVE_TOP || m == MOVE_BOTTOM);
+    int text_rows = full - view_context_rows(vm, full);
+    if (lines) {
+        s->selected = (int64_t)move_index(s->selected > 0 ? (uint64_t)s->selected : 0,
+                                          vm->context.count, m, full, count);
+        s->top = 0;
+    } else {
+        s->top = move_top(s->top, probe_rows(st, vm, w, h, PANE_PROMPT), m,
+                          text_rows > 1 ? text_rows : 1, count);
+    }
+}
+
 static void move_result(const struct state *st, struct view_model *vm, enum view_move m, int w,
                         int h, int height, int count)
 {
@@ -240,6 +258,8 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
     if (vm->screen == SCREEN_HELP) {
         vm->help_scroll.top =
             move_top(vm->help_scroll.top, probe_rows(st, vm, w, h, PANE_PROMPT), m, full, count);
+    } else if (vm->screen == SCREEN_CONTEXT) {
+        move_context(st, vm, w, h, m, full, count);
     } else if (vm->screen == SCREEN_START) {
         struct view_scroll *s = &vm->scroll[PANE_TIMELINE];
         s->selected = (int64_t)move_index(s->selected > 0 ? (uint64_t)s->selected : 0,

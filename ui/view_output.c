@@ -138,6 +138,10 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
     }
     for (size_t i = 0; i < extra->count; i++)
         title_add(&t, extra->piece[i].role, "%s", extra->piece[i].text);
+    if (r && v->vm->planner_model && !r->own && r->twin_of == 0 && r->status == RUN_FINISHED &&
+        r->out[stream_of(pane)].bytes > 2 * STATE_OBSERVE_CLIP)
+        title_add(&t, ROLE_WAIT, "the model gets %zu kB: head and tail",
+                  2 * STATE_OBSERVE_CLIP >> 10);
     if (r && pane == PANE_OUT)
         add_time(&t, r);
     snprintf(t.right, sizeof t.right, "%s", extra->right);

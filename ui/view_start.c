@@ -8,7 +8,7 @@
 
 /* ---- recent sessions ---- */
 
-static struct rect frame(const struct view *v, const char *title, const char *right)
+struct rect view_frame(const struct view *v, const char *title, const char *right)
 {
     struct rect r = view_full_rect(v->st, v->l);
     struct style st = STYLE(v->vm->focus != PANE_PROMPT ? ROLE_FRAME_ON : ROLE_FRAME);
@@ -163,11 +163,11 @@ void view_draw_sessions(const struct view *v)
     bool filtered = (vm->list.filter && vm->list.filter[0]) || vm->list.trash;
     char words[160];
     list_words(v, words, sizeof words);
-    struct rect r = frame(v,
-                          vm->list.trash  ? "Trash"
-                          : n || filtered ? "Sessions"
-                                          : "Airlock",
-                          n || filtered ? words : "");
+    struct rect r = view_frame(v,
+                               vm->list.trash  ? "Trash"
+                               : n || filtered ? "Sessions"
+                                               : "Airlock",
+                               n || filtered ? words : "");
     if (r.h < 1)
         return;
     if (n == 0 && !filtered) {
@@ -220,7 +220,7 @@ static void add_help_line(struct prose *p, const char *s, size_t n, size_t width
 void view_draw_help(const struct view *v)
 {
     struct buf text = BUF_INIT((size_t)64 << 10);
-    struct rect r = frame(v, "Keys and commands", "q back");
+    struct rect r = view_frame(v, "Keys and commands", "q back");
     struct prose p;
     if (v->st->gate.open && v->l->pane[PANE_GATE].w) {
         grid_box(v->g, v->l->pane[PANE_GATE], STYLE(ROLE_FRAME));

@@ -48,7 +48,14 @@ static void add_phase(struct bar *b)
         break;
     }
     case PHASE_PLANNING:
-        bar_add(b, ROLE_STATUS, STYLE_BOLD, vm->planner_status ? vm->planner_status : "planning");
+        if (st->retry_at_us > vm->now_us) {
+            snprintf(text, sizeof text, " RETRY IN %lld s ",
+                     (long long)((st->retry_at_us - vm->now_us + 999999) / 1000000));
+            bar_add(b, ROLE_WAIT, STYLE_REVERSE, text);
+        } else {
+            bar_add(b, ROLE_STATUS, STYLE_BOLD,
+                    vm->planner_status ? vm->planner_status : "planning");
+        }
         break;
     case PHASE_FINISHED:
         if (st->stopped)
@@ -73,6 +80,15 @@ static void add_flag(struct bar *b)
         return;
     snprintf(text, sizeof text, " FLAG run %u ", b->v->st->flagged_run);
     bar_add(b, ROLE_BAD, STYLE_REVERSE, text);
+}
+
+static void add_queued(struct bar *b)
+{
+    char text[48];
+    if (b->v->vm->queued == 0)
+        return;
+    snprintf(text, sizeof text, " %u QUEUED ", b->v->vm->queued);
+    bar_add(b, ROLE_WAIT, STYLE_REVERSE, text);
 }
 
 static void add_lease(struct bar *b)
@@ -108,6 +124,15 @@ static void add_sandbox(struct bar *b)
     }
     bar_add(b, st->sbx == SBX_LOST ? ROLE_BAD : ROLE_STATUS,
             st->sbx == SBX_LOST ? STYLE_REVERSE : 0, text);
+}
+
+static void add_model(struct bar *b)
+{
+    char text[96];
+    if (!b->v->vm->planner_model)
+        return;
+    snprintf(text, sizeof text, "%.60s", b->v->vm->planner_model);
+    bar_add(b, ROLE_STATUS, 0, text);
 }
 
 static void add_step(struct bar *b)
@@ -154,7 +179,7 @@ static void add_rest(struct bar *b)
         snprintf(text, sizeof text, "%lld tok", (long long)tokens);
         bar_add(b, ROLE_STATUS, 0, text);
     }
-    if (st->planner && st->planner[0]) {
+    if (!b->v->vm->planner_model && st->planner && st->planner[0]) {
         snprintf(text, sizeof text, "%.40s%s%.40s", st->planner,
                  st->model && st->model[0] ? " " : "", st->model ? st->model : "");
         bar_add(b, ROLE_STATUS, 0, text);
@@ -207,9 +232,11 @@ void view_draw_status(const struct view *v)
     if (!narrow)
         add_phase(&b);
     add_flag(&b);
+    add_queued(&b);
     add_lease(&b);
     add_step(&b);
     add_sandbox(&b);
+    add_model(&b);
     add_money(&b);
     add_rest(&b);
 }
@@ -309,7 +336,7 @@ void view_draw_prompt(const struct view *v)
 
 static unsigned context_of(const struct view_model *vm)
 {
-    if (vm->screen == SCREEN_HELP)
+    if (vm->screen == SCREEN_HELP || vm->screen == SCREEN_CONTEXT)
         return KEYMAP_IN_HELP;
     if (vm->focus == PANE_PROMPT)
         return KEYMAP_IN_PROMPT;
@@ -357,6 +384,8 @@ static bool is_possible(const struct view *v, enum keymap_command id)
     case CMD_SEARCH:
         return v->vm->screen == SCREEN_SESSION &&
                (output || v->vm->focus == PANE_CODE || v->vm->focus == PANE_TIMELINE);
+    case CMD_CONTEXT:
+        return v->vm->planner_model != NULL;
     case CMD_OPEN:
     case CMD_REPLAY:
         return v->vm->session_count > 0;

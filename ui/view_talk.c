@@ -18,15 +18,16 @@ static void draw_prose(const struct view *v, struct rect r, const struct prose *
 
 /* ---- notes ---- */
 
-static void add_message(struct prose *p, const char *author, uint32_t run, const char *text,
-                        size_t len, size_t width)
+static void add_message(struct prose *p, const char *author, uint32_t run, bool queued,
+                        const char *text, size_t len, size_t width)
 {
     char head[96];
     bool planner = strcmp(author, "planner") == 0, error = strcmp(author, "error") == 0;
     if (run)
         snprintf(head, sizeof head, "%s, run %u", author, run);
     else
-        snprintf(head, sizeof head, "%s", author);
+        snprintf(head, sizeof head, "%s%s", author,
+                 queued ? ", queued: goes with the model's next call; ^C makes it now" : "");
     prose_add_span(p, head, strlen(head), error ? ROLE_BAD : ROLE_DIM, false);
     if (planner)
         prose_add_markdown(p, text, len, width);
@@ -35,16 +36,28 @@ static void add_message(struct prose *p, const char *author, uint32_t run, const
     prose_add_empty(p);
 }
 
+/* The last so many messages of the person wait. */
+static bool is_queued(const struct view *v, size_t at)
+{
+    const struct state *st = v->st;
+    unsigned later = 0;
+    if (v->vm->queued == 0 || strcmp(st->messages[at].author, "person") != 0)
+        return false;
+    for (size_t i = at + 1; i < st->message_count; i++)
+        later += strcmp(st->messages[i].author, "person") == 0;
+    return later < v->vm->queued;
+}
+
 /* Messages from `from` on, and what is still being written. */
 static void build_notes(const struct view *v, struct prose *p, size_t from, size_t width)
 {
     const struct state *st = v->st;
     prose_reset(p);
     for (size_t i = from; i < st->message_count; i++)
-        add_message(p, st->messages[i].author, st->messages[i].run, st->messages[i].text,
-                    strlen(st->messages[i].text), width);
+        add_message(p, st->messages[i].author, st->messages[i].run, is_queued(v, i),
+                    st->messages[i].text, strlen(st->messages[i].text), width);
     if (v->vm->stream.prose && v->vm->stream.prose_len)
-        add_message(p, "planner", 0, v->vm->stream.prose, v->vm->stream.prose_len, width);
+        add_message(p, "planner", 0, false, v->vm->stream.prose, v->vm->stream.prose_len, width);
     if (p->line_count)
         p->line_count--; /* the empty line behind the last */
 }

@@ -188,6 +188,8 @@ void llm_context(struct planner *p, struct planner_context_sum *sum, planner_con
                                          .window_tokens = m->facts.context_tokens,
                                          .last_input = m->last_input,
                                          .last_output = m->last_output };
+    if (fn == NULL)
+        return;
     struct buf text = BUF_INIT(SHOWN_MAX);
     llm_system_text(m, &text);
     tell(&t,

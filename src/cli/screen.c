@@ -65,6 +65,7 @@ static void draw(struct screen *s)
     s->dirty = false;
     loop_arm_us(s->app->loop, s->frame_timer, -1);
     screen_fill_prompt(s);
+    screen_fill_model(s);
     s->vm.now_us = clock_wall_us();
     s->vm.gate.boot_us = clock_boot_us();
     if (s->film != NULL)
@@ -385,6 +386,7 @@ static void screen_close(struct screen *s)
         buf_release(all[i]);
     free(s->draft);
     free(s->step_id);
+    screen_drop_models(s);
     free(s->query);
 }
 

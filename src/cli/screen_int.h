@@ -36,6 +36,7 @@ enum prompt_use {
     USE_STEP_MARK
 };
 
+struct snapshot; /* of what the model sees */
 struct pictures; /* decoded images, by run and result */
 
 struct screen {
@@ -76,6 +77,11 @@ struct screen {
     char block_language[16];
     bool block_typed;
     char language[16];
+    struct snapshot *snapshot;
+    char model_words[192];
+    char **models; /* of the server, once it was asked: for completion */
+    size_t model_count;
+    bool listing;  /* it is being asked */
     char *step_id; /* of the step that USE_STEP_* is about; NULL none */
     char label[48];
     uint64_t completion_token;
@@ -185,6 +191,15 @@ void screen_step_line(struct screen *s, const char *text); /* what was typed for
 
 /* ---- screen_export.c ---- */
 void screen_export(struct screen *s, const char *args, struct err *e);
+
+/* ---- screen_model.c ---- */
+void screen_show_context(struct screen *s, const char *args, struct err *e);
+void screen_context_sync(struct screen *s); /* after an event */
+void screen_context_release(struct screen *s);
+void screen_fill_model(struct screen *s); /* the view's words of it, before a frame */
+void screen_model(struct screen *s, const char *args, struct err *e);
+void screen_effort(struct screen *s, const char *args, struct err *e);
+void screen_drop_models(struct screen *s);
 
 /* ---- screen_masks.c ---- */
 void screen_set_masks(struct screen *s, const char *args, struct err *e);

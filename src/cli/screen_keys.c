@@ -13,7 +13,7 @@
 
 unsigned screen_context(const struct screen *s)
 {
-    if (s->vm.screen == SCREEN_HELP)
+    if (s->vm.screen == SCREEN_HELP || s->vm.screen == SCREEN_CONTEXT)
         return KEYMAP_IN_HELP;
     if (s->vm.focus == PANE_PROMPT)
         return KEYMAP_IN_PROMPT;
@@ -104,7 +104,15 @@ static void interrupt(struct screen *s)
         screen_prompt_done(s);
         return;
     }
-    if (screen_round(s) != NULL && (st->running != 0 || st->phase == PHASE_PLANNING)) {
+    if (screen_round(s) != NULL && st->running == 0 && st->phase == PHASE_PLANNING) {
+        unsigned queued = round_queued(screen_round(s));
+        round_interrupt(screen_round(s));
+        screen_toast(s, TONE_WAIT,
+                     queued > 0 ? "the model was interrupted; it gets what you said now"
+                                : "the model was interrupted; it waits for your words");
+        return;
+    }
+    if (screen_round(s) != NULL && st->running != 0) {
         round_interrupt(screen_round(s));
         screen_toast(s, TONE_WAIT,
                      s->interrupts++ == 0 ? "interrupting; again destroys the sandbox"
@@ -168,7 +176,7 @@ static void suspend(struct screen *s)
 
 static void back(struct screen *s, uint32_t key)
 {
-    if (s->vm.screen == SCREEN_HELP)
+    if (s->vm.screen == SCREEN_HELP || s->vm.screen == SCREEN_CONTEXT)
         s->vm.screen = is_session(s) ? SCREEN_SESSION : SCREEN_START;
     else if (s->vm.screen == SCREEN_START && screen_list_back(s))
         return;
@@ -318,6 +326,8 @@ static void do_focus(struct screen *s, enum keymap_command cmd, uint32_t key)
             prompt_clear();
         break;
     case CMD_FOCUS_GATE:
+        if (s->vm.screen == SCREEN_CONTEXT)
+            s->vm.screen = SCREEN_SESSION;
         if (s->gate.open)
             screen_gate_focus(s, true);
         else

@@ -226,10 +226,14 @@ static void say(struct screen *s, const char *text)
     }
     const struct state *st = screen_state(s);
     bool first = st->task == NULL || st->task[0] == '\0';
+    bool at_work = st->phase != PHASE_IDLE && s->vm.planner_model != NULL;
     int rc = first ? round_task(screen_round(s), text, "person", &e)
                    : round_note(screen_round(s), text, "person", &e);
     if (rc < 0)
         screen_fail(s, &e);
+    else if (at_work && !first)
+        screen_toast(s, TONE_INFO, "queued for the model's next call%s",
+                     st->phase == PHASE_PLANNING ? "; ^C interrupts it for that now" : "");
 }
 
 static void search_for(struct screen *s, const char *text)

@@ -64,6 +64,8 @@ static void on_applied(void *arg, const struct event *ev)
         return; /* session.created: the session is not ours yet */
     screen_follow_event(s, ev);
     screen_gate_sync(s);
+    if (ev->type != EVENT_RUN_OUTPUT)
+        screen_context_sync(s);
     screen_changed(s);
 }
 
@@ -201,6 +203,8 @@ void screen_close_session(struct screen *s)
     s->vm.gate = (struct view_gate){ .gate = NULL };
     s->vm.source = (struct output_source){ .read = NULL };
     screen_pictures_release(s);
+    screen_context_release(s);
+    screen_drop_models(s);
     forget_stream(s);
     session_close(old);
 }

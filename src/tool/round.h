@@ -126,6 +126,19 @@ void round_end_lease(struct round *r, const char *why);
 int round_edit_plan(struct round *r, const struct planner_step *steps, size_t count,
                     struct err *e) MUST_CHECK;
 
+/* ---- the planner's model; ERR_USAGE for a planner that asks none ---- */
+/* "MODEL" or "MODEL@EFFORT" from its next call on; recorded. ERR_BUSY while a call is under way. */
+int round_set_model(struct round *r, const char *model, struct err *e) MUST_CHECK;
+/* Which it is now; false: none. Lent until the next call of the round. */
+bool round_model(const struct round *r, struct planner_context_sum *out);
+/* fn is called once, from the loop, within 30 s. */
+int round_list_models(const struct round *r, planner_models_fn fn, void *arg,
+                      struct err *e) MUST_CHECK;
+int round_context(const struct round *r, struct planner_context_sum *out, planner_context_fn fn,
+                  void *arg, struct err *e) MUST_CHECK;
+/* Messages of the person that wait for its next call. */
+unsigned round_queued(const struct round *r);
+
 void round_interrupt(struct round *r);    /* first ^C: the run under way, else the planner's call */
 void round_kill_sandbox(struct round *r); /* second ^C */
 /* Go back to the variables as they were after `run` (tool/travel.h says how and at what price):

@@ -15,9 +15,9 @@
 #include "tool/verdict.h"
 
 #define SAVED_BYTES_MAX    ((size_t)96 << 20)
-#define ROUND_QUEUE_MAX    256                /* effects waiting for their turn */
-#define OUTPUT_HOLD_US     50000              /* output is coalesced this long at most */
-#define OBSERVE_CLIP_BYTES ((size_t)16 << 10) /* head and tail of an output that a planner sees */
+#define ROUND_QUEUE_MAX    256   /* effects waiting for their turn */
+#define OUTPUT_HOLD_US     50000 /* output is coalesced this long at most */
+#define OBSERVE_CLIP_BYTES STATE_OBSERVE_CLIP
 #define LABEL_SIZE         64
 #define CANARY_SIZE        25
 #define PROPOSAL_FILES_MAX ((size_t)64 << 20)

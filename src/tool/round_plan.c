@@ -228,13 +228,13 @@ static void clip_output(struct round *r, const struct state_run *sr, unsigned st
     char chunk[4096];
     uint64_t at = 0;
     while (at < total) {
-        if (total > 2 * OBSERVE_CLIP_BYTES && at == OBSERVE_CLIP_BYTES) {
-            uint64_t skip = total - 2 * OBSERVE_CLIP_BYTES;
+        if (total > 2 * STATE_OBSERVE_CLIP && at == STATE_OBSERVE_CLIP) {
+            uint64_t skip = total - 2 * STATE_OBSERVE_CLIP;
             (void)buf_addf(out, "\n[… %llu bytes clipped …]\n", (unsigned long long)skip);
             at += skip;
         }
         uint64_t stop =
-            total > 2 * OBSERVE_CLIP_BYTES && at < OBSERVE_CLIP_BYTES ? OBSERVE_CLIP_BYTES : total;
+            total > 2 * STATE_OBSERVE_CLIP && at < STATE_OBSERVE_CLIP ? STATE_OBSERVE_CLIP : total;
         size_t want = stop - at < sizeof chunk ? (size_t)(stop - at) : sizeof chunk;
         ssize_t n = src->read(src->arg, sr->number, stream, at, chunk, want);
         if (n <= 0)
@@ -301,8 +301,8 @@ void round_observation_init(struct round *r, const struct state_run *sr,
     const struct state *st = r->cfg.state;
     bool denied = sr->status == RUN_DENIED || sr->status == RUN_STOPPED;
     uint32_t spent = spent_then(st, sr);
-    buf_init(&x->out, 4 * OBSERVE_CLIP_BYTES);
-    buf_init(&x->err_out, 4 * OBSERVE_CLIP_BYTES);
+    buf_init(&x->out, 4 * STATE_OBSERVE_CLIP);
+    buf_init(&x->err_out, 4 * STATE_OBSERVE_CLIP);
     buf_init(&x->checks, 64 << 10);
     buf_init(&x->results, 256 << 10);
     buf_init(&x->flags, 4096);

@@ -212,6 +212,7 @@ static const state_fn handlers[EVENT_TYPE_COUNT] = {
     [EVENT_TASK_GIVEN] = state_on_words,
     [EVENT_PLANNER_MESSAGE] = state_on_words,
     [EVENT_PLANNER_WAITING] = state_on_waiting,
+    [EVENT_MODEL_CHANGED] = state_on_model,
     [EVENT_NOTE] = state_on_words,
     [EVENT_PLAN_UPDATED] = state_on_plan,
     [EVENT_RUN_PROPOSED] = state_on_proposed,

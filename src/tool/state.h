@@ -25,9 +25,11 @@
 #define STATE_TAILS_MAX    8
 #define STATE_VARS_MAX     1000  /* variables and files kept per run; the rest: store */
 #define STATE_LISTS_MAX    50000 /* of all runs together */
-#define STATE_RESULTS_MAX  256
-#define STATE_FLAGS_MAX    64                  /* of a run */
-#define STATE_TEXT_MAX     ((size_t)256 << 10) /* of a result's text */
+#define STATE_OBSERVE_CLIP                                                                         \
+    ((size_t)16 << 10) /* a planner sees so much of an output's head and tail */
+#define STATE_RESULTS_MAX 256
+#define STATE_FLAGS_MAX   64                  /* of a run */
+#define STATE_TEXT_MAX    ((size_t)256 << 10) /* of a result's text */
 
 enum finding_severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH };
 const char *severity_name(enum finding_severity s); /* "HIGH" … */

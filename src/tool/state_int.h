@@ -34,6 +34,7 @@ STATE_HANDLER(state_on_resumed);
 STATE_HANDLER(state_on_session_end);
 STATE_HANDLER(state_on_words);
 STATE_HANDLER(state_on_waiting);
+STATE_HANDLER(state_on_model);
 STATE_HANDLER(state_on_error);
 STATE_HANDLER(state_on_plan);
 STATE_HANDLER(state_on_lease_granted);

@@ -143,6 +143,14 @@ static void stop(struct state *st, const char *why)
     string_set(&st->outcome, why);
 }
 
+int state_on_model(struct state *st, const struct event *ev, struct effects *out, struct err *e)
+{
+    (void)out;
+    (void)e;
+    string_take(&st->model, ev->body, "model");
+    return 0;
+}
+
 int state_on_waiting(struct state *st, const struct event *ev, struct effects *out, struct err *e)
 {
     (void)ev;

@@ -277,6 +277,45 @@ static void test_hostile(void **state)
     scene_end(&s);
 }
 
+static void test_context(void **state)
+{
+    static const char hostile[] = "role: assistant\ntext: \x1b[31mred\xe2\x80\xae and \x07\n"
+                                  "input:\n  code:\n    print(6*7)\n";
+    static const struct view_context_item items[] = {
+        { .role = "instructions", .text = "You plan.", .text_len = 9, .tokens = 371 },
+        { .role = "tools", .text = "execute_code", .text_len = 12, .tokens = 1200525 },
+        { .role = "user", .text = "\n\nCompute six\ntimes seven.", .text_len = 26, .tokens = 9 },
+        { .role = "assistant",
+          .text = hostile,
+          .text_len = sizeof hostile - 1,
+          .tokens = 50,
+          .counted = true },
+        { .role = "result", .text = "", .tokens = 9, .shortened = true, .unsent = true },
+    };
+    struct scene s;
+    (void)state;
+    memset(&s, 0, sizeof s);
+    state_init(&s.st);
+    view_model_init(&s.vm);
+    s.vm.screen = SCREEN_CONTEXT;
+    s.vm.now_us = SCENE_BEGIN_US;
+    s.vm.prompt.label = "> ";
+    s.vm.context = (struct view_context){ .items = items,
+                                          .count = ARRAY_LEN(items),
+                                          .model = "claude-opus-5-5",
+                                          .effort = "high",
+                                          .window_tokens = 1000000,
+                                          .last_input = 1000,
+                                          .last_output = 50 };
+    s.vm.context_scroll.selected = 2;
+    view_move(&s.st, &s.vm, 80, 24, PANE_PROMPT, MOVE_DOWN, 1);
+    view_move(&s.st, &s.vm, 80, 24, PANE_PROMPT, MOVE_PAGE_DOWN, 1);
+    golden(&s, "context", ALL);
+    s.vm.context = (struct view_context){ .items = items, .count = 1, .title = "Models" };
+    golden(&s, "context-page", 0, 1);
+    scene_end(&s);
+}
+
 static void test_start_and_help(void **state)
 {
     static const struct view_session recent[] = {
@@ -432,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_running),
         cmocka_unit_test(test_finished),
         cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_context),
         cmocka_unit_test(test_start_and_help),
         cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_ascii),
