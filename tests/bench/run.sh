@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [--json FILE] [NAME...] - measure the program beside floors and peers; see bench.h for the lines and the variables.
-# NAME: append ingest open fold replay search key start rss frame cell kernel-start gate sse sse-many sse-burst flood flood-rss flood-tty flood-key.
+# NAME: append ingest open fold replay search diff-1pct diff-worst key start rss frame cell kernel-start gate sse sse-many sse-burst flood flood-rss flood-tty flood-key.
 # Ends with `N passed, N failed, N skipped`; exits 1 when something failed.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -13,18 +13,19 @@ if [ "${1:-}" = --json ]; then
 fi
 
 # Each NAME is measured by one of these programs.
-programs="append ingest open fold replay search cell key frame start sse flood flood_key"
+programs="append ingest open fold replay search diff cell key frame start sse flood flood_key"
 if [ $# -gt 0 ]; then
     programs=
     for name in "$@"; do
         case $name in
         append-group) p=append ;;
+        diff-1pct | diff-worst) p=diff ;;
         rss) p=start ;;
         kernel-start | gate) p=cell ;;
         sse-many | sse-burst) p=sse ;;
         flood-rss | flood-tty) p=flood ;;
         flood-key) p=flood_key ;;
-        append | ingest | open | fold | replay | search | cell | key | frame | start | sse | flood) p=$name ;;
+        append | ingest | open | fold | replay | search | diff | cell | key | frame | start | sse | flood) p=$name ;;
         *)
             echo "bench: no scenario '$name'" >&2
             exit 2
