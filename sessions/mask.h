@@ -19,15 +19,26 @@ enum mask_kind {
     MASK_PID,      /* the number behind pid, tid, process, thread; name[123]: */
     MASK_PORT,     /* the number behind port, localhost:, 127.0.0.1:, ://host: */
     MASK_DURATION, /* 3 ms, 0.25s, 1m3.5s, 2 minutes */
+    MASK_ANSI,     /* colours and other ESC [ sequences: taken away, so the others see plain text */
     MASK_COUNT
 };
-#define MASK_NONE 0u
-#define MASK_ALL  ((1u << MASK_COUNT) - 1)
+/* Behind the built-in ones, up to MASK_OWN_MAX of the person's. A set may hold bits of masks that
+ * do not exist: they find nothing and are not named. */
+#define MASK_OWN_MAX 16
+#define MASK_NONE    0u
+#define MASK_ALL     ((1u << (MASK_COUNT + MASK_OWN_MAX)) - 1)
 
-const char *mask_name(enum mask_kind kind); /* "time"; static */
+unsigned mask_count(void);            /* of those that exist: bits 0 to mask_count() - 1 */
+const char *mask_name(unsigned kind); /* "time"; lent for the life of the process */
 
-/* "time,pid", "all" or "none" → set of bits (1 << kind). ERR_USAGE names the word and the choice.
+/* A mask of the person's own, for this process: what `pattern` (base/line_regex.h, leftmost and
+ * longest) finds becomes <name>. ERR_USAGE (name, too many, defined already), ERR_FORMAT (pattern).
  */
+int mask_define(const char *name, const char *pattern, struct err *e) MUST_CHECK;
+void mask_forget_own(void); /* for the end, and for tests */
+
+/* "time,pid", "all" or "none" → set of bits (1 << kind); "-time" and "+pid" in front change the set
+ * that *set holds. ERR_USAGE names the word and the choice. */
 int mask_parse(const char *list, unsigned *set, struct err *e) MUST_CHECK;
 /* "progress, time"; "none". */
 void mask_print(unsigned set, struct buf *out);

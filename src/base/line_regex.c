@@ -7,9 +7,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-#define NO_CHAR      UINT32_MAX /* before the line, behind it */
-#define NOT_UTF8     0x110000   /* a byte that is no part of a character */
-#define STEPS_A_LOOK 100000     /* between two looks at the clock */
+#define STEPS_A_LOOK 100000 /* between two looks at the clock */
 
 /* Places to be in the program; `stamp` says in which step one was entered last. */
 struct places {
@@ -37,22 +35,22 @@ static bool set_has(const struct line_regex *re, const struct inst *in, uint32_t
     return inside != in->negated;
 }
 
-static bool eats(const struct line_regex *re, const struct inst *in, uint32_t c)
+bool line_regex_eats(const struct line_regex *re, const struct inst *in, uint32_t c)
 {
     if (in->op == OP_CHAR)
         return c == (uint32_t)in->arg;
     return in->op == OP_ANY || (in->op == OP_SET && set_has(re, in, c));
 }
 
-static bool holds(const struct inst *in, uint32_t before, uint32_t after)
+bool line_regex_holds(const struct inst *in, uint32_t before, uint32_t after)
 {
-    bool edge =
-        (before != NO_CHAR && is_word_char(before)) != (after != NO_CHAR && is_word_char(after));
+    bool edge = (before != LINE_REGEX_NO_CHAR && is_word_char(before)) !=
+                (after != LINE_REGEX_NO_CHAR && is_word_char(after));
     switch (in->op) {
     case OP_START:
-        return before == NO_CHAR;
+        return before == LINE_REGEX_NO_CHAR;
     case OP_END:
-        return after == NO_CHAR;
+        return after == LINE_REGEX_NO_CHAR;
     case OP_WORD_EDGE:
         return edge;
     case OP_NO_WORD_EDGE:
@@ -93,24 +91,24 @@ static bool enter(struct machine *m, struct places *to, uint32_t pc, uint32_t be
         case OP_END:
         case OP_WORD_EDGE:
         case OP_NO_WORD_EDGE:
-            if (holds(in, before, after))
+            if (line_regex_holds(in, before, after))
                 m->stack[depth++] = pc + 1;
         }
     }
     return false;
 }
 
-static uint32_t char_at(const char *p, const char *end, unsigned *len)
+uint32_t line_regex_char(const char *p, const char *end, unsigned *len)
 {
     uint32_t cp;
     *len = 1;
     if (p == end)
-        return NO_CHAR;
+        return LINE_REGEX_NO_CHAR;
     if ((unsigned char)*p < 0x80)
         return (unsigned char)*p;
     unsigned n = utf8_decode(p, (size_t)(end - p), &cp);
     if (n == 0)
-        return NOT_UTF8;
+        return LINE_REGEX_NOT_UTF8;
     *len = n;
     return cp;
 }
@@ -137,7 +135,7 @@ static enum line_regex_result match_line(struct machine *m, const char *p, const
     const char *line = p;
     unsigned len;
     m->now.count = 0;
-    uint32_t before = NO_CHAR, c = char_at(p, end, &len);
+    uint32_t before = LINE_REGEX_NO_CHAR, c = line_regex_char(p, end, &len);
     for (;;) {
         if (m->now.count == 0 && !m->any_first && p < end) {
             const char *to = skip_dull(m, p, end);
@@ -147,23 +145,23 @@ static enum line_regex_result match_line(struct machine *m, const char *p, const
                 before = (unsigned char)to[-1]; /* only ever asked whether it is a word character */
                 p = to;
                 m->step++;
-                c = char_at(p, end, &len);
+                c = line_regex_char(p, end, &len);
             }
         }
         /* Places reached by eating were entered under this step's stamp; begin here as well. */
-        if (enter(m, &m->now, 0, p == line ? NO_CHAR : before, c))
+        if (enter(m, &m->now, 0, p == line ? LINE_REGEX_NO_CHAR : before, c))
             return LINE_REGEX_YES;
-        if (c == NO_CHAR)
+        if (c == LINE_REGEX_NO_CHAR)
             return LINE_REGEX_NO;
         if (out_of_time(m, m->now.count + 1))
             return LINE_REGEX_TOO_SLOW;
         p += len;
-        uint32_t after = char_at(p, end, &len);
+        uint32_t after = line_regex_char(p, end, &len);
         m->step++;
         m->next.count = 0;
         for (size_t i = 0; i < m->now.count; i++) {
             uint32_t pc = m->now.list[i];
-            if (eats(m->re, &m->re->code[pc], c) && enter(m, &m->next, pc + 1, c, after))
+            if (line_regex_eats(m->re, &m->re->code[pc], c) && enter(m, &m->next, pc + 1, c, after))
                 return LINE_REGEX_YES;
         }
         struct places swap = m->now;
@@ -178,7 +176,7 @@ static enum line_regex_result match_line(struct machine *m, const char *p, const
  * or the end of the program, it can begin anywhere. */
 static void find_first(struct machine *m)
 {
-    m->any_first = enter(m, &m->now, 0, NO_CHAR, NO_CHAR);
+    m->any_first = enter(m, &m->now, 0, LINE_REGEX_NO_CHAR, LINE_REGEX_NO_CHAR);
     for (size_t pc = 0; pc < m->re->code_len; pc++) {
         enum op op = m->re->code[pc].op;
         m->any_first |= m->stamp[pc] == m->step && (op == OP_START || op == OP_END ||
@@ -187,7 +185,7 @@ static void find_first(struct machine *m)
     for (size_t i = 0; i < m->now.count; i++) {
         const struct inst *in = &m->re->code[m->now.list[i]];
         for (uint32_t b = 0; b < 0x80; b++)
-            m->first[b] |= eats(m->re, in, b);
+            m->first[b] |= line_regex_eats(m->re, in, b);
     }
     memset(m->first + 0x80, true, 0x80);
     m->step++;

@@ -28,4 +28,14 @@ enum line_regex_result { LINE_REGEX_NO, LINE_REGEX_YES, LINE_REGEX_TOO_SLOW };
 enum line_regex_result line_regex_find(const struct line_regex *re, const char *text, size_t len,
                                        int64_t budget_us);
 
+/* Where: memory for one expression, used again from line to line. */
+struct line_regex_scan;
+struct line_regex_scan *line_regex_scan_new(const struct line_regex *re); /* `re` borrowed */
+void line_regex_scan_free(struct line_regex_scan *s);
+/* The first match in a line (no LF) that begins at `from` or behind it and is not empty, the
+ * longest of those that begin there. *steps bounds the work and is counted down: at 0 there is no
+ * match. */
+bool line_regex_span(struct line_regex_scan *s, const char *line, size_t len, size_t from,
+                     size_t *steps, size_t *start, size_t *match_len);
+
 #endif

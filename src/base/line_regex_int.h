@@ -40,4 +40,13 @@ static inline bool is_word_char(uint32_t c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
+/* ---- line_regex.c ---- */
+#define LINE_REGEX_NO_CHAR  UINT32_MAX /* before the line, behind it */
+#define LINE_REGEX_NOT_UTF8 0x110000   /* a byte that is no part of a character */
+/* The character at p, NO_CHAR at the end. */
+uint32_t line_regex_char(const char *p, const char *end, unsigned *len);
+bool line_regex_eats(const struct line_regex *re, const struct inst *in, uint32_t c);
+/* An assertion between two characters. */
+bool line_regex_holds(const struct inst *in, uint32_t before, uint32_t after);
+
 #endif

@@ -10,6 +10,7 @@
 #include "cli/frame.h"
 #include "cli/secrets.h"
 #include "providers/planner.h"
+#include "sessions/mask.h"
 
 #include "base/log.h"
 
@@ -30,6 +31,19 @@ const char *app_setting(void *app, const char *name)
 {
     const char *v = secrets_setting(NULL, name);
     return v != NULL ? v : config_setting(&((const struct app *)app)->config, name);
+}
+
+static int define_masks(const struct app *app, struct err *e)
+{
+    for (size_t i = 0; i < app->config.mask_count; i++) {
+        const char *is = strchr(app->config.masks[i], '=');
+        char *name = xstrndup(app->config.masks[i], (size_t)(is - app->config.masks[i]));
+        int rc = mask_define(name, is + 1, e);
+        free(name);
+        if (rc < 0)
+            return err_wrap(e, "%s", app->paths.config_file);
+    }
+    return 0;
 }
 
 static int build_contract(struct app *app, struct err *e)
@@ -62,7 +76,7 @@ int app_init(struct app *app, struct err *e)
     app->redact = redact_new();
     secrets_add_to(app->redact);
     redact_set_global(app->redact);
-    return build_contract(app, e);
+    return define_masks(app, e) < 0 ? -1 : build_contract(app, e);
 }
 
 void app_open_log(struct app *app)
@@ -84,6 +98,7 @@ void app_release(struct app *app)
     policy_free(app->policy);
     redact_free(app->redact);
     contract_release(&app->contract);
+    mask_forget_own();
     config_release(&app->config);
     paths_release(&app->paths);
     if (app->frames != NULL)

@@ -96,9 +96,9 @@ static void put_text(struct differ *d, enum run_part part, const struct compare 
 static void json_masks(struct json_w *w, const char *key, unsigned set)
 {
     json_w_array(w, key);
-    for (unsigned k = 0; k < MASK_COUNT; k++) {
+    for (unsigned k = 0; k < mask_count(); k++) {
         if (set & (1u << k))
-            json_w_str(w, NULL, mask_name((enum mask_kind)k));
+            json_w_str(w, NULL, mask_name(k));
     }
     json_w_close_array(w);
 }
@@ -214,11 +214,20 @@ static int diff_sessions(struct differ *d, struct err *e)
 
 /* ---- the command ---- */
 
+/* All of them, on or off: what is ignored is never a secret. */
 static void put_masks(struct differ *d)
 {
+    unsigned all = (1u << mask_count()) - 1;
     (void)buf_add_str(&d->out, "masks: ");
-    mask_print(d->masks, &d->out);
-    (void)buf_add_str(&d->out, d->masks != MASK_NONE ? "  (--mask none shows all)\n" : "\n");
+    mask_print(d->masks & all, &d->out);
+    if ((d->masks & all) != all) {
+        (void)buf_add_str(&d->out, "  (off: ");
+        mask_print(all & ~d->masks, &d->out);
+        (void)buf_add_char(&d->out, ')');
+    } else {
+        (void)buf_add_str(&d->out, "  (--mask -NAME switches one off, --mask none all)");
+    }
+    (void)buf_add_char(&d->out, '\n');
 }
 
 static int diff(struct differ *d, struct err *e)

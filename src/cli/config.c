@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/line_regex.h"
 #include "base/path.h"
 #include "cli/options.h"
 #include "tool/contract.h"
@@ -151,6 +152,26 @@ static int unknown_key(const char *name, struct err *e)
     return err_set(e, ERR_USAGE, "unknown key '%.60s'; `airlock config list` shows all", name);
 }
 
+/* Of a name that stands there twice the last one counts. */
+static int add_mask(struct config *c, const char *name, const char *pattern, struct err *e)
+{
+    struct line_regex *probe = NULL;
+    size_t len = strlen(name), i = 0;
+    struct err why = ERR_INIT;
+    if (line_regex_new(&probe, pattern, &why) < 0)
+        return err_set(e, ERR_USAGE, "masks.%.40s: %s", name, why.msg);
+    line_regex_free(probe);
+    while (i < c->mask_count && (strncmp(c->masks[i], name, len) != 0 || c->masks[i][len] != '='))
+        i++;
+    if (i == c->mask_count) {
+        c->masks = xreallocarray(c->masks, ++c->mask_count, sizeof *c->masks);
+        c->masks[i] = NULL;
+    }
+    free(c->masks[i]);
+    c->masks[i] = xasprintf("%s=%s", name, pattern);
+    return 0;
+}
+
 static int set_named(struct config *c, const char *name, const char *value, struct err *e)
 {
     if (strncmp(name, "contract.", 9) == 0) {
@@ -167,6 +188,8 @@ static int set_named(struct config *c, const char *name, const char *value, stru
         c->contract[c->contract_count++] = kv;
         return 0;
     }
+    if (strncmp(name, "masks.", 6) == 0)
+        return add_mask(c, name + 6, value, e);
     const struct key *k = find_key(name);
     return k != NULL ? set_key(c, k, value, e) : unknown_key(name, e);
 }
@@ -244,6 +267,9 @@ void config_release(struct config *c)
     for (size_t i = 0; i < c->contract_count; i++)
         free(c->contract[i]);
     free(c->contract);
+    for (size_t i = 0; i < c->mask_count; i++)
+        free(c->masks[i]);
+    free(c->masks);
     *c = (struct config){ .planner = NULL };
 }
 

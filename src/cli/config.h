@@ -6,6 +6,7 @@
  *   [sessions]  trash_days = 30
  *   [anthropic] model base_url    [openai] model base_url
  *   [planner]   effort max_tokens tries first_ms idle_ms total_ms context_bytes
+ *   [masks]     NAME = REGEX       what comparisons of output ignore beside the built-in masks
  *   [contract]  KEY = VALUE       as for -c
  *
  * A missing file is the defaults. An unknown key or a bad value is ERR_USAGE with file:line.
@@ -23,7 +24,9 @@ struct config {
     int64_t gate_arm_ms, gate_expire_min, trash_days;
     bool mouse;
     char *settings[CONFIG_SETTINGS]; /* of planners, by their place in the table; "" not set */
-    char **contract;                 /* "key=value" */
+    char **masks;                    /* "name=regex" */
+    size_t mask_count;
+    char **contract; /* "key=value" */
     size_t contract_count;
 };
 

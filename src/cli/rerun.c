@@ -236,9 +236,9 @@ void rerun_put_json(const struct rerun_verdict *v, struct json_w *w)
 {
     json_w_str(w, "verdict", rerun_outcome_name(v->outcome));
     json_w_array(w, "masked");
-    for (unsigned k = 0; k < MASK_COUNT; k++) {
+    for (unsigned k = 0; k < mask_count(); k++) {
         if (v->masks & (1u << k))
-            json_w_str(w, NULL, mask_name((enum mask_kind)k));
+            json_w_str(w, NULL, mask_name(k));
     }
     json_w_close_array(w);
     if (v->outcome == RERUN_DIFFERS) {

@@ -13,6 +13,8 @@ static void apply(void *arg, const char *line, size_t len, struct buf *out)
 void screen_set_masks(struct screen *s, const char *args, struct err *e)
 {
     unsigned set = s->masks == MASK_NONE ? MASK_ALL : MASK_NONE;
+    if (args[0] == '-' || args[0] == '+') /* one by one, from what is on */
+        set = s->masks;
     if (args[0] != '\0' && mask_parse(args, &set, e) < 0) {
         screen_fail(s, e);
         return;

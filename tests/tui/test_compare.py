@@ -33,6 +33,23 @@ def test_diff_names_the_masks_and_exits_0_or_1(airlock):
     assert b"x = 1                        | x = 2\n" in beside
 
 
+def test_masks_one_by_one_and_of_the_persons_own(airlock):
+    a = record(airlock, "import time; print('job 1', time.time()); print(chr(27) + '[31mred' + chr(27) + '[0m')")
+    b = record(airlock, "import time; print('job 2', time.time()); print('red')")
+    done = airlock.run("diff", a, b, "--what", "stdout")
+    assert done.returncode == 1 and b"(--mask -NAME switches one off" in done.stdout
+    assert airlock.run("config", "set", "masks.job", "job [0-9]+").returncode == 0
+    done = airlock.run("diff", a, b, "--what", "stdout")
+    assert done.returncode == 0 and b"identical after masks (time, ansi, job)" in done.stdout
+    done = airlock.run("diff", a, b, "--what", "stdout", "--mask", "-ansi,-time")
+    assert done.returncode == 1 and b"(off: time, ansi)" in done.stdout
+    assert b"^[[31mred" in done.stdout and b"<job> 1" in done.stdout
+    assert airlock.run("config", "set", "masks.bad", "(").returncode == 2
+    (airlock.home / "config/airlock/config.ini").write_text("[masks]\ntime = x\n")
+    (airlock.home / "config/airlock/config.ini").chmod(0o600)
+    assert b"mask 'time' exists already" in airlock.run("diff", a, b).stderr
+
+
 def test_diff_shows_no_control_bytes(airlock):
     a = record(airlock, "print(chr(27) + ']0;evil' + chr(7) + 'a')")
     b = record(airlock, "print(chr(27) + ']0;evil' + chr(7) + 'b')")

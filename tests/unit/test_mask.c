@@ -128,6 +128,63 @@ static void test_hostile_lines(void **state)
     }
 }
 
+static const struct {
+    const char *in, *out;
+} own_table[] = {
+    { "job 4711 of worker-12", "<job> of worker-12" },
+    { "job 1 job 22;", "<job> <job>;" },
+    { "\033[32mjob 5\033[0m at 12:30:01", "<job> at <time>" },
+    { "jobs 5", "jobs 5" },
+    { "id=abcdef id=ab", "<hash> id=ab" },
+    { "", "" },
+    { "\033[31mred\033[0m \033]0;x", "red \033]0;x" },
+};
+
+static void test_own_masks(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    unsigned set = MASK_ALL;
+    assert_int_equal(mask_define("job", "\\bjob [0-9]+", &e), 0);
+    assert_int_equal(mask_define("hash", "id=[a-f]{6,}", &e), 0);
+    assert_int_equal(mask_count(), MASK_COUNT + 2);
+    for (size_t i = 0; i < ARRAY_LEN(own_table); i++) {
+        struct buf out = BUF_INIT(1000);
+        assert_true(mask_line(MASK_ALL, own_table[i].in, strlen(own_table[i].in), &out) >= 0);
+        assert_string_equal(buf_str(&out), own_table[i].out);
+        buf_release(&out);
+    }
+    assert_int_equal(mask_parse("-job,-time", &set, &e), 0);
+    assert_int_equal(set & (1u << MASK_COUNT), 0);
+    assert_int_equal(set & (1u << MASK_TIME), 0);
+    assert_int_not_equal(set & (1u << MASK_PID), 0);
+    assert_int_equal(mask_parse("+job", &set, &e), 0);
+    assert_int_not_equal(set & (1u << MASK_COUNT), 0);
+    assert_int_equal(mask_parse("hash", &set, &e), 0);
+    assert_int_equal(set, 1u << (MASK_COUNT + 1));
+    const char *const names[] = { "time", "job", "all", "A", "", "-x" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(mask_define(names[i], "x", &e), -1);
+    assert_int_equal(mask_define("bad", "(", &e), -1);
+    mask_forget_own();
+    assert_int_equal(mask_parse("job", &set, &e), -1);
+}
+
+/* A pattern made to be slow leaves the line as it is, soon. */
+static void test_own_mask_is_bounded(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    static char line[200000];
+    struct buf out = BUF_INIT((size_t)1 << 20);
+    memset(line, 'a', sizeof line);
+    assert_int_equal(mask_define("slow", "(a|aa)*b", &e), 0);
+    assert_true(mask_line(MASK_ALL, line, sizeof line, &out) >= 0);
+    assert_int_equal(out.len, sizeof line);
+    buf_release(&out);
+    mask_forget_own();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +192,8 @@ int main(void)
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_lines_stay_lines),
         cmocka_unit_test(test_hostile_lines),
+        cmocka_unit_test(test_own_masks),
+        cmocka_unit_test(test_own_mask_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
