@@ -40,7 +40,7 @@ LIB_SRC   := $(wildcard src/base/*.c sessions/*.c providers/*.c providers/planne
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o) $(B)/share_data.o $(B)/guest_data.o
 GUEST_SRC := $(wildcard providers/guest/*.c)
 
-.PHONY: all deps run check lint bench install uninstall docs clean golden units
+.PHONY: all deps run check lint bench install uninstall docs clean golden units fuzzers fuzz
 all: $(B)/airlock
 
 $(B)/airlock: $(B)/src/cli/main.o $(B)/libairlock.a
@@ -80,7 +80,16 @@ $(B)/tests/%: tests/%.c $(wildcard tests/*.h tests/*/*.h) $(B)/libairlock.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $(B)/libairlock.a $(PKG_LIBS) -lcmocka
 
+# Fuzz targets: from their seeds with a driver of ours in `make check`, by a fuzzer in `make fuzz`.
+FUZZ_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/%: tests/fuzz/%.c tests/fuzz/drive.c $(B)/libairlock.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< tests/fuzz/drive.c $(B)/libairlock.a $(PKG_LIBS)
+
 units: $(UNIT_BIN)
+fuzzers: $(FUZZ_BIN)
+fuzz: deps
+	@sh tests/fuzz/run.sh
 
 check: deps
 	@sh tests/run.sh

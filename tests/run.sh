@@ -63,6 +63,24 @@ run_all() { # dir
     done
 }
 
+# Every seed, and mutations from a fixed beginning: coverage-guided fuzzing is `make fuzz`.
+run_fuzzers() { # dir
+    for t in "$1"/tests/fuzz/fuzz_*; do
+        [ -x "$t" ] || continue
+        name=$(basename "$t" | sed 's/^fuzz_//')
+        if timeout 120 "$t" "tests/fuzz/corpus/$name.seeds" "${FUZZ_COUNT:-20000}" >"$out/tap" 2>"$out/err"; then
+            passed=$((passed + 1))
+            echo "ok      fuzz $name: $(cat "$out/tap")"
+        else
+            failed=$((failed + 1))
+            # Once more the same way, each input kept before it is tried.
+            timeout 300 "$t" "tests/fuzz/corpus/$name.seeds" "${FUZZ_COUNT:-20000}" "build/fuzz-$name.input" >/dev/null 2>&1
+            echo "FAILED  fuzz $name: the input is build/fuzz-$name.input (run it: $t -one build/fuzz-$name.input)"
+            tail -40 "$out/err"
+        fi
+    done
+}
+
 run_pytest() { # dir
     ls tests/tui/test_*.py >/dev/null 2>&1 || return 0
     AIRLOCK="$PWD/$1/airlock" "$python" -m pytest -q -rs -p no:cacheprovider tests/tui >"$out/py" 2>&1
@@ -88,8 +106,9 @@ build build
 run_all build
 if [ "$only" != golden ]; then
     run_pytest build
-    build build/san SAN=1
+    build build/san SAN=1 fuzzers
     run_all build/san
+    run_fuzzers build/san
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -26,8 +26,10 @@ static void bar_texts(const struct view_replay *p, int w, struct texts *t)
     clock_text(p->total_us, of, sizeof of);
     snprintf(t->left, sizeof t->left, "%s %s %s/%s", p->playing ? "playing" : "stopped", p->speed,
              at, of);
-    snprintf(t->right, sizeof t->right, w < 60 ? "" : "#%llu/%llu", (unsigned long long)p->seq,
-             (unsigned long long)p->last);
+    t->right[0] = '\0';
+    if (w >= 60)
+        snprintf(t->right, sizeof t->right, "#%llu/%llu", (unsigned long long)p->seq,
+                 (unsigned long long)p->last);
 }
 
 /* The bar proper, in the row of the prompt; w < 1: no room. */
