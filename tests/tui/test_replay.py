@@ -258,6 +258,7 @@ def test_replay_from_the_screen_and_back(airlock, by_hand):
     s.settle(0.2)
     s.send("R")
     s.wait("REPLAY")
+    s.settle(0.2)  # the whole of it: its last row stood for something else before
     s.send("q")
     s.wait("a task, !code")
     s.line(":replay last")
