@@ -245,5 +245,7 @@ void llm_take(struct llm_planner *m)
         m->cuts = 0;
     if (m->answer.why != WHY_PAUSE)
         m->pauses = 0;
+    if (m->answer.why != WHY_FULL)
+        m->squeezes = 0;
     takes[m->answer.why](m);
 }

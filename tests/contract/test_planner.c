@@ -80,6 +80,26 @@ static void parallel_calls_have_a_gate_each_and_go_back_together(void **state)
     end(p);
 }
 
+/* However often it happens: each time the oldest gives way, and the work goes on. */
+static void a_small_model_goes_on_to_the_end(void **state)
+{
+    char *out = xcalloc(1, 3001);
+    (void)state;
+    memset(out, 'x', 3000);
+    struct planner *p = begin("small", "12000");
+    for (unsigned seen = 0; heard.finishes == 0; seen = heard.proposals) {
+        until_over();
+        if (heard.proposals > seen)
+            observe(p, false, out);
+        else if (heard.errors > 0)
+            fail_msg("%s", buf_str(&heard.error));
+    }
+    assert_int_equal(heard.proposals, 10);
+    assert_true(heard.retries > 2);
+    end(p);
+    free(out);
+}
+
 /* ---- manners of chat-completions servers */
 
 static void every_manner_leads_to_the_same_proposal(void **state)
@@ -428,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_stays_open_is_left),
         cmocka_unit_test(conversation_to_the_end),
         cmocka_unit_test(a_denial_goes_back_and_the_work_goes_on),
+        cmocka_unit_test(a_small_model_goes_on_to_the_end),
         cmocka_unit_test(parallel_calls_have_a_gate_each_and_go_back_together),
         cmocka_unit_test(the_token_is_a_bearer),
         cmocka_unit_test(without_a_key_it_says_how_to_add_one),
@@ -446,6 +467,7 @@ int main(void)
         cmocka_unit_test(what_a_server_refuses_by_name_is_left_out),
         cmocka_unit_test(conversation_to_the_end),
         cmocka_unit_test(a_denial_goes_back_and_the_work_goes_on),
+        cmocka_unit_test(a_small_model_goes_on_to_the_end),
         cmocka_unit_test(parallel_calls_have_a_gate_each_and_go_back_together),
         cmocka_unit_test(a_server_here_needs_no_key),
         cmocka_unit_test(elsewhere_it_needs_one_and_a_model),

@@ -388,6 +388,13 @@ class Chat(Api):
     def do_context_llamacpp(self, conn, turn):
         self.send(conn, *self.refusal(400, "exceed_context_size_error", "the request exceeds the available context size"))
 
+    def do_small(self, conn, turn):
+        """Reads no more than ARG bytes; ten proposals, then the end."""
+        if self.size > int(self.arg):
+            return self.send(conn, *self.refusal(400, "invalid_request_error", "too many tokens", "context_length_exceeded"))
+        self.proposals = getattr(self, "proposals", 0) + 1
+        self.stream(conn, start() + execute(0, "call_s%d" % turn, "print(%d)\n" % turn) + end() if self.proposals <= 10 else FINISH)
+
     def do_empty(self, conn, turn):
         self.stream(conn, start() + end("stop"))
 

@@ -229,6 +229,13 @@ class Messages(Api):
     def do_context(self, conn, turn):
         self.stream(conn, start() + text(0, "...") + end("model_context_window_exceeded"))
 
+    def do_small(self, conn, turn):
+        """Reads no more than ARG bytes; ten proposals, then the end."""
+        if self.size > int(self.arg):
+            return self.stream(conn, start() + end("model_context_window_exceeded"))
+        self.proposals = getattr(self, "proposals", 0) + 1
+        self.stream(conn, start() + execute(0, "toolu_s%d" % turn, "print(%d)\n" % turn) + end("tool_use") if self.proposals <= 10 else FINISH)
+
     def do_pause_turn(self, conn, turn):
         self.stream(conn, start() + text(0, "still at it") + end("pause_turn"))
 

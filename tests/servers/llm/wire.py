@@ -24,7 +24,7 @@ class Api:
     def answer(self, conn, headers, raw):
         with self.lock:
             turn, self.turn = self.turn, self.turn + 1
-        body = json.loads(raw)
+        body, self.size = json.loads(raw), len(raw)
         if self.log:
             seen = {k: v for k, v in headers.items() if KEY not in v}
             self.log.write(json.dumps({"turn": turn, "headers": seen, "body": body}) + "\n")
