@@ -123,6 +123,10 @@ int store_chain_at(struct store *s, uint64_t seq, uint8_t out[SHA256_LEN],
  * Sees uncommitted ones. Erased ones read as the end. */
 ssize_t store_read_output(struct store *s, uint32_t run, unsigned stream, uint64_t offset,
                           char *dst, size_t len, struct err *e);
+/* Behind a gap (erased chunks): where the next byte at or after `offset` lies. False: there is none.
+ */
+bool store_find_output(struct store *s, uint32_t run, unsigned stream, uint64_t offset,
+                       uint64_t *found);
 uint64_t store_output_bytes(struct store *s, uint32_t run, unsigned stream);
 
 /* Output as it lies in the file, chunk by chunk in the order of its events, all runs and streams:

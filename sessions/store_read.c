@@ -238,6 +238,27 @@ ssize_t store_read_output(struct store *s, uint32_t run, unsigned stream, uint64
     return got < 0 ? -1 : (ssize_t)done;
 }
 
+bool store_find_output(struct store *s, uint32_t run, unsigned stream, uint64_t offset,
+                       uint64_t *found)
+{
+    struct sql_stmt *st = NULL;
+    struct err ignored = ERR_INIT;
+    if (offset > INT64_MAX ||
+        sql_prepare(s->db, &st,
+                    "SELECT max(offset, ?3) FROM output WHERE run = ?1 AND stream = ?2 AND"
+                    " offset + length(bytes) > ?3 ORDER BY offset LIMIT 1",
+                    &ignored) < 0)
+        return false;
+    sql_bind_int(st, 1, run);
+    sql_bind_int(st, 2, stream);
+    sql_bind_int(st, 3, (int64_t)offset);
+    bool is_there = sql_step(st, &ignored) == 1;
+    if (is_there)
+        *found = (uint64_t)sql_int(st, 0);
+    sql_finalize(st);
+    return is_there;
+}
+
 static uint64_t find_output_end(struct store *s, uint32_t run, unsigned stream)
 {
     struct err ignored = ERR_INIT;

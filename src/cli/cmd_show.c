@@ -209,6 +209,9 @@ static void show_session(struct saved *s, struct buf *out)
     snprintf(cost, sizeof cost, "$%lld.%06lld", (long long)(st->cost_nanousd / 1000000000),
              (long long)(st->cost_nanousd / 1000 % 1000000));
     put(out, "cost", cost);
+    if (st->unknown_events > 0)
+        (void)buf_addf(out, "not shown  %llu events that a newer Airlock wrote\n",
+                       (unsigned long long)st->unknown_events);
     for (size_t i = 0; i < st->step_count; i++) {
         (void)buf_addf(out, "step %-5s %-8s ", st->steps[i].id,
                        step_status_name(st->steps[i].status));

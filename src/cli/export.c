@@ -68,10 +68,14 @@ static ssize_t read_blotted(struct export *x, uint32_t run, unsigned stream, uin
     char *wide = xmalloc(before + len + reach);
     ssize_t n =
         store_read_output(x->store, run, stream, offset - before, wide, before + len + reach, e);
+    if (n >= 0 && n <= (ssize_t)before) { /* there is a gap in front of it, or nothing */
+        before = 0;
+        n = store_read_output(x->store, run, stream, offset, wide, len + reach, e);
+    }
     if (n >= 0) {
         redact_blot(x->redact, wide, (size_t)n, BLOT);
         n -= (ssize_t)before;
-        n = n < 0 ? 0 : n > (ssize_t)len ? (ssize_t)len : n;
+        n = n > (ssize_t)len ? (ssize_t)len : n;
         memcpy(dst, wide + before, (size_t)n);
     }
     explicit_bzero(wide, before + len + reach);
@@ -236,12 +240,20 @@ static void split_range(struct export *x, uint32_t run, unsigned stream, uint64_
     struct err ignored = ERR_INIT;
     char *piece = xmalloc(TEXT_PIECE_MAX);
     while (from < to && !s->stopped) {
+        uint64_t next;
         size_t want = to - from < TEXT_PIECE_MAX ? (size_t)(to - from) : TEXT_PIECE_MAX;
         ssize_t n = read_blotted(x, run, stream, from, piece, want, &ignored);
-        if (n <= 0)
+        if (n > 0) {
+            split_feed(s, piece, (size_t)n);
+            from += (uint64_t)n;
+        } else if (n < 0 || !store_find_output(x->store, run, stream, from, &next) ||
+                   next <= from || next >= to) {
             break;
-        split_feed(s, piece, (size_t)n);
-        from += (uint64_t)n;
+        } else {
+            split_end(s);
+            s->stopped = s->l->gap(s->l->arg, next - from) != 0;
+            from = next;
+        }
     }
     free(piece);
     split_end(s);

@@ -169,6 +169,7 @@ static void init(struct cast *c)
     state_init(&c->state);
     state_set_session(&c->state, store_id(x->store));
     view_model_init(&c->vm);
+    c->vm.cache = view_cache_new();
     past_gate_init(&c->gate);
 }
 
@@ -178,6 +179,7 @@ static void release(struct cast *c)
         grid_release(&c->grid[i]);
     state_release(&c->state);
     past_gate_release(&c->gate);
+    view_cache_free(c->vm.cache);
     buf_release(&c->bytes);
     buf_release(&c->line);
 }
