@@ -32,6 +32,7 @@ int cmd_export(struct app *app);
 int cmd_import(struct app *app);
 int cmd_search(struct app *app);
 int cmd_stats(struct app *app);
+int cmd_cost(struct app *app);
 int cmd_verify(struct app *app);
 int cmd_providers(struct app *app);
 int cmd_doctor(struct app *app);

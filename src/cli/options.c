@@ -44,6 +44,7 @@ static const struct option_spec option_specs[] = {
       "what a comparison ignores: time, date, duration, pid, …" },
     { OPT_WORD, 0, "word", NULL, "mark the words that differ" },
     { OPT_SIDE_BY_SIDE, 0, "side-by-side", NULL, "two columns" },
+    { OPT_BY, 0, "by", "WHAT", "session, sandbox, model or day" },
     { OPT_RUNS, 0, "runs", "A-B", "only these runs" },
     { OPT_FORMAT, 0, "format", "NAME", "md, html, ipynb, jsonl or cast" },
     { OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output" },
@@ -96,6 +97,9 @@ static const struct command command_specs[] = {
       "decisions by rule and finding, time at the gate, denials, cost; --policy: what it would "
       "change",
       BIT(OPT_POLICY) | BIT(OPT_ALL), cmd_stats, false },
+    { "cost", "[ID]",
+      "tokens, money and sandbox time: of a session call by call, or of all by --by", BIT(OPT_BY),
+      cmd_cost, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
     { "providers", "",
       "planners and sandboxes: ready, or what is missing; with -p the models of one planner", 0,
@@ -246,6 +250,9 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
         break;
     case OPT_MASK:
         opt->mask = value;
+        break;
+    case OPT_BY:
+        opt->by = value;
         break;
     case OPT_WORD:
         opt->word = true;

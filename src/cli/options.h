@@ -10,7 +10,7 @@ struct app;
 /* Options everywhere (interface.md "Commands"), and those of single commands. */
 struct options {
     const char *planner, *sandbox, *data, *config, *budget, *policy, *lease, *output, *format,
-        *expect, *theme, *language, *what, *mask, *runs, *on, *jobs, *speed, *idle_cap, *from,
+        *expect, *theme, *language, *what, *by, *mask, *runs, *on, *jobs, *speed, *idle_cap, *from,
         *size, *frames;
     const char *contract[64];
     size_t contract_count;
@@ -42,6 +42,7 @@ enum option_id {
     OPT_ALL,
     OPT_THEME,
     OPT_WHAT,
+    OPT_BY,
     OPT_MASK,
     OPT_WORD,
     OPT_SIDE_BY_SIDE,
