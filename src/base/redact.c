@@ -6,16 +6,20 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/redact_shape.h"
+
 #define VALUE_MIN 8
 #define VALUE_MAX 512
 /* Longest form: every byte as \u00XX. Forms are at most FORMS_MAX before doubles are dropped. */
 #define FORM_LEN_MAX (6 * VALUE_MAX)
 #define FORMS_MAX    32
+#define HELD_MAX     (2 * REDACT_SHAPE_MAX) /* twice the longest of either */
 
 struct pattern {
     const char *text; /* in the arena of its secret */
     size_t len;
     size_t secret;
+    bool wraps;    /* base64: line ends may stand between its characters */
     uint32_t next; /* 1 + index of the next one with the same two first bytes; 0: none */
 };
 
@@ -29,6 +33,7 @@ struct redact {
     struct secret *secrets;
     struct pattern *patterns;
     size_t secret_count, pattern_count, longest;
+    bool shapes;
     bool starts_byte[256];
     uint64_t starts[65536 / 64]; /* one bit for each pair of first bytes; small enough for L1 */
     uint32_t first[65536];       /* 1 + index of a pattern; longest first */
@@ -63,6 +68,11 @@ bool redact_is_empty(const struct redact *r)
     return r == NULL || r->pattern_count == 0;
 }
 
+bool redact_is_idle(const struct redact *r)
+{
+    return redact_is_empty(r) && (r == NULL || !r->shapes);
+}
+
 void redact_set_global(const struct redact *r)
 {
     global_set = r;
@@ -79,7 +89,8 @@ const struct redact *redact_global(void)
 struct forms {
     struct secret *s;
     size_t start[FORMS_MAX], len[FORMS_MAX], count;
-    size_t at; /* where the form being written begins */
+    bool wraps[FORMS_MAX], wrap; /* the form being written may be broken into lines */
+    size_t at;                   /* where the form being written begins */
 };
 
 static void form_add(struct forms *f, char c)
@@ -98,6 +109,7 @@ static void form_end(struct forms *f)
     if (keep) {
         INVARIANT(f->count < FORMS_MAX);
         f->start[f->count] = f->at;
+        f->wraps[f->count] = f->wrap;
         f->len[f->count++] = len;
     } else {
         s->arena_len = f->at;
@@ -188,8 +200,10 @@ static void add_all_forms(struct forms *f, const char *v, size_t len)
     static const char *const url_plain[] = { "-._~", "-._~!*'()", "-._~/", "+-._*", "+-._~" };
     add_exact(f, v, len);
     for (size_t shift = 0; shift < 3; shift++) {
+        f->wrap = true;
         add_base64(f, v, len, shift, false);
         add_base64(f, v, len, shift, true);
+        f->wrap = false;
     }
     for (int upper = 0; upper < 2; upper++) {
         add_hex(f, v, len, upper);
@@ -206,10 +220,10 @@ static void add_all_forms(struct forms *f, const char *v, size_t len)
 /* ---- the set ---- */
 
 /* A chain keeps its longest pattern in front: that one names the hit. */
-static void index_pattern(struct redact *r, uint32_t index)
+static void index_pattern(struct redact *r, uint32_t index, char second)
 {
     struct pattern *p = &r->patterns[index];
-    unsigned key = (unsigned)(unsigned char)p->text[0] << 8 | (unsigned char)p->text[1];
+    unsigned key = (unsigned)(unsigned char)p->text[0] << 8 | (unsigned char)second;
     uint32_t *link = &r->first[key];
     while (*link != 0 && r->patterns[*link - 1].len >= p->len)
         link = &r->patterns[*link - 1].next;
@@ -217,8 +231,32 @@ static void index_pattern(struct redact *r, uint32_t index)
     *link = index + 1;
     r->starts[key / 64] |= UINT64_C(1) << key % 64;
     r->starts_byte[key >> 8] = true;
-    if (p->len > r->longest)
-        r->longest = p->len;
+    size_t reach = p->wraps ? 3 * p->len : p->len; /* CR LF behind each */
+    if (reach > r->longest)
+        r->longest = reach;
+}
+
+static void add_pattern(struct redact *r, struct pattern p, char second)
+{
+    r->patterns = xreallocarray(r->patterns, r->pattern_count + 1, sizeof *r->patterns);
+    r->patterns[r->pattern_count] = p;
+    index_pattern(r, (uint32_t)r->pattern_count++, second);
+}
+
+static void note_start(void *arg, char a, char b)
+{
+    struct redact *r = arg;
+    unsigned key = (unsigned)(unsigned char)a << 8 | (unsigned char)b;
+    r->starts[key / 64] |= UINT64_C(1) << key % 64;
+    r->starts_byte[key >> 8] = true;
+}
+
+void redact_add_shapes(struct redact *r)
+{
+    r->shapes = true;
+    redact_shape_starts(note_start, r);
+    if (r->longest < REDACT_SHAPE_MAX)
+        r->longest = REDACT_SHAPE_MAX;
 }
 
 static int check_value(const char *name, const char *value, size_t len, struct err *e)
@@ -247,11 +285,13 @@ int redact_add(struct redact *r, const char *name, const char *value, size_t len
     struct forms f = { .s = &s };
     add_all_forms(&f, value, len);
 
-    r->patterns = xreallocarray(r->patterns, r->pattern_count + f.count, sizeof *r->patterns);
     for (size_t i = 0; i < f.count; i++) {
-        r->patterns[r->pattern_count] =
-            (struct pattern){ s.arena + f.start[i], f.len[i], r->secret_count, 0 };
-        index_pattern(r, (uint32_t)r->pattern_count++);
+        struct pattern q = { s.arena + f.start[i], f.len[i], r->secret_count, f.wraps[i], 0 };
+        add_pattern(r, q, q.text[1]);
+        if (q.wraps) { /* the line end may come right behind its first character */
+            add_pattern(r, q, '\n');
+            add_pattern(r, q, '\r');
+        }
     }
     r->secrets = xreallocarray(r->secrets, r->secret_count + 1, sizeof *r->secrets);
     r->secrets[r->secret_count++] = s;
@@ -272,31 +312,66 @@ static size_t next_start(const struct redact *r, const unsigned char *p, size_t 
     return i;
 }
 
-/* The longest pattern that begins at p, or NULL. Unless the text ends here (`final`), *wait says
- * that a pattern agrees with all that is there but is longer: then nothing can be told yet. */
-static const struct pattern *look_at(const struct redact *r, const char *p, size_t len, bool final,
-                                     bool *wait)
+/* How many bytes of p the pattern takes; 0: it is not there. *more: it agrees with all of p, which
+ * is shorter. */
+static size_t match_pattern(const struct pattern *q, const char *p, size_t len, bool *more)
 {
+    size_t n = 0;
+    *more = false;
+    if (!q->wraps || (len >= q->len && memcmp(q->text, p, q->len) == 0)) {
+        if (memcmp(q->text, p, q->len < len ? q->len : len) != 0)
+            return 0;
+        *more = q->len > len;
+        return *more ? 0 : q->len;
+    }
+    for (size_t i = 0; i < q->len; i++) {
+        n += i > 0 && n < len && p[n] == '\r';
+        n += i > 0 && n < len && p[n] == '\n';
+        if (n == len) {
+            *more = true;
+            return 0;
+        }
+        if (p[n++] != q->text[i])
+            return 0;
+    }
+    return n;
+}
+
+struct hit {
+    const char *name;
+    size_t len; /* 0: none */
+};
+
+/* The longest pattern that begins at p. Unless the text ends here (`final`), *wait says that a
+ * pattern agrees with all that is there but is longer: then nothing can be told yet. */
+static struct hit look_at(const struct redact *r, const char *p, size_t len, bool final, bool *wait)
+{
+    struct hit none = { 0 };
     *wait = false;
     if (len < 2) {
         *wait = !final && r->starts_byte[(unsigned char)p[0]];
-        return NULL;
+        return none;
     }
     unsigned key = (unsigned)(unsigned char)p[0] << 8 | (unsigned char)p[1];
     for (uint32_t at = r->first[key]; at != 0; at = r->patterns[at - 1].next) {
         const struct pattern *q = &r->patterns[at - 1]; /* the longest comes first */
-        if ((q->len > len && final) || memcmp(q->text, p, q->len < len ? q->len : len) != 0)
-            continue;
-        *wait = q->len > len;
-        return *wait ? NULL : q;
+        bool more;
+        size_t n = match_pattern(q, p, len, &more);
+        if (n > 0)
+            return (struct hit){ r->secrets[q->secret].name, n };
+        if (more && !final) {
+            *wait = true;
+            return none;
+        }
     }
-    return NULL;
+    return none;
 }
 
 struct scan {
     const struct redact *r;
     struct buf *out;
     size_t hidden; /* bytes at the cursor that belong to a hit */
+    char before;   /* the byte before the next scan_bytes; 0 at the start */
     int hits;
     bool full;
 };
@@ -316,15 +391,25 @@ static void pass(struct scan *s, const char *p, size_t len)
         emit(s, p + gone, len - gone);
 }
 
-static void take_hit(struct scan *s, const struct pattern *hit)
+static void take_hit(struct scan *s, const struct hit *hit)
 {
     if (s->hidden == 0) {
-        if (!s->full && buf_addf(s->out, "[secret:%s]", s->r->secrets[hit->secret].name) < 0)
+        if (!s->full && buf_addf(s->out, "[secret:%s]", hit->name) < 0)
             s->full = true;
         s->hits++;
     }
     if (s->hidden < hit->len)
         s->hidden = hit->len;
+}
+
+/* A secret that is loaded, else what looks like one. */
+static struct hit find_hit(const struct scan *s, const char *p, size_t len, char before, bool final,
+                           bool *wait)
+{
+    struct hit hit = look_at(s->r, p, len, final, wait);
+    if (hit.len == 0 && !*wait && s->r->shapes)
+        hit.len = redact_shape_at(p, len, before, final, &hit.name, wait);
+    return hit;
 }
 
 /* Returns how many bytes are settled; with `final` all of them. What happens at a byte depends on
@@ -337,14 +422,17 @@ static size_t scan_bytes(struct scan *s, const char *p, size_t len, bool final)
         pass(s, p + i, start - i);
         i = start;
         bool wait;
-        const struct pattern *hit = look_at(s->r, p + i, len - i, final, &wait);
+        char before = i > 0 ? p[i - 1] : s->before;
+        struct hit hit = find_hit(s, p + i, len - i, before, final, &wait);
         if (wait)
-            return i;
-        if (hit != NULL)
-            take_hit(s, hit);
+            break;
+        if (hit.len > 0)
+            take_hit(s, &hit);
         pass(s, p + i, 1);
         i++;
     }
+    if (i > 0)
+        s->before = p[i - 1];
     return i;
 }
 
@@ -355,7 +443,7 @@ static int scan_result(const struct scan *s)
 
 int redact_text(const struct redact *r, const char *p, size_t len, struct buf *out)
 {
-    if (redact_is_empty(r))
+    if (redact_is_idle(r))
         return buf_add(out, p, len);
     struct scan s = { .r = r, .out = out };
     scan_bytes(&s, p, len, true);
@@ -369,35 +457,48 @@ const char *redact_find(const struct redact *r, const char *p, size_t len, size_
     for (size_t i = 0; i < len; i++) {
         bool wait;
         i = next_start(r, (const unsigned char *)p, i, len);
-        const struct pattern *hit = look_at(r, p + i, len - i, true, &wait);
-        if (hit == NULL)
+        struct hit hit = look_at(r, p + i, len - i, true, &wait);
+        if (hit.len == 0)
             continue;
         if (offset != NULL)
             *offset = i;
-        return r->secrets[hit->secret].name;
+        return hit.name;
     }
     return NULL;
 }
 
 size_t redact_reach(const struct redact *r)
 {
-    return redact_is_empty(r) ? 0 : r->longest - 1;
+    return redact_is_idle(r) ? 0 : r->longest - 1;
+}
+
+bool redact_touches(const struct redact *r, const char *p, size_t len)
+{
+    struct scan s = { .r = r };
+    for (size_t i = 0; i < len && !redact_is_idle(r); i++) {
+        bool wait;
+        i = next_start(r, (const unsigned char *)p, i, len);
+        if (find_hit(&s, p + i, len - i, i > 0 ? p[i - 1] : '\0', true, &wait).len > 0)
+            return true;
+    }
+    return false;
 }
 
 int redact_blot(const struct redact *r, char *p, size_t len, char with)
 {
+    struct scan s = { .r = r };
     int hits = 0;
     size_t clear = 0; /* up to here nothing more is to be blotted */
-    if (redact_is_empty(r))
+    if (redact_is_idle(r))
         return 0;
     char *copy = xmemdup(p, len); /* overlapping hits are found in what was there */
     for (size_t i = 0; i < len; i++) {
         bool wait;
         i = next_start(r, (const unsigned char *)copy, i, len);
-        const struct pattern *hit = look_at(r, copy + i, len - i, true, &wait);
-        if (hit == NULL)
+        struct hit hit = find_hit(&s, copy + i, len - i, i > 0 ? copy[i - 1] : '\0', true, &wait);
+        if (hit.len == 0)
             continue;
-        size_t from = i > clear ? i : clear, end = i + hit->len;
+        size_t from = i > clear ? i : clear, end = i + hit.len;
         if (end > from)
             memset(p + from, with, end - from);
         clear = end > clear ? end : clear;
@@ -412,7 +513,7 @@ int redact_blot(const struct redact *r, char *p, size_t len, char with)
 
 void redact_stream_init(struct redact_stream *s)
 {
-    *s = (struct redact_stream){ .held = BUF_INIT(2 * FORM_LEN_MAX) };
+    *s = (struct redact_stream){ .held = BUF_INIT(HELD_MAX) };
 }
 
 void redact_stream_release(struct redact_stream *s)
@@ -444,9 +545,9 @@ static size_t settle_held(struct scan *s, struct buf *held, const char *p, size_
 int redact_stream_feed(const struct redact *r, struct redact_stream *st, const char *p, size_t len,
                        struct buf *out)
 {
-    if (redact_is_empty(r))
+    if (redact_is_idle(r))
         return buf_add(out, p, len);
-    struct scan s = { .r = r, .out = out, .hidden = st->hidden };
+    struct scan s = { .r = r, .out = out, .hidden = st->hidden, .before = st->before };
     size_t used = settle_held(&s, &st->held, p, len);
     if (st->held.len == 0) {
         used += scan_bytes(&s, p + used, len - used, false);
@@ -456,15 +557,17 @@ int redact_stream_feed(const struct redact *r, struct redact_stream *st, const c
     if (s.full)
         buf_reset(&st->held);
     st->hidden = s.hidden;
+    st->before = s.before;
     return scan_result(&s);
 }
 
 int redact_stream_end(const struct redact *r, struct redact_stream *st, struct buf *out)
 {
-    struct scan s = { .r = r, .out = out, .hidden = st->hidden };
+    struct scan s = { .r = r, .out = out, .hidden = st->hidden, .before = st->before };
     if (st->held.len != 0)
         scan_bytes(&s, st->held.ptr, st->held.len, true);
     buf_reset(&st->held);
     st->hidden = 0;
+    st->before = '\0';
     return scan_result(&s);
 }

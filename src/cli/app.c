@@ -75,6 +75,7 @@ int app_init(struct app *app, struct err *e)
         return -1;
     app->redact = redact_new();
     secrets_add_to(app->redact);
+    redact_add_shapes(app->redact);
     redact_set_global(app->redact);
     return define_masks(app, e) < 0 ? -1 : build_contract(app, e);
 }

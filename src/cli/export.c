@@ -61,7 +61,7 @@ bool export_wants(const struct export *x, uint32_t run)
 static ssize_t read_blotted(struct export *x, uint32_t run, unsigned stream, uint64_t offset,
                             char *dst, size_t len, struct err *e)
 {
-    if (redact_is_empty(x->redact))
+    if (redact_is_idle(x->redact))
         return store_read_output(x->store, run, stream, offset, dst, len, e);
     size_t reach = redact_reach(x->redact);
     size_t before = offset < reach ? (size_t)offset : reach;
@@ -139,11 +139,11 @@ static int give_json(struct walk *w, struct event ev)
 static int give(void *arg, const struct event *ev)
 {
     struct walk *w = arg;
-    if (redact_is_empty(w->x->redact))
+    if (redact_is_idle(w->x->redact))
         return w->fn(w->arg, ev);
     if (ev->bytes != NULL)
         return give_output(w, *ev);
-    if (ev->json != NULL && redact_find(w->x->redact, ev->json, ev->json_len, NULL) != NULL)
+    if (ev->json != NULL && redact_touches(w->x->redact, ev->json, ev->json_len))
         return give_json(w, *ev);
     return w->fn(w->arg, ev);
 }

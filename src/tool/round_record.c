@@ -128,7 +128,7 @@ void round_end_output(struct round *r, uint32_t run)
 static void write_redacted(struct round *r, struct json_w *w, const char *key, const char *p,
                            size_t len)
 {
-    if (r->cfg.redact == NULL || redact_is_empty(r->cfg.redact)) {
+    if (r->cfg.redact == NULL || redact_is_idle(r->cfg.redact)) {
         json_w_strn(w, key, p, len);
         return;
     }

@@ -167,7 +167,7 @@ void round_watch_text(struct round *r, uint32_t run, const char *stream, const c
     if (t == NULL)
         return;
     /* An excerpt is recorded: what it is taken from is filtered first. */
-    if (r->cfg.redact != NULL && !redact_is_empty(r->cfg.redact)) {
+    if (r->cfg.redact != NULL && !redact_is_idle(r->cfg.redact)) {
         (void)redact_text(r->cfg.redact, p, len, &clean);
         (void)redact_text(r->cfg.redact, name, strlen(name), &clean_name);
         p = buf_str(&clean);

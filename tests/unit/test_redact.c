@@ -312,6 +312,169 @@ static void test_full_output(void **state)
     redact_free(r);
 }
 
+/* ---- base64 in lines ---- */
+
+static void test_wrapped_base64(void **state)
+{
+    (void)state;
+    static const char *const breaks[] = { "\n", "\r\n" };
+    const char *value = "sk-ant-0123456789abcdefghijklmnopqrstuvwxyz";
+    struct redact *r = redact_new();
+    add(r, "KEY", value);
+    for (size_t shift = 0; shift < 80; shift++) {
+        char before[100];
+        struct buf whole = BUF_INIT(4000), lines = BUF_INIT(4000), out = BUF_INIT(4000);
+        memset(before, 'x', shift);
+        before[shift] = '\0';
+        base64_of(before, value, " and what follows it in the same file, some more bytes", &whole);
+        for (size_t i = 0; i < whole.len; i++) {
+            assert_int_equal(buf_add_char(&lines, whole.ptr[i]), 0);
+            if (i % 76 == 75)
+                assert_int_equal(buf_add_str(&lines, breaks[shift % 2]), 0);
+        }
+        int hits;
+        char *got = filtered(r, lines.ptr, lines.len, &hits);
+        if (hits != 1)
+            fail_msg("behind %zu: %s", shift, got);
+        feed_split(r, lines.ptr, lines.len, NULL, 1 + shift % 7, &out);
+        assert_string_equal(buf_str(&out), got);
+        free(got);
+        buf_release(&whole);
+        buf_release(&lines);
+        buf_release(&out);
+    }
+    expect(r, "c2st\nYW50\n and c2stYW50\n", "c2st\nYW50\n and c2stYW50\n");
+    redact_free(r);
+}
+
+/* ---- what looks like a secret ---- */
+
+#define LINE64 "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+
+static const struct {
+    const char *in, *out;
+} shape_cases[] = {
+    { "k=sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWx-yz_0123456789;", "k=[secret:anthropic-key];" },
+    { "sk-proj-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-ab", "[secret:openai-key]" },
+    { "\"ghp_0123456789abcdefghijABCDEFGHIJ012345\"", "\"[secret:github-token]\"" },
+    { "github_pat_11ABCDEFG0abcdefghijkl_ABCDEFGHIJKLMNOPQRSTUV", "[secret:github-token]" },
+    { "AKIAIOSFODNN7EXAMPLE", "[secret:aws-key-id]" },
+    { "id ASIAIOSFODNN7EXAMPLE.", "id [secret:aws-key-id]." },
+    { "e2b_0123456789abcdef0123456789abcdef01234567", "[secret:e2b-key]" },
+    { "AIzaSyA-0123456789abcdefghijklmnopqrstuv", "AIzaSyA-0123456789abcdefghijklmnopqrstuv" },
+    { "AIzaSyA-0123456789abcdefghijklmnopqrstu", "[secret:google-key]" },
+    { "xoxb-123456789012-abcdefGHIJKL", "[secret:slack-token]" },
+    { "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P x",
+      "Bearer [secret:jwt] x" },
+    { "a\n-----BEGIN RSA PRIVATE KEY-----\n" LINE64 "\n" LINE64
+      "\n-----END RSA PRIVATE KEY-----\nb",
+      "a\n[secret:private-key]\nb" },
+    { "\"-----BEGIN PRIVATE KEY-----\\n" LINE64 "\\n\", \"x\": 1",
+      "\"[secret:private-key]\", \"x\": 1" },
+    { "-----BEGIN PRIVATE KEY-----\n" LINE64 "\n", "[secret:private-key]" },
+    /* and what only begins like one */
+    { "sk-learn-contrib-and-some-more-words-like-these", NULL },
+    { "task-management-Abcdefghijklmnopqrstuvwxyz0123456789", NULL },
+    { "disk-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcd", NULL },
+    { "sk-ant-test-0123456789", NULL },
+    { "ghp_short", NULL },
+    { "ghp_0123456789abcdefghijABCDEFGHIJ01234-", NULL },
+    { "AKIAIOSFODNN7EXAMPLEX", NULL },
+    { "AKIAiosfodnn7example", NULL },
+    { "XAKIAIOSFODNN7EXAMPLE", NULL },
+    { "e2b_template_name_that_is_long_enough_0", NULL },
+    { "xoxo-hugs-and-kisses-and-more-0", NULL },
+    { "xoxb-only-words-and-no-number-in-it", NULL },
+    { "eyJust.three.parts", NULL },
+    { "eyJhbGciOiJIUzI1NiJ9 eyJzdWIiOiIxMjM0NTY3ODkwIn0", NULL },
+    { "-----BEGIN CERTIFICATE-----\n" LINE64 "\n-----END CERTIFICATE-----", NULL },
+    { "-----BEGIN PUBLIC KEY-----\n" LINE64, NULL },
+    { "a file between -----BEGIN PRIVATE KEY----- and -----END PRIVATE KEY-----.", NULL },
+    { "--------------------------------", NULL },
+    { "commit 0123456789abcdef0123456789abcdef01234567", NULL },
+};
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    expect(r, shape_cases[0].in, shape_cases[0].in); /* only when asked for */
+    assert_true(redact_is_idle(r));
+    redact_add_shapes(r);
+    assert_true(redact_is_empty(r) && !redact_is_idle(r));
+    for (size_t i = 0; i < ARRAY_LEN(shape_cases); i++) {
+        const char *in = shape_cases[i].in, *out = shape_cases[i].out;
+        expect(r, in, out != NULL ? out : in);
+        assert_int_equal(redact_touches(r, in, strlen(in)), out != NULL && strcmp(in, out) != 0);
+        assert_null(redact_find(r, in, strlen(in), NULL));
+        /* The whole is the same for every split. */
+        for (size_t step = 1; step < 5; step++) {
+            struct buf got = BUF_INIT(4000);
+            feed_split(r, in, strlen(in), NULL, step, &got);
+            assert_string_equal(buf_str(&got), out != NULL ? out : in);
+            buf_release(&got);
+        }
+    }
+    /* One that is loaded goes by its own name. */
+    add(r, "MINE", "ghp_0123456789abcdefghijABCDEFGHIJ012345");
+    expect(r, "ghp_0123456789abcdefghijABCDEFGHIJ012345", "[secret:MINE]");
+    char text[] = "id AKIAIOSFODNN7EXAMPLE.";
+    assert_int_equal(redact_blot(r, text, sizeof text - 1, '*'), 1);
+    assert_string_equal(text, "id ********************.");
+    redact_free(r);
+}
+
+static void test_shapes_in_random_splits(void **state)
+{
+    (void)state;
+    unsigned seed = 9;
+    struct redact *r = redact_new();
+    redact_add_shapes(r);
+    add(r, "KEY", "hunter2hunter2");
+    for (int round = 0; round < 300; round++) {
+        struct buf text = BUF_INIT(1 << 16), out = BUF_INIT(1 << 16);
+        for (int i = 0; i < 6; i++) {
+            const char *s = shape_cases[(size_t)rand_r(&seed) % ARRAY_LEN(shape_cases)].in;
+            size_t len = rand_r(&seed) % 3 == 0 ? (size_t)rand_r(&seed) % strlen(s) : strlen(s);
+            assert_int_equal(buf_add(&text, s, len), 0);
+            for (unsigned n = (unsigned)rand_r(&seed) % 3; n > 0; n--)
+                assert_int_equal(buf_add_str(&text, n % 2 ? " " : "hunter2hunter2\n"), 0);
+        }
+        char *want = filtered(r, buf_str(&text), text.len, NULL);
+        feed_split(r, text.ptr, text.len, &seed, 1 + (size_t)round % 40, &out);
+        assert_string_equal(buf_str(&out), want);
+        free(want);
+        buf_release(&text);
+        buf_release(&out);
+    }
+    redact_free(r);
+}
+
+/* A key that never ends is hidden as far as one may reach, and not held back for ever. */
+static void test_endless_shapes(void **state)
+{
+    (void)state;
+    struct redact *r = redact_new();
+    struct redact_stream s;
+    struct buf out = BUF_INIT(1 << 20);
+    redact_add_shapes(r);
+    redact_stream_init(&s);
+    char *text = xmalloc(20000);
+    memset(text, 'A', 20000);
+    memcpy(text, "-----BEGIN PRIVATE KEY-----\n", 28);
+    for (int i = 0; i < 20; i++) {
+        assert_true(redact_stream_feed(r, &s, text + (size_t)i * 1000, 1000, &out) >= 0);
+        assert_true(s.held.len <= 4096);
+    }
+    assert_true(redact_stream_end(r, &s, &out) >= 0);
+    assert_memory_equal(out.ptr, "[secret:private-key]AAAA", 24);
+    assert_int_equal(out.len, 20 + 20000 - 4096);
+    free(text);
+    redact_stream_release(&s);
+    buf_release(&out);
+    redact_free(r);
+}
+
 static void test_global(void **state)
 {
     (void)state;
@@ -342,12 +505,14 @@ static void test_blot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blot),          cmocka_unit_test(test_refused_values),
-        cmocka_unit_test(test_exact),         cmocka_unit_test(test_overlaps),
-        cmocka_unit_test(test_base64_forms),  cmocka_unit_test(test_other_forms),
-        cmocka_unit_test(test_find),          cmocka_unit_test(test_every_split),
-        cmocka_unit_test(test_random_splits), cmocka_unit_test(test_hold_back),
-        cmocka_unit_test(test_full_output),   cmocka_unit_test(test_global),
+        cmocka_unit_test(test_blot),           cmocka_unit_test(test_refused_values),
+        cmocka_unit_test(test_exact),          cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_base64_forms),   cmocka_unit_test(test_other_forms),
+        cmocka_unit_test(test_find),           cmocka_unit_test(test_every_split),
+        cmocka_unit_test(test_random_splits),  cmocka_unit_test(test_hold_back),
+        cmocka_unit_test(test_full_output),    cmocka_unit_test(test_wrapped_base64),
+        cmocka_unit_test(test_shapes),         cmocka_unit_test(test_shapes_in_random_splits),
+        cmocka_unit_test(test_endless_shapes), cmocka_unit_test(test_global),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
