@@ -178,7 +178,7 @@ static const struct {
     { KEYMAP_IN_GATE, "In the gate" },     { KEYMAP_EVERYWHERE, "Everywhere, also while typing" },
     { KEYMAP_IN_PROMPT, "At the prompt" }, { KEYMAP_IN_PANE | KEYMAP_IN_LIST, "In the panes" },
     { KEYMAP_IN_PLAN, "In the plan" },     { KEYMAP_IN_START, "In the list of sessions" },
-    { KEYMAP_IN_REPLAY, "In a replay" },
+    { KEYMAP_IN_REPLAY, "In a replay" },   { KEYMAP_IN_DIFF, "In a comparison" },
 };
 
 /* The group an entry is printed in: the first that it belongs to. */
@@ -190,7 +190,8 @@ static bool in_group(const struct keymap_entry *e, size_t g)
                  e->id == CMD_PREV_PANE || (e->id == CMD_HELP && e->keys[0] == '?');
     if (groups[g].where == KEYMAP_IN_GATE && moves)
         return false;
-    if (groups[g].where == KEYMAP_IN_START || groups[g].where == KEYMAP_IN_PLAN)
+    if (groups[g].where == KEYMAP_IN_START || groups[g].where == KEYMAP_IN_PLAN ||
+        groups[g].where == KEYMAP_IN_DIFF)
         return e->where == groups[g].where;
     return groups[g].where != (KEYMAP_IN_PANE | KEYMAP_IN_LIST) || !(e->where & KEYMAP_EVERYWHERE);
 }

@@ -43,6 +43,7 @@ enum keymap_context {
     KEYMAP_AS_COMMAND = 1u << 7, /* can be typed behind `:` */
     KEYMAP_EVERYWHERE = 1u << 8, /* also while typing */
     KEYMAP_IN_PLAN = 1u << 10,   /* the plan */
+    KEYMAP_IN_DIFF = 1u << 11,   /* a comparison on a screen of its own */
     KEYMAP_ONLY_SHOWN = 1u << 9, /* somebody else does it (readline, gate.c): for help and hints */
 };
 
@@ -147,6 +148,14 @@ enum keymap_command {
     CMD_REPLAY,
     CMD_SESSIONS,
     CMD_LIST_MARK,
+    CMD_LIST_DIFF,
+    CMD_LIST_RERUN,
+    CMD_DIFF_NEXT,
+    CMD_DIFF_PREV,
+    CMD_DIFF_BESIDE,
+    CMD_DIFF_FOLD,
+    CMD_DIFF_LEFT,
+    CMD_DIFF_RIGHT,
     CMD_LIST_FILTER,
     CMD_LIST_RENAME,
     CMD_LIST_TAG,

@@ -7,9 +7,11 @@
 
 #include "cli/commands.h"
 #include "cli/difftext.h"
+#include "cli/diffview.h"
 #include "cli/runparts.h"
 #include "cli/saved.h"
 #include "sessions/mask.h"
+#include "ui/term.h"
 
 struct differ {
     struct app *app;
@@ -17,7 +19,7 @@ struct differ {
     unsigned masks, parts; /* parts: bits of enum run_part */
     struct difftext text;
     struct buf out;
-    bool differs, out_failed;
+    bool differs, out_failed, screen;
 };
 
 static int flush_out(struct buf *out)
@@ -230,11 +232,92 @@ static void put_masks(struct differ *d)
     (void)buf_add_char(&d->out, '\n');
 }
 
+/* ---- on a terminal ---- */
+
+static int add_parts(struct differ *d, struct diffview *v, const struct state_run *ra,
+                     const struct state_run *rb, struct err *e)
+{
+    struct run_ref a = { d->a.store, ra }, b = { d->b.store, rb };
+    struct buf title = BUF_INIT(1024), note = BUF_INIT(1024);
+    int rc = 0;
+    for (unsigned part = 0; rc == 0 && part < PART_COUNT; part++) {
+        struct compare c;
+        if ((d->parts & (1u << part)) == 0)
+            continue;
+        rc = run_compare(&c, (enum run_part)part, &a, &b, d->masks, e);
+        buf_reset(&title);
+        buf_reset(&note);
+        (void)buf_addf(&title, "== run %u and run %u, %s: %s", ra->number, rb->number,
+                       run_part_name((enum run_part)part),
+                       c.verdict == COMPARE_DIFFERS ? "differs" : "identical");
+        if (c.verdict == COMPARE_MASKED) {
+            (void)buf_add_str(&title, " after masks: ");
+            mask_print(c.masks, &title);
+        }
+        if (c.diff.capped)
+            (void)buf_add_str(&note, "too different to align exactly: equal lines may be missed  ");
+        if (c.cut)
+            (void)buf_addf(&note, "only the first %zu MiB of each side were compared",
+                           COMPARE_MAX >> 20);
+        d->differs |= rc == 0 && c.verdict == COMPARE_DIFFERS;
+        if (rc == 0)
+            diffview_add(v, buf_str(&title), buf_str(&note), &c);
+        compare_release(&c);
+    }
+    buf_release(&title);
+    buf_release(&note);
+    return rc;
+}
+
+static void add_lonely(struct differ *d, struct diffview *v, const struct state_run *sr,
+                       const char *where)
+{
+    struct compare none = { .verdict = COMPARE_IDENTICAL };
+    char title[200];
+    d->differs = true;
+    snprintf(title, sizeof title, "== run %u: only in the %s", sr->number, where);
+    diffview_add(v, title, "", &none);
+}
+
+static int build_view(void *arg, unsigned masks, struct diffview *v, struct err *e)
+{
+    struct differ *d = arg;
+    size_t ia = 0, ib = 0;
+    d->masks = masks;
+    d->differs = false;
+    if (d->a.run != 0)
+        return add_parts(d, v, state_run_at(&d->a.state, d->a.run),
+                         state_run_at(&d->b.state, d->b.run), e);
+    for (;;) {
+        const struct state_run *ra = next_run(&d->a.state, &ia), *rb = next_run(&d->b.state, &ib);
+        if (ra == NULL && rb == NULL)
+            return 0;
+        if (ra == NULL || rb == NULL)
+            add_lonely(d, v, ra != NULL ? ra : rb, ra != NULL ? "first" : "second");
+        else if (add_parts(d, v, ra, rb, e) < 0)
+            return -1;
+    }
+}
+
+static int view(struct differ *d, struct err *e)
+{
+    struct diffview_spec spec = {
+        .masks = d->masks, .beside = d->app->opt.side_by_side, .build = build_view, .arg = d
+    };
+    char *header = xasprintf("%s  and  %s", d->app->opt.args[0], d->app->opt.args[1]);
+    spec.header = header;
+    int rc = diffview_run(d->app, &spec, e);
+    free(header);
+    return rc;
+}
+
 static int diff(struct differ *d, struct err *e)
 {
     int rc;
     if ((d->a.run == 0) != (d->b.run == 0))
         return err_set(e, ERR_USAGE, "diff takes two runs (ID:RUN) or two sessions (ID), not both");
+    if (d->screen)
+        return view(d, e);
     if (!d->app->opt.json)
         put_masks(d);
     if (d->a.run != 0)
@@ -266,7 +349,10 @@ int cmd_diff(struct app *app)
                                 .color = tty && !app->opt.no_color && getenv("NO_COLOR") == NULL,
                                 .width = columns(),
                                 .flush = flush_out };
+    const char *why = NULL;
     int rc = 0;
+    d.screen = tty && isatty(STDIN_FILENO) && !app->opt.plain && !app->opt.json && !app->opt.word &&
+               !term_is_hopeless(&why);
     if (app->opt.arg_count != 2)
         rc = err_set(&e, ERR_USAGE, "diff takes two runs or sessions, such as last:1 last:2");
     if (rc == 0)

@@ -429,6 +429,70 @@ static void archive_some(struct screen *s)
         screen_toast(s, TONE_INFO, "%zu archived or unpacked", n);
 }
 
+/* ---- programs of their own on this terminal: the session that is open goes on meanwhile ---- */
+
+/* `airlock WORD ID…` of this very program. */
+static void run_ourselves(struct screen *s, const char *word, char *const *ids, size_t count)
+{
+    struct err e = ERR_INIT;
+    const struct app *app = s->app;
+    int status = 0;
+    const char **argv = xcalloc(count + 10, sizeof *argv);
+    const char *const head[] = { "/proc/self/exe",    word,       "--data",
+                                 app->paths.data_dir, "--config", app->paths.config_file };
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(head); i++)
+        argv[n++] = head[i];
+    if (app->opt.no_color)
+        argv[n++] = "--no-color";
+    argv[n++] = "--";
+    for (size_t i = 0; i < count; i++)
+        argv[n++] = ids[i];
+    if (screen_run_program(s, argv, &status, &e) < 0)
+        screen_fail(s, &e);
+    else if (strcmp(word, "rerun") == 0)
+        screen_toast(s, status == 0 ? TONE_GOOD : TONE_WAIT,
+                     "rerun: %s; the new sessions stand here",
+                     status == 0   ? "all identical"
+                     : status == 1 ? "something differs"
+                     : status == 4 ? "something was denied"
+                                   : "not all could run");
+    free(argv);
+    fill(s, 0, true);
+}
+
+static void compare_marked(struct screen *s)
+{
+    const struct view_session *row = selected(s);
+    char *pair[2] = { NULL, NULL };
+    if (s->mark_count == 2) {
+        pair[0] = s->marks[0];
+        pair[1] = s->marks[1];
+    } else if (s->mark_count == 1 && row != NULL) {
+        pair[0] = s->marks[0];
+        pair[1] = (char *)(uintptr_t)row->id;
+    }
+    if (pair[0] == NULL || strcmp(pair[0], pair[1]) == 0) {
+        screen_toast(s, TONE_INFO, "mark two sessions with Space, then D compares them");
+        return;
+    }
+    char *copies[2] = { xstrdup(pair[0]), xstrdup(pair[1]) };
+    run_ourselves(s, "diff", copies, 2);
+    free(copies[0]);
+    free(copies[1]);
+}
+
+static void rerun_some(struct screen *s)
+{
+    const struct view_session *row = selected(s);
+    char *one = row != NULL ? xstrdup(row->id) : NULL;
+    if (s->mark_count > 0)
+        run_ourselves(s, "rerun", s->marks, s->mark_count);
+    else if (one != NULL)
+        run_ourselves(s, "rerun", &one, 1);
+    free(one);
+}
+
 /* ---- the prompt's uses ---- */
 
 /* Of the session that is open here: through its own door. */
@@ -515,6 +579,12 @@ bool screen_list_key(struct screen *s, enum keymap_command cmd)
     case CMD_LIST_MARK:
         toggle_mark(s);
         screen_list_moved(s);
+        return true;
+    case CMD_LIST_DIFF:
+        compare_marked(s);
+        return true;
+    case CMD_LIST_RERUN:
+        rerun_some(s);
         return true;
     case CMD_LIST_FILTER:
         screen_use_prompt(s, USE_FILTER, s->query != NULL ? s->query : "");

@@ -109,3 +109,43 @@ def test_filters_by_what_happened(airlock):
     assert airlock.run("search", "fine", "~high").returncode == 1
     assert airlock.run("search", "two", "words").returncode == 2
     assert airlock.run("search", "x", "~nothing").returncode == 2
+
+
+def test_comparing_two_sessions_on_a_screen(airlock):
+    text = "import time\nfor i in range(60): print('row', i, i * %d if i == 30 else '')\nprint('at', time.time())\n"
+    a, b = record(airlock, text % 1), record(airlock, text % 2 + "print('extra line')\n")
+    s = airlock.screen("sessions", rows=24, cols=80)
+    s.wait("2 sessions")
+    s.send("D")
+    s.wait("mark two sessions with Space")
+    s.send("  ")
+    s.wait("2 marked")
+    s.send("D")
+    s.wait("run 1 and run 1, code: differs")
+    s.wait("equal lines")
+    s.wait(r"31 +-row 30 60")  # the newest one was marked first
+    s.wait("masks: progress .*time")
+    s.settle()
+    s.send("mf")  # without the mask `time`
+    s.wait_gone("masks: .* time")
+    s.send("/")
+    s.type("AT 1")
+    s.send("\r")
+    s.wait("not found below")
+    s.send("/")
+    s.type("at 1")
+    s.send("\r")
+    s.wait(r"-at 1\d+\.\d+")
+    s.send("s")
+    s.wait(r"at 1\d+\.\d+ +\| +61 at 1")
+    s.send("gf")
+    s.wait("row 10 .*row 10 ")
+    s.send("fg]")
+    s.send("]]]]")
+    s.wait("no difference below")
+    s.resize(36, 120)
+    s.wait("stderr: identical")
+    s.send("q")
+    s.wait("2 sessions")
+    done = airlock.run("diff", a, b, "--what", "stdout")
+    assert done.returncode == 1 and b"+extra line" in done.stdout
