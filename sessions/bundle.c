@@ -270,6 +270,15 @@ static int read_event(struct bundle_reader *r, const struct json *o, const char 
     return 0;
 }
 
+/* Whatever else it is, another program's or a session file itself. */
+static int no_bundle(struct err *e)
+{
+    return err_set(
+        e, ERR_FORMAT,
+        "no Airlock bundle: it begins with bundle.begin (airlock export ID --format jsonl"
+        " makes one)");
+}
+
 static int read_line(struct bundle_reader *r, const char *line, size_t len, struct err *e)
 {
     struct json *o = NULL;
@@ -277,14 +286,12 @@ static int read_line(struct bundle_reader *r, const char *line, size_t len, stru
     if (r->ended)
         return err_set(e, ERR_FORMAT, "something stands behind bundle.end");
     if (json_parse(&o, line, len, e) < 0)
-        return -1;
+        return r->begun ? -1 : no_bundle(e);
     int rc = json_need_str(o, "record", "type", &type, e);
     if (rc == 0 && strcmp(type, "bundle.begin") == 0)
         rc = read_begin(r, o, e);
     else if (rc == 0 && !r->begun)
-        rc = err_set(e, ERR_FORMAT,
-                     "no Airlock bundle: it begins with bundle.begin (airlock export ID --format"
-                     " jsonl makes one)");
+        rc = no_bundle(e);
     else if (rc == 0 && strcmp(type, "bundle.end") == 0)
         rc = read_end(r, o, e);
     else if (rc == 0)

@@ -226,6 +226,8 @@ void view_draw_status(const struct view *v)
         snprintf(text + strlen(text), sizeof text - strlen(text), " #%zu", st->run_count);
     if (v->vm->replay.on)
         bar_add(&b, ROLE_INFO, STYLE_REVERSE, " REPLAY ");
+    if (st->foreign) /* imported: made elsewhere, by whomever */
+        bar_add(&b, ROLE_WAIT, STYLE_REVERSE, " FOREIGN ");
     if (narrow)
         add_phase(&b);
     bar_add(&b, ROLE_STATUS, 0, text);

@@ -69,16 +69,22 @@ static void put_hash(struct page *p, const struct share_file *f)
     buf_release(&b);
 }
 
-static void put_title(struct page *p)
+/* `plain`: in <title> there are no elements. */
+static void put_title(struct page *p, bool plain)
 {
     const struct state *st = &p->x->final;
     const char *title = st->name[0] != '\0' ? st->name : st->task;
+    struct buf clean = BUF_INIT(TEXT_MAX);
     char *line = xstrndup(title, strcspn(title, "\n"));
+    export_clean(p->x, &clean, line, strlen(line), TEXT_PROSE);
     if (line[0] == '\0')
         put(p, "Airlock session");
+    else if (plain)
+        html_escape(p->out, buf_str(&clean), clean.len);
     else
         html_str(p->x, line);
     free(line);
+    buf_release(&clean);
 }
 
 static void put_top(struct page *p, const struct share_file *css, const struct share_file *js)
@@ -93,7 +99,7 @@ static void put_top(struct page *p, const struct share_file *css, const struct s
     put(p, "; base-uri 'none'; form-action 'none'\">\n"
            "<meta name=\"referrer\" content=\"no-referrer\">\n"
            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
-    put_title(p);
+    put_title(p, true);
     put(p, "</title>\n<style>");
     outfile_add(p->out, css->ptr, css->len);
     put(p, "</style>\n</head>\n<body>\n");
@@ -127,7 +133,7 @@ static void put_head(struct page *p)
     clock_iso(st->created_at_us, at);
     export_money(st->cost_nanousd, cost, sizeof cost);
     put(p, "<header>\n<h1>");
-    put_title(p);
+    put_title(p, false);
     put(p, "</h1>\n<dl>\n");
     pair(p, "session", store_id(p->x->store));
     pair(p, "foreign, made as", st->foreign ? st->foreign_from : "");

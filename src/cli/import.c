@@ -25,11 +25,10 @@
 /* What the child says: this, then name, body and blob. Both sides are the same program. */
 enum frame_kind { FRAME_EVENT = 1, FRAME_ERASED, FRAME_END, FRAME_FAILED };
 struct frame {
-    uint32_t kind, run, stream, name_len;
+    uint32_t kind, run, stream, name_len, has_blob;
     uint64_t line, offset, body_len, blob_len;
     int64_t at_us;
     int32_t code; /* FAILED: enum err_code; the body is the message */
-    bool has_blob;
 };
 
 /* ---- in the child ---- */

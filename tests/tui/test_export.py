@@ -91,7 +91,8 @@ def broken_bundles():
 
     sealed = b.seal(every)
     yield "empty", b"", "empty"
-    yield "no bundle", b"hello\n", "line 1"
+    yield "no bundle", b"hello\n", "line 1: no Airlock bundle"
+    yield "a session file", b"SQLite format 3\0" + bytes(5000), "line 1: no Airlock bundle"
     yield "a bare record", every[1] + b"\n", "line 1: no Airlock bundle"
     yield "cut in a line", sealed[:len(sealed) // 2], "line"
     yield "cut between lines", b"".join(x + b"\n" for x in every), "cut short"

@@ -41,6 +41,7 @@ def test_the_screen_as_it_was(airlock):
     assert "NameError" not in pictures[first_gate] and "150 rows" in pictures[-1] and "capsule" not in pictures[-1]
     for row in rows:
         assert not re.search("[\x00-\x1f\x7f-\x9f]", OURS.sub("", row[2]))
+    assert "FOREIGN" in pictures[-1].splitlines()[0]
     assert rows[-1][2].endswith("\x1b[0m\x1b[?25h")
 
 

@@ -99,6 +99,7 @@ def test_hostile_text_is_never_markup(airlock, raw):
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff\u00ad]", page)
         assert "<U+202E>" in "".join(c.text) and "^[]0;canary15" in "".join(c.text)
     head = page[:page.index("</head>")]
+    assert "<span" not in head
     assert "default-src 'none'" in head and "'unsafe" not in head and head.index("Content-Security-Policy") < head.index("<title>")
 
 
