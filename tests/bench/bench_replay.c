@@ -36,9 +36,10 @@ static void add(struct store *s, enum event_type type, uint32_t run, const char 
 
 static void add_output(struct store *s, uint32_t run, const char *text)
 {
+    at_us++;
     struct event ev = { .type = EVENT_RUN_OUTPUT,
                         .run = run,
-                        .at_us = ++at_us,
+                        .at_us = at_us,
                         .boot_us = at_us,
                         .stream = 1,
                         .offset = STORE_OFFSET_NEXT,

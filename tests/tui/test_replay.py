@@ -321,3 +321,40 @@ def test_a_torn_session_says_so_on_the_screen(airlock, by_hand):
     s.send("q")
     assert s.ended() == 5
     assert "whole only up to event" in s.text()
+
+
+def test_jumps_to_differences_and_high_findings(airlock):
+    record_tour(airlock)
+    s = watch(airlock, "--speed", "64")
+    s.wait(r"#(\d+)/\1 ")
+    s.line(":seek #1")
+    s.wait(r"#1/\d+ ")
+    s.send("!")
+    s.wait("run 3 has other output than run 2")
+    s.send("H")
+    s.wait("5 HIGH|run 5 ─")
+    s.send("F")
+    s.wait("no failure after this moment")
+    s.send("\x1bF")
+    s.wait("run 2 ─")
+    s.send("q")
+    assert s.ended() == 0
+
+
+def test_a_record_whose_first_event_is_damaged(airlock, by_hand):
+    shutil.copytree(by_hand, airlock.home / "data")
+    folder = airlock.home / "data/airlock/sessions"
+    path = folder / [name for name in os.listdir(folder) if name.endswith(".db")][0]
+    data = path.read_bytes()
+    assert data.count(b'"planner":"human"') == 1
+    path.write_bytes(data.replace(b'"planner":"human"', b'"planner":"humam"'))
+    done = airlock.run("replay", path.stem, "--plain")
+    assert (done.returncode, done.stdout) == (5, b"")
+    s = airlock.screen("replay", path.stem, rows=24, cols=80)
+    s.wait("whole only up to event 0")
+    for key in "}{][F! .,h()+":
+        s.send(key)
+    s.line(":seek 50%")
+    s.settle()
+    s.send("q")
+    assert s.ended() == 5
