@@ -8,6 +8,7 @@
 #include "providers/registry.h"
 #include "providers/sandboxes/e2b_int.h"
 
+#define SEEK_MS  1000
 #define IDLE_MS  30000 /* a keepalive comes every 5 s */
 #define CLOSE_MS 5000
 
@@ -319,6 +320,7 @@ static int e2b_open(struct sandbox **out, const struct sandbox_config *cfg, stru
     s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
     s->cwd = xstrdup(E2B_WORKSPACE);
     s->idle_ms = number_setting(cfg, "E2B_IDLE_MS", IDLE_MS);
+    s->seek_ms = number_setting(cfg, "E2B_SEEK_MS", SEEK_MS);
     s->created_us = clock_boot_us();
     copy_contract(s, cfg);
     make_parts(s);

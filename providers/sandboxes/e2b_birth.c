@@ -5,7 +5,6 @@
 #include "providers/sandboxes/e2b_int.h"
 
 #define SEEKS_MAX 5
-#define SEEK_US   E2B_SECOND_US
 #define CREATE_MS 80000
 
 static void created(struct e2b *s)
@@ -65,7 +64,7 @@ static void seek_again(struct e2b *s)
 {
     struct err e = ERR_INIT;
     if (s->seeks < SEEKS_MAX) {
-        loop_arm_us(s->loop, s->renew, SEEK_US);
+        loop_arm_us(s->loop, s->renew, s->seek_ms * INT64_C(1000));
         return;
     }
     s->orphan_possible = true;

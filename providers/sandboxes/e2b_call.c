@@ -76,7 +76,8 @@ static bool may_go_away(const struct net_result *r)
 {
     if (r->end != NET_ANSWERED)
         return r->end == NET_UNREACHABLE || r->end == NET_TIMEOUT || r->end == NET_CUT;
-    return r->status == 429 || r->status == 409 || r->status >= 500;
+    bool full = r->status == 507, never = r->status == 501;
+    return r->status == 429 || r->status == 409 || (r->status >= 500 && !full && !never);
 }
 
 static int64_t pause_ms(struct e2b_call *c, const struct net_result *r)

@@ -168,7 +168,8 @@ struct e2b {
     enum e2b_phase phase;
     bool v1;              /* the server knows only the first version of create */
     bool orphan_possible; /* a create whose outcome nobody knows */
-    int idle_ms;
+    int idle_ms;          /* of a stream with keepalives [30 s] */
+    int seek_ms;          /* between two looks for what a lost create may have made [1 s] */
     int64_t created_us, cold_start_us, wait_until_us;
     unsigned seeks;
 

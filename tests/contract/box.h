@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/net.h"
 #include "base/loop.h"
 #include "base/proc.h"

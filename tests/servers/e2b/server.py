@@ -4,7 +4,7 @@
     server.py [--keepalive S] [--v1] [--concurrent N] [--life S]
 
 prints "API-PORT DATA-PORT KEY" on the first line of stdout. Lines on stdin are JSON: a fault to come, answered "{}", or
-{"ask": "stats"}, answered with what happened so far. Ends with its stdin.
+{"ask": "stats"}, answered with what happened so far ("forget": the faults; "expire": every sandbox ends now). Ends with its stdin.
 
 A fault is {"on": "POST /execute", "do": WHAT, "skip": N, "times": N, ...}: the first matching requests after `skip` meet it.
 WHAT: status (status, body, headers) · reset · hang · after (do it, then reset) · after-hang (do it, then never answer) ·
@@ -101,10 +101,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if fault["do"] in ("after", "empty"):
             self.drop()
+        if fault["do"] == "replay-cut" and fault["at"] == 0:
+            self.drop()
         self.sent = 0
 
         def write(data):
-            left = fault.get("at", 1 << 60) - self.sent if fault["do"] in ("cut", "end", "stall") else len(data)
+            left = fault.get("at", 1 << 60) - self.sent if fault["do"] in ("cut", "end", "stall", "replay-cut") else len(data)
             data, over = data[:left], len(data) > left
             size = fault.get("split") or len(data) or 1
             for i in range(0, len(data), size):
@@ -153,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.drop()
             if f is not None and f["do"] == "hang":
                 self.hang()
-            if f is not None and f["do"] == "replay":
+            if f is not None and f["do"] in ("replay", "replay-cut"):
                 return self.replay(f)
             if f is not None and f["do"] == "slow":
                 time.sleep(f["seconds"])
@@ -298,6 +300,12 @@ def main():
             with faults.lock:
                 faults.list.clear()
                 faults.requests.clear()
+            print("{}", flush=True)
+        elif m.get("ask") == "expire":
+            for s in ctl.sandboxes.values():
+                s.end_at = 0
+            while ctl.sandboxes:
+                time.sleep(0.01)
             print("{}", flush=True)
         else:
             faults.add(m)
