@@ -172,6 +172,7 @@ typedef void (*sandbox_sink)(void *arg, struct sandbox *s, const struct sandbox_
 typedef int (*sandbox_check_body)(void *arg, const struct sandbox_run *decoded, struct err *e);
 
 struct net;
+struct fleet_ops;
 typedef const char *(*sandbox_setting_fn)(void *arg, const char *name);
 /* What a kind needs to say whether it could be used. */
 struct sandbox_host {
@@ -234,6 +235,12 @@ struct sandbox_ops {
                struct err *e); /* → FILE_DONE; never follows a link out */
     int (*complete)(struct sandbox *s, const char *language, const char *text, size_t cursor,
                     uint64_t token, struct err *e);
+    /* Remote ones: kill it, without further events, and wait a few seconds for the proof. Is it
+     * known that nothing is left? close() follows. NULL elsewhere. */
+    bool (*farewell)(struct sandbox *s);
+    /* What `ms` of it cost, in billionths of a dollar; -1 unknown. NULL: nothing. */
+    int64_t (*cost)(const struct sandbox *s, int64_t ms);
+    const struct fleet_ops *fleet;    /* of remote ones: what else the account has (fleet.h) */
     void (*close)(struct sandbox *s); /* frees; kills what is left without further events */
     /* Keep one default sandbox ready; may be NULL. */
     void (*prewarm)(struct loop *loop, struct launcher *l);

@@ -423,19 +423,39 @@ static int no_load(struct sandbox *base, const char *ptr, size_t len, struct err
     return no_save(base, e);
 }
 
+/* Nothing is under way from here on. */
+static bool e2b_say_farewell(struct sandbox *base)
+{
+    struct e2b *s = (struct e2b *)base;
+    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
+    struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl, s->renew };
+    if (s->phase == E2B_GONE)
+        return true;
+    s->sink = NULL;
+    s->phase = E2B_GONE;
+    s->ending = true;
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++)
+        loop_arm_us(s->loop, timers[i], -1);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+        e2b_call_drop(calls[i]);
+    return s->place.debug || e2b_farewell(s->api, s->id, s->label, CLOSE_MS);
+}
+
+/* The size is the template's; the default one is taken. */
+static int64_t e2b_cost(const struct sandbox *base, int64_t ms)
+{
+    (void)base;
+    return e2b_nanousd(-1, -1, (ms + 999) / 1000);
+}
+
 static void e2b_close(struct sandbox *base)
 {
     struct e2b *s = (struct e2b *)base;
     if (s == NULL || s->closed)
         return;
-    bool alive = s->phase != E2B_GONE && !s->place.debug;
+    (void)e2b_say_farewell(base);
     s->sink = NULL;
     s->closed = true;
-    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
-    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-        e2b_call_drop(calls[i]);
-    if (alive)
-        e2b_farewell(s->api, s->id, s->label, CLOSE_MS);
     if (s->depth == 0)
         free_it(s);
     else
@@ -488,5 +508,8 @@ const struct sandbox_ops sandbox_e2b = {
     .put = e2b_put,
     .get = e2b_get,
     .complete = e2b_complete,
+    .farewell = e2b_say_farewell,
+    .cost = e2b_cost,
+    .fleet = &e2b_fleet,
     .close = e2b_close,
 };

@@ -12,7 +12,8 @@ struct farewell {
     const char *label;
     char ids[FOUND_MAX][E2B_ID_MAX];
     int count, asked;
-    bool done;
+    bool done, listed;
+    int gone;
 };
 
 static void ask(struct farewell *f, const char *method, const char *target, net_done_fn done);
@@ -23,6 +24,8 @@ static void on_killed(void *arg, const struct net_result *r)
     if (r->end != NET_ANSWERED || (r->status >= 300 && r->status != 404))
         log_msg(LOG_ERROR, "e2b", "%s may still run: %s %d", f->ids[f->asked - 1],
                 net_end_name(r->end), r->status);
+    else
+        f->gone++;
     f->done = true;
 }
 
@@ -45,6 +48,7 @@ static void on_listed(void *arg, const struct net_result *r)
                 ? e2b_read_listing(r->body, r->body_len, f->label, f->ids, FOUND_MAX, &e)
                 : -1;
     f->count = n > 0 ? n : 0;
+    f->listed = n > 0; /* none: it may still come */
     f->done = true;
 }
 
@@ -67,18 +71,19 @@ static void turn(struct loop *lp, struct farewell *f, int64_t until_us)
             return;
 }
 
-void e2b_farewell(const struct net_origin *api, const char *id, const char *label, int ms)
+bool e2b_farewell(const struct net_origin *api, const char *id, const char *label, int ms)
 {
     struct farewell f = { .api = api, .label = label };
     struct loop *lp;
     struct buf target = BUF_INIT(2048);
     int64_t until_us = clock_boot_us() + ms * INT64_C(1000);
     if (loop_new(&lp, NULL) < 0)
-        return;
+        return false;
     f.net = net_new(lp);
     if (id[0] != '\0') {
         memcpy(f.ids[0], id, strlen(id) + 1);
         f.count = 1;
+        f.listed = true;
     } else {
         e2b_write_list_target(label, NULL, &target);
         ask(&f, "GET", buf_str(&target), on_listed);
@@ -91,4 +96,5 @@ void e2b_farewell(const struct net_origin *api, const char *id, const char *labe
     net_free(f.net);
     loop_free(lp);
     buf_release(&target);
+    return f.listed && f.gone == f.count;
 }

@@ -231,10 +231,15 @@ int e2b_read_listing(const char *body, size_t len, const char *label, char (*ids
                      size_t max, struct err *e);
 void e2b_target(struct buf *out, const char *id, const char *action);
 
+/* ---- e2b_price.c, e2b_fleet.c */
+/* At the published rate; cpus or memory ≤ 0: the default size. -1 unknown. */
+int64_t e2b_nanousd(int64_t cpus, int64_t memory_mib, int64_t seconds);
+extern const struct fleet_ops e2b_fleet;
+
 /* ---- e2b_farewell.c */
 /* Kill without a word to anybody, on a loop of its own, for `ms` at most: the sandbox `id`, or (id
- * "", a create is under way) whatever has `label`. */
-void e2b_farewell(const struct net_origin *api, const char *id, const char *label, int ms);
+ * "", a create is under way) whatever has `label`. Is it known that nothing is left? */
+bool e2b_farewell(const struct net_origin *api, const char *id, const char *label, int ms);
 
 /* ---- e2b_prepare.c: what is done before the first code, and contexts */
 void e2b_prepare(struct e2b *s);

@@ -496,6 +496,8 @@ void session_close(struct session *s)
     struct err e = ERR_INIT;
     if (s == NULL)
         return;
+    if (s->round != NULL)
+        round_end_remote(s->round);
     round_free(s->round);
     loop_remove(s->app->loop, s->flush);
     bool had_store = s->store != NULL;

@@ -357,6 +357,7 @@ int round_finish(struct round *r, const char *outcome, const char *answer, struc
     if (st->finished)
         return err_set(e, ERR_USAGE, "the session has ended already");
     round_flush_output(r);
+    round_end_remote(r);
     struct event_builder b;
     event_begin(&b, EVENT_SESSION_FINISHED, 0);
     json_w_str(&b.w, "outcome", outcome);

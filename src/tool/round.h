@@ -154,6 +154,9 @@ int round_resume_state(struct round *r, struct err *e) MUST_CHECK;
 /* A fact about the session itself (renamed, tagged): through the same door. Releases `b` in every
  * case. */
 int round_append_event(struct round *r, struct event_builder *b, struct err *e) MUST_CHECK;
+/* A remote sandbox does not outlive its session: ended within a few seconds, and written down
+ * whether that is known. Nothing is done for local ones, which die with us. */
+void round_end_remote(struct round *r);
 /* End the session: session.finished. */
 int round_finish(struct round *r, const char *outcome, const char *answer,
                  struct err *e) MUST_CHECK;

@@ -58,14 +58,45 @@ void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_
     round_record(r, &b);
 }
 
+/* What the sandbox cost, at the provider's published rate. */
+static void record_cost(struct round *r, int64_t ms)
+{
+    const struct sandbox_ops *ops = r->cfg.sandbox;
+    int64_t cost = ops->cost != NULL && r->sandbox != NULL ? ops->cost(r->sandbox, ms) : -1;
+    struct event_builder b;
+    if (ops->cost == NULL)
+        return;
+    event_begin(&b, EVENT_USAGE, 0);
+    json_w_str(&b.w, "source", ops->name);
+    json_w_int(&b.w, "sandbox_ms", ms);
+    if (cost >= 0)
+        json_w_int(&b.w, "cost_nanousd", cost);
+    round_record(r, &b);
+}
+
 void round_record_closed(struct round *r, bool confirmed, uint32_t twin)
 {
     struct event_builder b;
+    bool timed = twin == 0 && r->sandbox_since_us != 0;
+    int64_t ms = timed ? (clock_boot_us() - r->sandbox_since_us) / 1000 : 0;
     record_sandbox(r, &b, EVENT_SANDBOX_CLOSED, twin != 0 ? NULL : r->cfg.state->sandbox_id, twin);
     json_w_bool(&b.w, "confirmed", confirmed);
-    if (twin == 0 && r->sandbox_since_us != 0)
-        json_w_int(&b.w, "sandbox_ms", (clock_boot_us() - r->sandbox_since_us) / 1000);
+    if (timed)
+        json_w_int(&b.w, "sandbox_ms", ms);
     round_record(r, &b);
+    if (timed)
+        record_cost(r, ms);
+}
+
+void round_end_remote(struct round *r)
+{
+    if (r->sandbox == NULL || r->broken || r->sandbox->ops->farewell == NULL)
+        return;
+    round_record_closed(r, r->sandbox->ops->farewell(r->sandbox), 0);
+    r->sandbox->ops->close(r->sandbox);
+    r->sandbox = NULL;
+    r->sandbox_ready = false;
+    r->sandbox_since_us = 0;
 }
 
 static void on_ready(struct round *r, const struct sandbox_event *ev)
