@@ -36,6 +36,7 @@ int cmd_cost(struct app *app);
 int cmd_verify(struct app *app);
 int cmd_providers(struct app *app);
 int cmd_doctor(struct app *app);
+int cmd_sandboxes(struct app *app);
 int cmd_config(struct app *app);
 int cmd_help(struct app *app);
 

@@ -18,7 +18,7 @@
 static const struct option_spec option_specs[] = {
     { OPT_PLANNER, 'p', "planner", "NAME[:MODEL]",
       "who plans: human, runbook:FILE.md, anthropic, openai:MODEL" },
-    { OPT_SANDBOX, 's', "sandbox", "NAME[:IMAGE]", "where code runs: local" },
+    { OPT_SANDBOX, 's', "sandbox", "NAME[:IMAGE]", "where code runs: local, e2b" },
     { OPT_CONTRACT, 'c', "contract", "KEY=VALUE",
       "one field of the sandbox's contract; repeatable" },
     { OPT_BUDGET, 0, "budget", "USD", "hard stop on what the session may cost" },
@@ -107,6 +107,9 @@ static const struct command command_specs[] = {
     { "doctor", "[PROBE...]",
       "what is installed, what is missing and the fix; the isolation probes, run for real", 0,
       cmd_doctor, true },
+    { "sandboxes", "[reap [ID…]]",
+      "remote sandboxes that may still run and cost money; reap ends those no session holds", 0,
+      cmd_sandboxes, true },
     { "config", "[list|get KEY|set KEY VALUE|path]", "read or change the configuration", 0,
       cmd_config, false },
     { "help", "[COMMAND|man|bash|zsh|fish]",

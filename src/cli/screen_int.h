@@ -101,6 +101,8 @@ struct screen {
     /* recent sessions */
     struct view_session *recent;
     size_t recent_count;
+    size_t left_over; /* of them: with remote sandboxes that may still run */
+    bool reaper_offered;
     bool all_listed;
     char *query;             /* the filter; NULL or "" none */
     char **marks, **deleted; /* ids: marked; gone with the last deletion */

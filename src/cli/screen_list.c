@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "cli/manage.h"
+#include "providers/registry.h"
 
 #define PREVIEW_US     30000 /* the selection stays that long before its file is looked at */
 #define PREVIEW_EVENTS 2000  /* from the end of the record */
@@ -78,6 +79,9 @@ static int add_recent(void *arg, const struct index_entry *x)
                                   sizeof *s->recent);
     struct view_session row = make_row(x);
     row.marked = find_mark(s, x->id) < s->mark_count;
+    const struct sandbox_ops *ops = sandbox_find(x->sandbox);
+    if (x->open_sandboxes > 0 && !x->live && ops != NULL && ops->fleet != NULL)
+        s->left_over++;
     s->recent[s->recent_count++] = row;
     return 0;
 }
@@ -107,6 +111,18 @@ static void select_again(struct screen *s, const char *id)
         *at = 0;
 }
 
+/* Sandboxes elsewhere that a session did not see the end of: said once. */
+static void offer_reaper(struct screen *s)
+{
+    if (s->left_over > 0 && !s->reaper_offered) {
+        s->reaper_offered = true;
+        screen_toast(s, TONE_WAIT,
+                     "sandboxes of %zu session%s may still run and cost money: airlock sandboxes",
+                     s->left_over, s->left_over == 1 ? "" : "s");
+    }
+    s->left_over = 0;
+}
+
 /* `limit` 0: all. An unfinished filter leaves the rows as they are. */
 static void fill(struct screen *s, size_t limit, bool refresh)
 {
@@ -128,6 +144,7 @@ static void fill(struct screen *s, size_t limit, bool refresh)
         screen_fail(s, &e);
     s->vm.sessions = s->recent;
     s->vm.session_count = s->recent_count;
+    offer_reaper(s);
     s->all_listed = limit == 0 || s->recent_count < limit;
     select_again(s, id);
     free(id);
