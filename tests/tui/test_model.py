@@ -1,4 +1,6 @@
 """The person's side of a planner that asks a model: what it sees, which it is, what waits, the plan."""
+import time
+
 from test_planner import api, requests  # noqa: F401
 
 
@@ -80,7 +82,10 @@ def test_words_wait_for_the_next_call_or_interrupt_it(airlock, api):
     s.send("\x03")
     s.wait("ready")
     assert [b["text"] for b in requests(log)[-1]["messages"][0]["content"]] == ["Compute six times seven.", "And be quick."]
-    assert [e["type"] for e in events(airlock)][-1] == "planner.waiting"
+    end = time.monotonic() + 10
+    while events(airlock)[-1]["type"] != "planner.waiting" and time.monotonic() < end:
+        s.settle(0.1)
+    assert events(airlock)[-1]["type"] == "planner.waiting", [e["type"] for e in events(airlock)][-6:]
 
 
 def test_a_retry_counts_down_and_is_cancelled(airlock, api):

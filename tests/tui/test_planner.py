@@ -171,7 +171,7 @@ def test_a_storm_passes_and_is_said(airlock, api):
 def test_a_cut_in_a_tool_call_opens_no_gate(airlock, api, planner, at):
     env, log = api("cut", at)
     s = airlock.screen("-p", planner, rows=40, cols=140, env=env)
-    s.wait(planner.split(":")[0])
+    s.wait(planner.split(":")[1])
     s.settle()
     s.line("Show me")
     s.wait("before the answer did")
@@ -191,7 +191,7 @@ def test_code_streams_and_then_waits_at_the_gate(airlock, api, planner):
     go = airlock.home / "go-on"
     env, log = api("slow_code", go)
     s = airlock.screen("-p", planner, rows=40, cols=140, env=env)
-    s.wait(planner.split(":")[0])
+    s.wait(planner.split(":")[1])
     s.settle()
     s.line("Show me")
     s.wait("first_half = 1")

@@ -84,7 +84,7 @@ def test_a_finished_runbook_stays_finished(airlock):
 def test_a_model_goes_on_at_the_gate_where_it_stopped(airlock, api):
     env, log = api("conversation")
     s = airlock.screen("-p", "anthropic:claude-opus-5-5", rows=36, cols=120, env=env)
-    s.wait("anthropic")
+    s.wait("claude-opus-5-5")
     s.settle()
     s.line("Compute six times seven.")
     decide(s)  # prints 41
