@@ -16,40 +16,12 @@
 #include "base/share.h"
 #include "cli/export_doc.h"
 
-#define TEXT_MAX    ((size_t)64 << 20)
-#define PICTURE_MAX ((size_t)16 << 20)
-#define ROWS_MAX    ((size_t)64 << 10)
-#define OPEN_LINES  200 /* a longer output is folded */
-#define MERGE_MS    40  /* outputs of one stream this close are one row */
-
-/* The same numbers as in page.js. */
-enum row_kind {
-    ROW_OTHER,
-    ROW_WORDS,
-    ROW_PLAN,
-    ROW_PROPOSED,
-    ROW_REVIEWED,
-    ROW_GATE,
-    ROW_DECIDED,
-    ROW_STARTED,
-    ROW_OUTPUT,
-    ROW_FINISHED,
-    ROW_VERDICT
-};
-struct row {
-    uint64_t seq, lines;
-    int64_t ms;
-    enum row_kind kind;
-    uint32_t run;
-    unsigned stream;
-};
+#define TEXT_MAX ((size_t)64 << 20)
 
 struct page {
     struct export *x;
     struct outfile *out;
-    int64_t first_us;
-    struct row last; /* not written yet; seq 0 none */
-    struct buf rows;
+    struct html_rows rows;
 };
 
 static void put(struct page *p, const char *s)
@@ -269,115 +241,6 @@ static void on_decided(void *arg, const struct state_run *r, const struct event 
     buf_release(&words);
 }
 
-/* ---- streams ---- */
-
-struct page_stream {
-    struct page *p;
-    uint64_t lines;
-};
-
-static int stream_line(void *arg, const char *line, size_t len, bool had_lf)
-{
-    struct page_stream *s = arg;
-    html_line(s->p->x, line, len, TEXT_OUTPUT, had_lf, NULL, 0);
-    put(s->p, "\n");
-    s->lines++;
-    return outfile_failed(s->p->out);
-}
-
-static int stream_gap(void *arg, uint64_t bytes)
-{
-    struct page_stream *s = arg;
-    outfile_addf(s->p->out,
-                 "<span class=\"mn\" data-head=\"%" PRIu64 "\">[… %" PRIu64
-                 " bytes are not shown here]</span>\n",
-                 s->lines, bytes);
-    return 0;
-}
-
-static void put_stream(struct page *p, uint32_t run, const struct state_output *o, unsigned stream)
-{
-    struct page_stream s = { .p = p };
-    struct export_lines lines = { stream_line, stream_gap, &s };
-    bool err = stream == STREAM_STDERR;
-    if (o->bytes == 0)
-        return;
-    outfile_addf(p->out, "<details%s><summary>%s, %" PRIu64 " bytes</summary>\n",
-                 o->newlines <= OPEN_LINES ? " open" : "", err ? "stderr" : "stdout", o->bytes);
-    outfile_addf(p->out, "<pre class=\"%s\" id=\"o%u-%u\" data-lines=\"%" PRIu64 "\">\n",
-                 err ? "err" : "out", run, stream, o->newlines);
-    export_stream(p->x, run, stream, &lines);
-    put(p, "</pre>\n</details>\n");
-    if (o->dropped > 0)
-        outfile_addf(p->out, "<p class=\"wait\">[truncated +%" PRIu64 " bytes]</p>\n", o->dropped);
-    if (o->has_gaps)
-        put(p, "<p class=\"wait\">[some of it was erased]</p>\n");
-}
-
-/* ---- results ---- */
-
-/* Only what a browser shows as a picture and nothing else, whatever the record calls it. */
-static const char *picture_type(const struct buf *b)
-{
-    static const struct {
-        const char *type, *magic;
-        size_t len, at;
-    } known[] = {
-        { "image/png", "\x89PNG\r\n\x1a\n", 8, 0 },
-        { "image/jpeg", "\xff\xd8\xff", 3, 0 },
-        { "image/gif", "GIF8", 4, 0 },
-        { "image/webp", "WEBP", 4, 8 },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (b->len > known[i].at + known[i].len &&
-            memcmp(b->ptr + known[i].at, known[i].magic, known[i].len) == 0)
-            return known[i].type;
-    }
-    return NULL;
-}
-
-static void put_picture(struct page *p, const struct state_run *r, size_t index, const char *type,
-                        const struct buf *bytes)
-{
-    struct buf piece = BUF_INIT(TEXT_MAX);
-    outfile_addf(p->out, "<p><img alt=\"result %zu of run %u\" src=\"data:%s;base64,", index + 1,
-                 r->number, type);
-    if (base64_encode(&piece, bytes->ptr, bytes->len) == 0)
-        outfile_add(p->out, piece.ptr, piece.len);
-    put(p, "\"></p>\n");
-    buf_release(&piece);
-}
-
-static void put_result(struct page *p, const struct state_run *r, size_t index)
-{
-    const struct state_result *res = &r->results[index];
-    struct buf bytes = BUF_INIT(PICTURE_MAX);
-    struct err why = ERR_INIT;
-    bool text = res->artifact == NULL || res->artifact[0] == '\0';
-    put(p, "<h3>result ");
-    html_str(p->x, res->mime);
-    outfile_addf(p->out, ", %" PRIu64 " bytes</h3>\n", res->bytes);
-    int rc = export_result(p->x, r, res, &bytes, &why);
-    const char *type =
-        rc == 0 && strncmp(res->mime, "image/", 6) == 0 ? picture_type(&bytes) : NULL;
-    if (rc < 0) {
-        put(p, "<p class=\"wait\">[not shown: ");
-        html_str(p->x, why.msg);
-        put(p, "]</p>\n");
-    } else if (type != NULL) {
-        put_picture(p, r, index, type, &bytes);
-    } else if (text || strcmp(res->mime, "image/svg+xml") == 0 ||
-               strncmp(res->mime, "text/", 5) == 0) {
-        put(p, "<pre class=\"out\">\n");
-        html_text(p->x, buf_str(&bytes), bytes.len, TEXT_OUTPUT);
-        put(p, "</pre>\n");
-    } else {
-        put(p,
-            "<p class=\"soft\">[no picture that a page can show: it is kept in the session]</p>\n");
-    }
-    buf_release(&bytes);
-}
-
 /* ---- ends ---- */
 
 static void put_end(struct page *p, const struct state_run *r)
@@ -404,10 +267,10 @@ static void on_ran(void *arg, const struct state_run *r, const struct event *ev)
         begin(p, ev, false);
     else
         put(p, "<section class=\"run\">\n");
-    put_stream(p, r->number, &r->out[STREAM_STDOUT], STREAM_STDOUT);
-    put_stream(p, r->number, &r->out[STREAM_STDERR], STREAM_STDERR);
+    html_stream(p->x, r->number, &r->out[STREAM_STDOUT], STREAM_STDOUT);
+    html_stream(p->x, r->number, &r->out[STREAM_STDERR], STREAM_STDERR);
     for (size_t i = 0; i < r->result_count; i++)
-        put_result(p, r, i);
+        html_result(p->x, r, i);
     if (r->error_traceback != NULL && r->error_traceback[0] != '\0') {
         put(p, "<h3>error</h3>\n<pre class=\"err\">\n");
         html_text(p->x, r->error_traceback, strlen(r->error_traceback), TEXT_OUTPUT);
@@ -476,86 +339,10 @@ static void on_other(void *arg, const struct event *ev, const char *text)
     end(p);
 }
 
-/* ---- rows for the script ---- */
-
-static enum row_kind kind_of(const struct event *ev)
-{
-    if (ev->json == NULL && ev->bytes == NULL)
-        return ROW_OTHER;
-    switch (ev->type) {
-    case EVENT_TASK_GIVEN:
-    case EVENT_PLANNER_MESSAGE:
-    case EVENT_NOTE:
-    case EVENT_ERROR:
-        return ROW_WORDS;
-    case EVENT_PLAN_UPDATED:
-        return ROW_PLAN;
-    case EVENT_RUN_PROPOSED:
-        return ROW_PROPOSED;
-    case EVENT_RUN_REVIEWED:
-        return ROW_REVIEWED;
-    case EVENT_GATE_OPENED:
-        return ROW_GATE;
-    case EVENT_GATE_DECIDED:
-        return ROW_DECIDED;
-    case EVENT_RUN_STARTED:
-        return ROW_STARTED;
-    case EVENT_RUN_OUTPUT:
-        return ROW_OUTPUT;
-    case EVENT_RUN_FINISHED:
-        return ROW_FINISHED;
-    case EVENT_RUN_VERDICT:
-        return ROW_VERDICT;
-    default:
-        return ROW_OTHER;
-    }
-}
-
-static void put_rows(struct page *p)
-{
-    if (p->rows.len == 0)
-        return;
-    put(p, "<script type=\"application/json\" class=\"rows\">[");
-    outfile_add(p->out, p->rows.ptr, p->rows.len);
-    put(p, "]</script>\n");
-    buf_reset(&p->rows);
-}
-
-static void end_row(struct page *p)
-{
-    const struct row *r = &p->last;
-    if (r->seq == 0)
-        return;
-    (void)buf_addf(&p->rows, "%s[%" PRIu64 ",%" PRId64 ",%d,%u", p->rows.len > 0 ? ",\n" : "",
-                   r->seq, r->ms, r->kind, r->run);
-    if (r->kind == ROW_OUTPUT)
-        (void)buf_addf(&p->rows, ",%u,%" PRIu64, r->stream, r->lines);
-    (void)buf_add_char(&p->rows, ']');
-    if (p->rows.len > ROWS_MAX - 256)
-        put_rows(p);
-}
-
 static void on_event(void *arg, const struct state *st, const struct event *ev)
 {
     struct page *p = arg;
-    const struct state_run *r = state_run_at(st, ev->run);
-    if (p->first_us == 0)
-        p->first_us = ev->at_us;
-    struct row row = { .seq = ev->seq,
-                       .ms = (ev->at_us - p->first_us) / 1000,
-                       .kind = kind_of(ev),
-                       .run = ev->run,
-                       .stream = ev->stream };
-    if (row.kind == ROW_OUTPUT && r != NULL)
-        row.lines = r->out[ev->stream].newlines;
-    bool joins = row.kind == ROW_OUTPUT && p->last.kind == ROW_OUTPUT && p->last.seq != 0 &&
-                 p->last.run == row.run && p->last.stream == row.stream &&
-                 row.ms - p->last.ms < MERGE_MS;
-    if (joins)
-        row.ms = p->last.ms;
-    else
-        end_row(p);
-    p->last = row;
+    html_rows_add(&p->rows, st, ev);
 }
 
 /* ---- tail ---- */
@@ -566,8 +353,8 @@ static void put_background(struct page *p)
     if (o[STREAM_STDOUT].bytes + o[STREAM_STDERR].bytes == 0)
         return;
     put(p, "<section>\n<h2>background output</h2>\n");
-    put_stream(p, 0, &o[STREAM_STDOUT], STREAM_STDOUT);
-    put_stream(p, 0, &o[STREAM_STDERR], STREAM_STDERR);
+    html_stream(p->x, 0, &o[STREAM_STDOUT], STREAM_STDOUT);
+    html_stream(p->x, 0, &o[STREAM_STDERR], STREAM_STDERR);
     end(p);
 }
 
@@ -617,14 +404,13 @@ int export_html(struct export *x, struct err *e)
     const struct share_file *css = share_find("export/page.css");
     const struct share_file *js = share_find("export/page.js");
     INVARIANT(css != NULL && js != NULL);
-    struct page p = { .x = x, .out = x->out, .rows = BUF_INIT(ROWS_MAX) };
+    struct page p = { .x = x, .out = x->out };
+    html_rows_init(&p.rows, x);
     put_top(&p, css, js);
     put_head(&p);
     int rc = doc_walk(x, &ops, &p, e);
-    end_row(&p);
-    put_rows(&p);
+    html_rows_end(&p.rows);
     put_background(&p);
     put_bottom(&p, js);
-    buf_release(&p.rows);
     return rc;
 }

@@ -14,7 +14,7 @@ def find():
 class Browser:
     def __init__(self, home):
         to_r, self.to = os.pipe()
-        self.fro, from_w = os.pipe()
+        self.source, from_w = os.pipe()
 
         def hand_over():  # the pipe is expected at 3 and 4
             a, b = os.dup(to_r), os.dup(from_w)
@@ -28,15 +28,15 @@ class Browser:
         self.held, self.count, self.events = b"", 0, []
 
     def close(self):
-        os.close(self.to), os.close(self.fro)
+        os.close(self.to), os.close(self.source)
         self.proc.kill()
         self.proc.wait()
 
     def message(self, timeout=30):
         end = time.monotonic() + timeout
         while b"\0" not in self.held:
-            assert select.select([self.fro], [], [], max(0, end - time.monotonic()))[0], "the browser is silent"
-            data = os.read(self.fro, 1 << 16)
+            assert select.select([self.source], [], [], max(0, end - time.monotonic()))[0], "the browser is silent"
+            data = os.read(self.source, 1 << 16)
             assert data, "the browser ended"
             self.held += data
         one, self.held = self.held.split(b"\0", 1)
@@ -81,7 +81,7 @@ class Page:
         end = time.monotonic() + timeout
         while not done():
             assert time.monotonic() < end, "not in time"
-            if select.select([self.b.fro], [], [], 0.05)[0] or b"\0" in self.b.held:
+            if select.select([self.b.source], [], [], 0.05)[0] or b"\0" in self.b.held:
                 self.b.events.append(self.b.message())
 
     def drain(self):

@@ -171,6 +171,13 @@ def test_a_file_is_whole_private_and_never_overwritten_unasked(airlock):
     assert sorted(p.name for p in airlock.home.iterdir() if p.is_file()) == sorted("x." + f for f in FORMATS)
 
 
+def test_an_archived_session_exports_where_it_lies(airlock):
+    ident = b.take(airlock, [b.created(), b.task("kept small")])
+    assert airlock.run("sessions", "archive", ident).returncode == 0
+    assert b"kept small" in airlock.run("export", ident, "--format", "md").stdout
+    assert not list(airlock.home.glob("data/airlock/sessions/*.db"))
+
+
 def test_usage(airlock):
     ident = b.take(airlock, [b.created(), b.task("t")])
     for args, want in ((["export"], b"export takes ID"), (["export", ident], b"--format"),
