@@ -19,24 +19,24 @@ struct texts {
     char left[96], right[64];
 };
 
-static void bar_texts(const struct view_replay *p, int w, struct texts *t)
+static struct texts bar_texts(const struct view_replay *p, int w)
 {
+    struct texts t = { .left = "" };
     char at[32], of[32];
     clock_text(p->pos_us, at, sizeof at);
     clock_text(p->total_us, of, sizeof of);
-    snprintf(t->left, sizeof t->left, "%s %s %s/%s", p->playing ? "playing" : "stopped", p->speed,
-             at, of);
-    t->right[0] = '\0';
+    snprintf(t.left, sizeof t.left, "%s %s %s/%s", p->playing ? "playing" : "stopped", p->speed, at,
+             of);
     if (w >= 60)
-        snprintf(t->right, sizeof t->right, "#%llu/%llu", (unsigned long long)p->seq,
+        snprintf(t.right, sizeof t.right, "#%llu/%llu", (unsigned long long)p->seq,
                  (unsigned long long)p->last);
+    return t;
 }
 
 /* The bar proper, in the row of the prompt; w < 1: no room. */
 static struct rect bar_rect(const struct view_replay *p, struct rect row)
 {
-    struct texts t;
-    bar_texts(p, row.w, &t);
+    struct texts t = bar_texts(p, row.w);
     int left = 2 + (int)strlen(t.left) + 1, right = t.right[0] ? (int)strlen(t.right) + 2 : 1;
     return (struct rect){ row.x + left, row.y + row.h - 1, row.w - left - right, 1 };
 }
@@ -72,7 +72,7 @@ void view_draw_bar(const struct view *v)
 {
     const struct view_replay *p = &v->vm->replay;
     struct rect row = v->l->prompt, r = bar_rect(p, row);
-    struct texts t;
+    struct texts t = bar_texts(p, row.w);
     int y = row.y + row.h - 1;
     if (row.h == 0)
         return;
@@ -80,7 +80,6 @@ void view_draw_bar(const struct view *v)
         grid_put_fit(v->g, row.x + 1, y, row.x + row.w, p->reading, STYLE(ROLE_WAIT));
         return;
     }
-    bar_texts(p, row.w, &t);
     grid_put_fit(v->g, row.x + 1, y, row.x + row.w, t.left,
                  STYLE(p->playing ? ROLE_KEY : ROLE_TEXT));
     grid_put_text(v->g, row.x + row.w - 1 - (int)strlen(t.right), y, row.x + row.w, t.right,

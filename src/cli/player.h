@@ -1,5 +1,5 @@
-/* player.h - a recorded session as something that can be wound back and forth: its file, the state at
- * one moment, snapshots on the way, the clock. Reads only; starts, sends and writes nothing.
+/* player.h - a recorded session as something that can be wound back and forth: its file, the state
+ * at one moment, snapshots on the way, the clock. Reads only; starts, sends and writes nothing.
  *
  * First the record is read once, as far as it is whole (player_read, in pieces, so that a long one
  * can be left); that gives the clock, the marks and at most PLAYER_SNAPSHOTS snapshots, spread so

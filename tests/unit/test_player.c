@@ -1,5 +1,5 @@
-/* test_player.c - a session wound back and forth: every way to a moment leads to the same state and the
- * same picture. */
+/* test_player.c - a session wound back and forth: every way to a moment leads to the same state and
+ * the same picture. */
 #include "session_fixture.h"
 
 #include "base/sha256.h"
