@@ -175,10 +175,11 @@ static const struct {
     unsigned where;
     const char *title;
 } groups[] = {
-    { KEYMAP_IN_GATE, "In the gate" },     { KEYMAP_EVERYWHERE, "Everywhere, also while typing" },
-    { KEYMAP_IN_PROMPT, "At the prompt" }, { KEYMAP_IN_PANE | KEYMAP_IN_LIST, "In the panes" },
-    { KEYMAP_IN_PLAN, "In the plan" },     { KEYMAP_IN_START, "In the list of sessions" },
-    { KEYMAP_IN_REPLAY, "In a replay" },   { KEYMAP_IN_DIFF, "In a comparison" },
+    { KEYMAP_IN_GATE, "In the gate" },       { KEYMAP_EVERYWHERE, "Everywhere, also while typing" },
+    { KEYMAP_IN_PROMPT, "At the prompt" },   { KEYMAP_IN_PANE | KEYMAP_IN_LIST, "In the panes" },
+    { KEYMAP_IN_PLAN, "In the plan" },       { KEYMAP_IN_START, "In the list of sessions" },
+    { KEYMAP_IN_REPLAY, "In a replay" },     { KEYMAP_IN_DIFF, "In a comparison" },
+    { KEYMAP_IN_HITS, "In what was found" },
 };
 
 /* The group an entry is printed in: the first that it belongs to. */
@@ -191,7 +192,7 @@ static bool in_group(const struct keymap_entry *e, size_t g)
     if (groups[g].where == KEYMAP_IN_GATE && moves)
         return false;
     if (groups[g].where == KEYMAP_IN_START || groups[g].where == KEYMAP_IN_PLAN ||
-        groups[g].where == KEYMAP_IN_DIFF)
+        groups[g].where == KEYMAP_IN_DIFF || groups[g].where == KEYMAP_IN_HITS)
         return e->where == groups[g].where;
     return groups[g].where != (KEYMAP_IN_PANE | KEYMAP_IN_LIST) || !(e->where & KEYMAP_EVERYWHERE);
 }

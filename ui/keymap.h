@@ -44,6 +44,7 @@ enum keymap_context {
     KEYMAP_EVERYWHERE = 1u << 8, /* also while typing */
     KEYMAP_IN_PLAN = 1u << 10,   /* the plan */
     KEYMAP_IN_DIFF = 1u << 11,   /* a comparison on a screen of its own */
+    KEYMAP_IN_HITS = 1u << 12,   /* what a search of all sessions found */
     KEYMAP_ONLY_SHOWN = 1u << 9, /* somebody else does it (readline, gate.c): for help and hints */
 };
 
@@ -147,6 +148,7 @@ enum keymap_command {
     /* sessions and the program */
     CMD_REPLAY,
     CMD_SESSIONS,
+    CMD_FIND,
     CMD_LIST_MARK,
     CMD_LIST_DIFF,
     CMD_LIST_RERUN,

@@ -4,8 +4,9 @@
 #define PLAN    KEYMAP_IN_PLAN
 #define PANES   (KEYMAP_IN_PANE | KEYMAP_IN_LIST | PLAN)
 #define DIFF    KEYMAP_IN_DIFF
-#define MOVING  (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | DIFF)
-#define LOOKING (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | DIFF)
+#define HITS    KEYMAP_IN_HITS
+#define MOVING  (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | HITS | DIFF)
+#define LOOKING (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | HITS | DIFF)
 #define GATE    KEYMAP_IN_GATE
 #define TYPING  (KEYMAP_IN_PROMPT | KEYMAP_ONLY_SHOWN)
 #define TYPED   KEYMAP_AS_COMMAND
@@ -347,7 +348,7 @@ static const struct keymap_entry table[] = {
       "leave the prompt for the panes; the draft is kept",
       "" },
     { CMD_FOCUS_PROMPT,
-      PANES | KEYMAP_IN_START,
+      PANES | KEYMAP_IN_START | HITS,
       { 'i' },
       "prompt",
       "",
@@ -355,6 +356,15 @@ static const struct keymap_entry table[] = {
       "go to the prompt",
       "" },
     { CMD_OPEN, KEYMAP_IN_START, { KEYMAP_ENTER }, "open", "", "open", "open the session", "" },
+    { CMD_OPEN, HITS, { KEYMAP_ENTER }, "jump", "", "open", "open the session at the hit", "" },
+    { CMD_FIND,
+      KEYMAP_IN_START | HITS | TYPED,
+      { 'F' },
+      "find",
+      "TEXT [FILTER...]",
+      "find",
+      "search tasks, plans, code, errors and output of all sessions",
+      "Filters as in the list: ~fail ~gate ~high ~denied tag: sandbox: since:." },
     { CMD_FOCUS_PROMPT, PANES, { KEYMAP_ENTER }, "prompt", "", "", "go to the prompt", "" },
     { CMD_NEXT_PANE,
       PANES | GATE,
@@ -657,7 +667,7 @@ static const struct keymap_entry table[] = {
       "write the session as md, html, ipynb, jsonl or cast",
       "FILE is made in the current directory when it is not named." },
     { CMD_COMMAND_LINE,
-      PANES | KEYMAP_IN_START,
+      PANES | KEYMAP_IN_START | HITS,
       { ':' },
       "command",
       "",

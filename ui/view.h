@@ -20,6 +20,7 @@ enum view_screen {
     SCREEN_SESSION,
     SCREEN_START, /* recent sessions + prompt */
     SCREEN_HELP,
+    SCREEN_HITS,    /* of a search of all sessions */
     SCREEN_CONTEXT, /* what the model sees */
 };
 
@@ -80,6 +81,14 @@ struct view_session { /* a row of the list of recent sessions */
     const char *id, *name, *task, *outcome, *sandbox, *tags, *problem;
     int64_t last_us, runs, denied, failed, cost_nanousd;
     bool live, foreign, archived, waiting, marked;
+};
+/* A row of what a search found. */
+struct view_hit {
+    const char *session, *name, *where; /* "stdout" */
+    const char *text;                   /* bytes of the line, around the hit */
+    size_t text_len, at, hit_len;
+    uint32_t run; /* 0 none */
+    uint64_t line;
 };
 /* What stands around the list. */
 struct view_list {
@@ -207,6 +216,9 @@ struct view_model {
     const struct view_session *sessions;
     size_t session_count;
     struct view_list list;
+    const struct view_hit *hits; /* of SCREEN_HITS; the place as for sessions */
+    size_t hit_count;
+    const char *hits_status;
     unsigned queued;            /* messages of the person that wait for the model's next call */
     const char *planner_model;  /* "claude-opus-5-5 high"; NULL: as the record says */
     const char *planner_status; /* "waiting for the planner, 3 s"; NULL */

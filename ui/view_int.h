@@ -167,6 +167,7 @@ struct run_words {
 void view_run_words(const struct state_run *r, struct run_words *out);
 enum style_role view_severity_role(enum finding_severity s);
 /* Draw a scrolling list: first item so that `selected` is visible. */
+void view_draw_hits(const struct view *v);
 size_t view_list_first(size_t count, size_t rows, uint64_t top, int64_t selected);
 
 #endif

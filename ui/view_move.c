@@ -260,10 +260,11 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
             move_top(vm->help_scroll.top, probe_rows(st, vm, w, h, PANE_PROMPT), m, full, count);
     } else if (vm->screen == SCREEN_CONTEXT) {
         move_context(st, vm, w, h, m, full, count);
-    } else if (vm->screen == SCREEN_START) {
+    } else if (vm->screen == SCREEN_START || vm->screen == SCREEN_HITS) {
         struct view_scroll *s = &vm->scroll[PANE_TIMELINE];
-        s->selected = (int64_t)move_index(s->selected > 0 ? (uint64_t)s->selected : 0,
-                                          vm->session_count, m, full, count);
+        s->selected = (int64_t)move_index(
+            s->selected > 0 ? (uint64_t)s->selected : 0,
+            vm->screen == SCREEN_START ? vm->session_count : vm->hit_count, m, full, count);
     } else if (pane == PANE_OUT && vm->show_result) {
         move_result(st, vm, m, w, h, height - 1, count);
     } else if (pane == PANE_PLAN && sideways) {

@@ -346,6 +346,8 @@ static unsigned context_of(const struct view_model *vm)
         return KEYMAP_IN_REPLAY;
     if (vm->screen == SCREEN_START)
         return KEYMAP_IN_START;
+    if (vm->screen == SCREEN_HITS)
+        return KEYMAP_IN_HITS;
     if (vm->focus == PANE_GATE)
         return KEYMAP_IN_GATE;
     if (vm->focus == PANE_CODE || vm->focus == PANE_OUT || vm->focus == PANE_ERR)

@@ -31,12 +31,14 @@ enum prompt_use {
     USE_FILTER,
     USE_RENAME,
     USE_TAG,
+    USE_FIND,
     USE_STEP_ADD,
     USE_STEP_EDIT,
     USE_STEP_MARK
 };
 
 struct snapshot; /* of what the model sees */
+struct find;     /* screen_find.c */
 struct pictures; /* decoded images, by run and result */
 
 struct screen {
@@ -108,6 +110,7 @@ struct screen {
     char **marks, **deleted; /* ids: marked; gone with the last deletion */
     size_t mark_count, deleted_count;
     struct buf preview;
+    struct find *find; /* a search of all sessions; NULL none yet */
     struct loop_source *preview_timer;
 };
 
@@ -148,6 +151,11 @@ void screen_list_filter(struct screen *s, const char *text);
 void screen_list_line(struct screen *s, const char *line); /* typed for USE_FILTER … USE_TAG */
 void screen_list_release(struct screen *s);
 int screen_open_selected(struct screen *s, struct err *e) MUST_CHECK;
+
+/* ---- screen_find.c ---- */
+void screen_find(struct screen *s, const char *words);            /* "": asks for them */
+int screen_find_open(struct screen *s, struct err *e) MUST_CHECK; /* the selected hit */
+void screen_find_release(struct screen *s);
 
 /* ---- screen_gate.c ---- */
 void screen_gate_open(struct screen *s, const char *why);

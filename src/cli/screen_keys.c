@@ -19,6 +19,8 @@ unsigned screen_context(const struct screen *s)
         return KEYMAP_IN_PROMPT;
     if (s->vm.screen == SCREEN_START)
         return KEYMAP_IN_START;
+    if (s->vm.screen == SCREEN_HITS)
+        return KEYMAP_IN_HITS;
     switch (s->vm.focus) {
     case PANE_CODE:
     case PANE_OUT:
@@ -135,7 +137,8 @@ static void interrupt(struct screen *s)
 
 static enum view_pane list_pane(const struct screen *s)
 {
-    return s->vm.screen == SCREEN_START ? PANE_TIMELINE : s->vm.focus;
+    return s->vm.screen == SCREEN_START || s->vm.screen == SCREEN_HITS ? PANE_TIMELINE
+                                                                       : s->vm.focus;
 }
 
 static void move(struct screen *s, enum view_move m)
@@ -178,6 +181,8 @@ static void back(struct screen *s, uint32_t key)
 {
     if (s->vm.screen == SCREEN_HELP || s->vm.screen == SCREEN_CONTEXT)
         s->vm.screen = is_session(s) ? SCREEN_SESSION : SCREEN_START;
+    else if (s->vm.screen == SCREEN_HITS)
+        screen_list_sessions(s, s->query);
     else if (s->vm.screen == SCREEN_START && screen_list_back(s))
         return;
     else if (s->vm.screen == SCREEN_START && s->session != NULL)
@@ -242,7 +247,10 @@ static void next_result(struct screen *s)
 static void open_item(struct screen *s)
 {
     struct err e = ERR_INIT;
-    if (s->vm.screen == SCREEN_START && screen_open_selected(s, &e) < 0)
+    int rc = s->vm.screen == SCREEN_HITS    ? screen_find_open(s, &e)
+             : s->vm.screen == SCREEN_START ? screen_open_selected(s, &e)
+                                            : 0;
+    if (rc < 0)
         screen_fail(s, &e);
 }
 
@@ -321,7 +329,7 @@ static void do_focus(struct screen *s, enum keymap_command cmd, uint32_t key)
         if (s->use != USE_MAIN)
             screen_prompt_done(s);
         else
-            screen_focus(s, s->vm.screen == SCREEN_START ? PANE_TIMELINE : PANE_CODE);
+            screen_focus(s, list_pane(s) == PANE_TIMELINE ? PANE_TIMELINE : PANE_CODE);
         if (s->film != NULL)
             prompt_clear();
         break;
@@ -397,6 +405,9 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
     case CMD_HELP:
         s->vm.screen = s->vm.screen == SCREEN_HELP ? (is_session(s) ? SCREEN_SESSION : SCREEN_START)
                                                    : SCREEN_HELP;
+        break;
+    case CMD_FIND:
+        screen_find(s, args);
         break;
     case CMD_SESSIONS:
         screen_focus(s, PANE_TIMELINE);

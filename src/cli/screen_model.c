@@ -86,8 +86,7 @@ void screen_show_context(struct screen *s, const char *args, struct err *e)
         screen_fail(s, e);
     } else {
         s->vm.screen = SCREEN_CONTEXT;
-        s->vm.context_scroll =
-            (struct view_scroll){ .selected = (int64_t)s->vm.context.count - 1 };
+        s->vm.context_scroll = (struct view_scroll){ .selected = (int64_t)s->vm.context.count - 1 };
     }
     screen_changed(s);
 }

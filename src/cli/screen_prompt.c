@@ -37,7 +37,7 @@ void screen_prompt_done(struct screen *s)
     s->vm.gate.deny_text = NULL;
     if (was == USE_SEARCH)
         screen_focus(s, s->vm.search.pane);
-    else if (was == USE_FILTER || was == USE_RENAME || was == USE_TAG)
+    else if (was == USE_FILTER || was == USE_RENAME || was == USE_TAG || was == USE_FIND)
         screen_focus(s, PANE_TIMELINE);
     else if (was >= USE_STEP_ADD)
         screen_focus(s, PANE_PLAN);
@@ -62,6 +62,8 @@ static const char *label_of(struct screen *s)
         return "lease: ";
     case USE_FILTER:
         return "filter: ";
+    case USE_FIND:
+        return "find: ";
     case USE_RENAME:
         return "name: ";
     case USE_TAG:
@@ -322,6 +324,11 @@ void screen_on_line(void *arg, const char *line, bool typed)
     case USE_RENAME:
     case USE_TAG:
         screen_list_line(s, copy);
+        break;
+    case USE_FIND:
+        screen_prompt_done(s);
+        if (copy[0] != '\0')
+            screen_find(s, copy);
         break;
     case USE_STEP_ADD:
     case USE_STEP_EDIT:
