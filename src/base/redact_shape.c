@@ -15,29 +15,29 @@ enum need { NEED_DIGIT = 1, NEED_UPPER = 2 };
 struct shape {
     const char *name, *prefix;
     const char *also; /* of its alphabet besides letters and digits */
-    bool upper_only, hex_only;
-    size_t min, max; /* characters behind the prefix */
+    size_t min, max;  /* characters behind the prefix */
     unsigned need;
+    bool upper_only, hex_only;
 };
 
 static const struct shape shapes[] = {
-    { "anthropic-key", "sk-ant-", "-_", false, false, 24, 512, NEED_DIGIT },
-    { "openai-key", "sk-", "-_", false, false, 32, 512, NEED_DIGIT | NEED_UPPER },
-    { "github-token", "ghp_", "", false, false, 36, 255, 0 },
-    { "github-token", "gho_", "", false, false, 36, 255, 0 },
-    { "github-token", "ghu_", "", false, false, 36, 255, 0 },
-    { "github-token", "ghs_", "", false, false, 36, 255, 0 },
-    { "github-token", "ghr_", "", false, false, 36, 255, 0 },
-    { "github-token", "github_pat_", "_", false, false, 36, 255, NEED_DIGIT },
-    { "aws-key-id", "AKIA", "", true, false, 16, 16, 0 },
-    { "aws-key-id", "ASIA", "", true, false, 16, 16, 0 },
-    { "e2b-key", "e2b_", "", false, true, 32, 128, NEED_DIGIT },
-    { "google-key", "AIza", "-_", false, false, 35, 35, 0 },
-    { "slack-token", "xoxa-", "-", false, false, 20, 255, NEED_DIGIT },
-    { "slack-token", "xoxb-", "-", false, false, 20, 255, NEED_DIGIT },
-    { "slack-token", "xoxp-", "-", false, false, 20, 255, NEED_DIGIT },
-    { "slack-token", "xoxr-", "-", false, false, 20, 255, NEED_DIGIT },
-    { "slack-token", "xoxs-", "-", false, false, 20, 255, NEED_DIGIT },
+    { "anthropic-key", "sk-ant-", "-_", 24, 512, NEED_DIGIT, false, false },
+    { "openai-key", "sk-", "-_", 32, 512, NEED_DIGIT | NEED_UPPER, false, false },
+    { "github-token", "ghp_", "", 36, 255, 0, false, false },
+    { "github-token", "gho_", "", 36, 255, 0, false, false },
+    { "github-token", "ghu_", "", 36, 255, 0, false, false },
+    { "github-token", "ghs_", "", 36, 255, 0, false, false },
+    { "github-token", "ghr_", "", 36, 255, 0, false, false },
+    { "github-token", "github_pat_", "_", 36, 255, NEED_DIGIT, false, false },
+    { "aws-key-id", "AKIA", "", 16, 16, 0, true, false },
+    { "aws-key-id", "ASIA", "", 16, 16, 0, true, false },
+    { "e2b-key", "e2b_", "", 32, 128, NEED_DIGIT, false, true },
+    { "google-key", "AIza", "-_", 35, 35, 0, false, false },
+    { "slack-token", "xoxa-", "-", 20, 255, NEED_DIGIT, false, false },
+    { "slack-token", "xoxb-", "-", 20, 255, NEED_DIGIT, false, false },
+    { "slack-token", "xoxp-", "-", 20, 255, NEED_DIGIT, false, false },
+    { "slack-token", "xoxr-", "-", 20, 255, NEED_DIGIT, false, false },
+    { "slack-token", "xoxs-", "-", 20, 255, NEED_DIGIT, false, false },
 };
 
 static bool is_letter(char c)

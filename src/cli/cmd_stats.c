@@ -146,10 +146,10 @@ static void put_time(struct buf *out, int64_t ms)
 
 static void put_tally(struct buf *out, const struct stats_tally *t)
 {
+    uint64_t other = t->refused + t->edited + t->dry_run + t->stopped;
     (void)buf_addf(out, "%7llu %9llu %8llu %7llu %8llu", (unsigned long long)stats_tally_sum(t),
                    (unsigned long long)t->approved, (unsigned long long)t->unasked,
-                   (unsigned long long)t->denied,
-                   (unsigned long long)(t->refused + t->edited + t->dry_run + t->stopped));
+                   (unsigned long long)t->denied, (unsigned long long)other);
 }
 
 static void put_head(struct counting *c, const char *title, const char *more)

@@ -18,9 +18,8 @@ struct watch {
     struct round *r;
     uint32_t run;
     const char *stream, *name;
-    const char *text;                /* to count lines in; NULL: what the state holds */
-    const struct state_output *held; /* … here */
-    uint64_t base;                   /* of `text`'s beginning in the stream */
+    const struct state_output *held; /* a stream's: lines are counted in its tail */
+    const char *text;                /* else: they are counted here */
 };
 
 /* ---- life ---- */
@@ -73,9 +72,9 @@ static uint64_t lines_between(const char *p, size_t len)
  */
 static uint64_t line_of(const struct watch *w, uint64_t offset)
 {
-    if (w->text != NULL)
-        return lines_between(w->text, (size_t)(offset - w->base)) + 1;
     const struct state_output *o = w->held;
+    if (o == NULL)
+        return lines_between(w->text, (size_t)offset) + 1;
     if (offset < o->tail_offset || offset > o->bytes)
         return 0;
     const char *p = o->tail.ptr + (offset - o->tail_offset);

@@ -23,7 +23,7 @@ void state_flags_free(struct state_run *r)
 struct state_flag *state_flags_copy(const struct state_run *r)
 {
     struct state_flag *to = r->flags != NULL ? xcalloc(STATE_FLAGS_MAX, sizeof *to) : NULL;
-    for (size_t i = 0; i < r->flag_count; i++) {
+    for (size_t i = 0; to != NULL && i < r->flag_count; i++) {
         to[i] = r->flags[i];
         to[i].stream = xstrdup(r->flags[i].stream);
         to[i].name = xstrdup(r->flags[i].name);

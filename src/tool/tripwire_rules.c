@@ -2,6 +2,7 @@
  * examples. */
 #include "tool/tripwire_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -450,10 +451,10 @@ static void add_canary_form(struct tripwire *t, const char *p, size_t len)
 static void add_canary_base64(struct tripwire *t, const char *canary)
 {
     for (size_t skip = 0; skip < 3; skip++) {
-        char padded[CANARY_MAX + 3] = "xx";
+        char padded[CANARY_MAX + 3];
         struct buf out = BUF_INIT(CANARY_ENC_MAX);
         size_t n = strlen(canary);
-        memcpy(padded + skip, canary, n);
+        snprintf(padded, sizeof padded, "%.*s%s", (int)skip, "xx", canary);
         (void)base64_encode(&out, padded, skip + n);
         size_t from = skip == 0 ? 0 : skip + 1, to = (skip + n) * 8 / 6;
         add_canary_form(t, out.ptr + from, to - from);
