@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "bench.h"
@@ -13,10 +14,12 @@
 #define SSE_STREAMS_MAX 128
 
 struct sse_plan {
-    bool chat;   /* chat completions; else the Messages API */
-    int streams; /* connections */
-    double rate; /* events per second and stream; 0: as fast as they are read */
-    long events; /* per stream */
+    bool chat;       /* chat completions; else the Messages API */
+    bool code;       /* chat: the code of a call, ten words a line: "k000000 k000001 …" */
+    int streams;     /* connections */
+    double rate;     /* events per second and stream; 0: as fast as they are read */
+    long events;     /* per stream */
+    long long *sent; /* of code: when each was sent; shared with the child */
 };
 
 BENCH_UNUSED static long long sse_now_ns(void)
@@ -35,12 +38,19 @@ static const char *const sse_begin[] = {
     "data: "
     "{\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n"
 };
+static const char sse_begin_code[] =
+    "data: "
+    "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{"
+    "\"name\":\"execute_code\",\"arguments\":\"{\\\"language\\\":\\\"python\\\",\\\"purpose\\\":"
+    "\\\"p\\\",\\\"code\\\":\\\"\"}}]}}]}\n\n";
 static const char *const sse_piece[] = {
     "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{"
     "\"type\":\"text_delta\",\"text\":\"%s\"}}\n\n",
     "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1763800000,"
     "\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"},\"finish_reason\":"
-    "null}]}\n\n"
+    "null}]}\n\n",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{"
+    "\"arguments\":\"%s\"}}]}}]}\n\n"
 };
 static const char *const sse_end[] = {
     "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: "
@@ -54,9 +64,9 @@ static const char *const sse_end[] = {
 /* Formats of the table above, with the one string they take. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-static size_t sse_format(bool chat, const char *text, char *out, size_t size)
+static size_t sse_format(const struct sse_plan *p, const char *text, char *out, size_t size)
 {
-    return (size_t)snprintf(out, size, sse_piece[chat], text);
+    return (size_t)snprintf(out, size, sse_piece[p->code ? 2 : p->chat], text);
 }
 #pragma GCC diagnostic pop
 
@@ -96,8 +106,13 @@ static void sse_pace(const struct sse_plan *p, const int *fds)
         long long due = start + i * step;
         struct timespec t = { .tv_sec = due / 1000000000, .tv_nsec = due % 1000000000 };
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-        snprintf(text, sizeof text, "%019lld", sse_now_ns());
-        sse_write(fds[i % p->streams], event, sse_format(p->chat, text, event, sizeof event));
+        if (p->code)
+            snprintf(text, sizeof text, "k%06ld%s", i, i % 10 == 9 ? "\\\\n" : " ");
+        else
+            snprintf(text, sizeof text, "%019lld", sse_now_ns());
+        if (p->code)
+            p->sent[i] = sse_now_ns();
+        sse_write(fds[i % p->streams], event, sse_format(p, text, event, sizeof event));
     }
 }
 
@@ -106,7 +121,7 @@ static void sse_burst(const struct sse_plan *p, int fd)
 {
     enum { BATCH = 400 };
     static char block[BATCH * 512];
-    size_t one = sse_format(p->chat, " token", block, sizeof block), len = one;
+    size_t one = sse_format(p, " token", block, sizeof block), len = one;
     for (int i = 1; i < BATCH; i++, len += one)
         memcpy(block + len, block, one);
     for (long left = p->events; left > 0; left -= BATCH)
@@ -125,6 +140,8 @@ _Noreturn static void sse_serve(const struct sse_plan *p, int listener)
         sse_read_request(fds[i]);
         sse_write(fds[i], sse_head, sizeof sse_head - 1);
         sse_write(fds[i], sse_begin[p->chat], strlen(sse_begin[p->chat]));
+        if (p->code)
+            sse_write(fds[i], sse_begin_code, sizeof sse_begin_code - 1);
     }
     if (p->rate > 0)
         sse_pace(p, fds);
