@@ -43,6 +43,15 @@ void screen_changed(struct screen *s)
     loop_arm_us(s->app->loop, s->frame_timer, wait > 0 ? wait : 0);
 }
 
+/* Each piece at once, as long as drawing them takes no more than a 32nd of the time. */
+void screen_changed_by_stream(struct screen *s)
+{
+    int64_t rest = s->draw_cost_us * 32, wait = rest < FRAME_US ? rest : FRAME_US;
+    wait += s->drawn_us - clock_boot_us();
+    s->dirty = true;
+    loop_arm_us(s->app->loop, s->frame_timer, wait > 0 ? wait : 0);
+}
+
 void screen_changed_by_key(struct screen *s)
 {
     s->dirty = true;
@@ -68,12 +77,14 @@ static void draw(struct screen *s)
     screen_fill_model(s);
     s->vm.now_us = clock_wall_us();
     s->vm.gate.boot_us = clock_boot_us();
+    int64_t began_us = clock_cpu_us();
     if (s->film != NULL)
         film_fill(s->film);
     grid_clear(&s->grid);
     view_draw(screen_state(s), &s->vm, &s->grid, &s->info);
     term_draw(s->term, &s->grid, &s->theme, s->info.cursor_x, s->info.cursor_y);
     s->drawn_us = clock_boot_us();
+    s->draw_cost_us = clock_cpu_us() - began_us;
     screen_gate_painted(s);
     loop_arm_us(s->app->loop, s->second_timer, has_clock(s) ? 1000000 : -1);
 }

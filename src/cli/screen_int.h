@@ -58,7 +58,7 @@ struct screen {
 
     struct loop_source *tty, *frame_timer, *frame_idle, *esc_timer, *gate_timer, *settle_timer,
         *second_timer, *toast_timer, *prewarm_timer;
-    int64_t drawn_us, last_key_us;
+    int64_t drawn_us, draw_cost_us, last_key_us;
     bool dirty, urgent, leaving, hung_up, resizing;
     int64_t leave_by_us;
     int exit_code;
@@ -115,8 +115,9 @@ struct screen {
 };
 
 /* ---- screen.c ---- */
-void screen_changed(struct screen *s);        /* draw within a frame */
-void screen_changed_by_key(struct screen *s); /* draw now */
+void screen_changed(struct screen *s);           /* draw within a frame */
+void screen_changed_by_stream(struct screen *s); /* … or sooner: a model writes */
+void screen_changed_by_key(struct screen *s);    /* draw now */
 void screen_toast(struct screen *s, enum view_tone tone, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void screen_fail(struct screen *s, const struct err *e); /* as a toast */
 void screen_leave(struct screen *s, int code);

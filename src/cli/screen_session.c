@@ -92,7 +92,7 @@ static void on_streaming(void *arg, const struct planner_event *ev)
         .prose = s->prose_stream.len > 0 ? buf_str(&s->prose_stream) : NULL,
         .prose_len = s->prose_stream.len,
     };
-    screen_changed(s);
+    screen_changed_by_stream(s);
 }
 
 static void on_completion(void *arg, uint64_t token, const char *const *names, size_t count)
