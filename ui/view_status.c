@@ -131,7 +131,7 @@ static void add_model(struct bar *b)
     char text[96];
     if (!b->v->vm->planner_model)
         return;
-    snprintf(text, sizeof text, "%.60s", b->v->vm->planner_model);
+    snprintf(text, sizeof text, "%.24s %.60s", b->v->st->planner, b->v->vm->planner_model);
     bar_add(b, ROLE_STATUS, 0, text);
 }
 

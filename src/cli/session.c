@@ -113,6 +113,39 @@ static int port_read_checkpoint(void *arg, const char *ref, struct buf *out, str
     return store_read_checkpoint(s->store, ref, out, e);
 }
 
+struct names {
+    char **names;
+    size_t count;
+};
+
+static int take_name(void *arg, const struct store_artifact *a)
+{
+    struct names *n = arg;
+    n->names = xreallocarray(n->names, n->count + 1, sizeof *n->names);
+    n->names[n->count++] = xstrdup(a->name);
+    return 0;
+}
+
+static int port_each_artifact(void *arg, uint32_t run,
+                              void (*fn)(void *fn_arg, const char *name, const void *p, size_t len),
+                              void *fn_arg, struct err *e)
+{
+    struct session *s = arg;
+    struct names n = { .count = 0 };
+    int rc = store_each_artifact(s->store, run, take_name, &n, e);
+    for (size_t i = 0; i < n.count; i++) {
+        struct buf bytes = BUF_INIT(STORE_BLOB_MAX);
+        if (rc == 0)
+            rc = store_read_artifact(s->store, run, n.names[i], &bytes, e);
+        if (rc == 0)
+            fn(fn_arg, n.names[i], buf_str(&bytes), bytes.len);
+        buf_release(&bytes);
+        free(n.names[i]);
+    }
+    free(n.names);
+    return rc;
+}
+
 static int port_drop_checkpoint(void *arg, const char *ref, bool *more, struct err *e)
 {
     struct session *s = arg;
@@ -263,6 +296,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
             .append_artifact = port_append_artifact,
             .append_checkpoint = port_append_checkpoint,
             .read_checkpoint = port_read_checkpoint,
+            .each_artifact = port_each_artifact,
             .drop_checkpoint = port_drop_checkpoint,
             .output = session_output(s),
             .applied = port_applied,

@@ -34,6 +34,12 @@ struct round_port {
                              const void *p, size_t len, struct err *e);
     /* The blob `ref`, all its parts. ERR_MISSING when it is not there. */
     int (*read_checkpoint)(void *arg, const char *ref, struct buf *out, struct err *e);
+    /* The artifacts of a run, one after the other; `fn` gets them lent. May be NULL: there are
+     * none.
+     */
+    int (*each_artifact)(void *arg, uint32_t run,
+                         void (*fn)(void *fn_arg, const char *name, const void *p, size_t len),
+                         void *fn_arg, struct err *e);
     /* Take some of the bytes of `ref` out of the file; *more: call again. */
     int (*drop_checkpoint)(void *arg, const char *ref, bool *more, struct err *e);
     struct output_source output;

@@ -107,3 +107,18 @@ def test_a_model_goes_on_at_the_gate_where_it_stopped(airlock, api):
     assert json.loads(result[0]["content"])["verdict"] == "verified"
     assert "opened again" in result[1]["text"] and "1. Compute the answer (active)" in result[1]["text"]
     assert not [e for e in events(airlock) if e["type"] == "error"]
+
+
+def test_files_of_the_code_at_the_gate_are_there_again(airlock):
+    (airlock.home / "numbers.csv").write_text("1\n2\n3\n")
+    (airlock.home / "sum.md").write_text("# Sum\n\n- data: `numbers.csv`\n\n## Add\n```python\n"
+                                         "print(sum(map(int, open('numbers.csv'))))\n```\n- expect: stdout contains 6\n")
+    s = airlock.screen("-p", "runbook:%s/sum.md" % airlock.home, rows=36, cols=120)
+    s.wait("WAITING FOR YOU")
+    crash(s)
+    (airlock.home / "numbers.csv").write_text("7\n")  # what was recorded counts
+    s = airlock.screen("resume", "last", rows=36, cols=120)
+    s.wait("numbers.csv")
+    decide(s)
+    s.wait("finished: done")
+    assert [e["verdict"] for e in events(airlock) if e["type"] == "run.verdict"] == ["verified"]
