@@ -180,9 +180,10 @@ static void on_models(void *arg, const struct planner_model *models, size_t coun
     s->snapshot = xcalloc(1, sizeof *s->snapshot);
     add_item(s->snapshot, &(struct planner_context_item){
                               .role = "models", .text = buf_str(&text), .text_len = text.len });
-    s->vm.context = (struct view_context){ .items = s->snapshot->items,
-                                           .count = 1,
-                                           .title = "Models: `:model NAME` takes one" };
+    s->vm.context =
+        (struct view_context){ .items = s->snapshot->items,
+                               .count = 1,
+                               .title = "Models: `:model NAME` takes one, Tab completes it" };
     s->vm.context_scroll = (struct view_scroll){ .selected = 0 };
     s->vm.screen = SCREEN_CONTEXT;
     buf_release(&text);

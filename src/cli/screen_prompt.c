@@ -415,6 +415,16 @@ void screen_tab(struct screen *s)
         free(prefix);
         return;
     }
+    if (strncmp(line, ":model ", 7) == 0 && cursor >= 7) {
+        const char *names[64] = { NULL };
+        size_t count = 0;
+        for (size_t i = 0; i < s->model_count && count < ARRAY_LEN(names); i++) {
+            if (strncmp(s->models[i], line + 7, cursor - 7) == 0)
+                names[count++] = s->models[i];
+        }
+        complete_word(s, 7, names, count);
+        return;
+    }
     if (screen_round(s) == NULL ||
         (s->block.len == 0 && !own_code_parse(line, s->language, &language, &code)))
         return;
