@@ -39,9 +39,12 @@ void cost_init(struct cost *c, enum cost_by by)
 
 static void drop_open(struct cost *c, size_t at)
 {
+    size_t last = --c->open_count;
     free(c->open[at].label);
     free(c->open[at].kind);
-    c->open[at] = c->open[--c->open_count];
+    if (at != last)
+        c->open[at] = c->open[last];
+    c->open[last] = (struct cost_sandbox){ .label = NULL };
 }
 
 void cost_release(struct cost *c)
