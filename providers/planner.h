@@ -86,12 +86,13 @@ struct planner_observation {
     const char *checks;  /* one per line: "ok exit 0" / "FAILED stdout contains 42 (got …)" */
     const char *out, *err_out; /* head and tail kept, middle clipped; redacted */
     size_t out_len, err_out_len;
+    bool clipped; /* the middle of one of them is left out */
     const char *error_name, *error_value, *error_traceback;
     const char *results; /* text forms of rich results */
     uint32_t attempts_left;
     bool step_over;     /* no further attempt will be offered for this step */
     const char *edited; /* the code that ran, when the person changed it at the gate; else NULL */
-    const char *flags;  /* where its output seems to speak to a model: "stdout line 17, …"; or "" */
+    const char *flags; /* where its output seems to speak to a model: "stdout line 17, …"; or "" */
 };
 
 /* What may still be spent; -1: no limit. */

@@ -115,6 +115,13 @@ static void add_flags(struct title *t, enum view_pane pane, const struct state_r
               stream ? where + strlen(first->stream) + 1 : where, more);
 }
 
+/* A model gets head and tail of it; the person sees all of it here. */
+static bool is_clipped(const struct view *v, enum view_pane pane, const struct state_run *r)
+{
+    return v->vm->planner_model && !r->own && r->twin_of == 0 && r->status == RUN_FINISHED &&
+           r->out[stream_of(pane)].bytes > 2 * STATE_OBSERVE_CLIP;
+}
+
 static void output_title(const struct view *v, enum view_pane pane, const struct state_run *r,
                          const struct title *extra)
 {
@@ -124,6 +131,8 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
         bool other = !code || code->number != r->number;
         if (other)
             title_add(&t, ROLE_WAIT, "of run %u", r->number);
+        if (is_clipped(v, pane, r))
+            title_add(&t, ROLE_WAIT, "model gets %zu kB", 2 * STATE_OBSERVE_CLIP >> 10);
         add_flags(&t, pane, r);
         if (pane == PANE_OUT || v->l->pane[PANE_OUT].w == 0)
             add_end(v, &t, r);
@@ -138,10 +147,6 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
     }
     for (size_t i = 0; i < extra->count; i++)
         title_add(&t, extra->piece[i].role, "%s", extra->piece[i].text);
-    if (r && v->vm->planner_model && !r->own && r->twin_of == 0 && r->status == RUN_FINISHED &&
-        r->out[stream_of(pane)].bytes > 2 * STATE_OBSERVE_CLIP)
-        title_add(&t, ROLE_WAIT, "the model gets %zu kB: head and tail",
-                  2 * STATE_OBSERVE_CLIP >> 10);
     if (r && pane == PANE_OUT)
         add_time(&t, r);
     snprintf(t.right, sizeof t.right, "%s", extra->right);

@@ -124,6 +124,7 @@ void llm_add_observation(struct llm_planner *m, const struct planner_observation
     bool could_not_run =
         o->denied || o->end == END_SANDBOX || o->end == END_LOST || o->end == END_PROVIDER;
     llm_talk_add_result(&m->talk, o->call_id, buf_str(&text), buf_str(&line), could_not_run);
+    m->talk.items[m->talk.count - 1].shortened |= o->clipped;
     buf_release(&text);
     buf_release(&line);
     free(m->open_call);

@@ -330,6 +330,8 @@ void round_observation_init(struct round *r, const struct state_run *sr,
         .out_len = x->out.len,
         .err_out = buf_str(&x->err_out),
         .err_out_len = x->err_out.len,
+        .clipped = !denied && (sr->out[STREAM_STDOUT].bytes > 2 * STATE_OBSERVE_CLIP ||
+                               sr->out[STREAM_STDERR].bytes > 2 * STATE_OBSERVE_CLIP),
         .error_name = sr->error_name != NULL ? sr->error_name : "",
         .error_value = sr->error_value != NULL ? sr->error_value : "",
         .error_traceback = sr->error_traceback != NULL ? sr->error_traceback : "",

@@ -131,3 +131,30 @@ def test_the_plan_is_changed_by_the_person(airlock, api):
     plans = [e for e in events(airlock) if e["type"] == "plan.updated"]
     assert [p["author"] for p in plans] == ["planner"] + ["person"] * 4
     assert [st["title"] for st in plans[-1]["steps"]] == ["Compute the answer", "Write it down", "Check it twice"]
+
+
+def test_a_long_output_is_clipped_for_the_model_only(airlock, api):
+    editor = airlock.home / "editor.sh"
+    editor.write_text("#!/bin/sh\necho 'for i in range(20000): print(\"line\", i)' > \"$1\"\n")
+    editor.chmod(0o755)
+    env, log = api("conversation")
+    s = airlock.screen("-p", "anthropic:claude-opus-5-5", rows=36, cols=140, env={**env, "EDITOR": str(editor)})
+    s.wait("claude-opus-5-5")
+    s.settle()
+    s.line("Compute six times seven.")
+    s.wait("WAITING FOR YOU")
+    s.send("\x07")
+    s.wait(r"\[a\]")
+    s.settle(0.7)
+    s.send("e")
+    s.wait("range\\(20000\\)")
+    s.settle()
+    approve(s)
+    s.wait("Out .*model gets 32 kB")
+    s.wait("line 19999")  # all of it is here
+    result = requests(log)[-1]["messages"][-1]["content"][0]["content"]
+    assert "line 0\\n" in result and "line 19999\\n" in result and "bytes clipped" in result and "line 10000" not in result
+    s.line(":context")
+    s.send("k")
+    s.wait("result .*shortened")
+    s.wait("bytes clipped|edited")
