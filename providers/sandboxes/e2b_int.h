@@ -36,7 +36,7 @@
 #define E2B_WORKSPACE  "/workspace"
 #define E2B_CONTEXTS   6
 #define E2B_GRACE_US   (2 * E2B_SECOND_US) /* what an interrupt is given before the next one */
-#define E2B_PATIENCE_S 15                  /* for an interrupted context to answer again */
+#define E2B_PATIENCE_S 8                   /* for an interrupted context to answer again */
 
 struct e2b;
 struct e2b_errand; /* e2b_envd.c */

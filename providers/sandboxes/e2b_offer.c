@@ -27,7 +27,7 @@ void e2b_enforcement(const struct contract *c, struct contract_enforcement *out)
     say(&out->field[FIELD_TTL], ENFORCED,
         "by Airlock; without Airlock E2B ends it within 5 minutes");
     say(&out->field[FIELD_TIMEOUT], ENFORCED,
-        "by Airlock: interrupt, then a new context, then the end of the sandbox");
+        "the run, by Airlock; what it left behind may go on until the sandbox ends");
     if (c->mount_count > 0)
         say(&out->field[FIELD_FILES], NOT_ENFORCEABLE,
             "no directory of this machine can be mounted there: use :put and :get");

@@ -127,6 +127,7 @@ def test_what_ended_by_itself_is_written_down(airlock, server):
     assert last["type"] == "sandbox.closed" and last["confirmed"] is False
 
 
-def test_the_doctor_says_what_is_kept(airlock, server):
-    done = airlock.run("doctor", "-s", "e2b")
-    assert b"the template decides" in done.stdout and done.returncode == 0, done.stdout
+def test_the_doctor_says_what_is_kept_and_proves_it(airlock, server):
+    done = airlock.run("doctor", "-s", "e2b", "state")
+    assert b"PASS     probe state" in done.stdout and done.returncode == 0, done.stdout
+    assert server.alive() == []
