@@ -17,7 +17,7 @@
 #define BUSY_MS 2000
 
 /* Derived, so there are no migrations: another version is thrown away. */
-#define INDEX_VERSION 3
+#define INDEX_VERSION 4
 #define TEXT_OF(n)    #n
 #define TEXT(n)       TEXT_OF(n)
 
@@ -32,7 +32,8 @@ static const char create_tables[] =
     " open_sandboxes INTEGER NOT NULL, failed_run INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
     " head BLOB NOT NULL, trashed INTEGER NOT NULL, foreign_ INTEGER NOT NULL,"
     " archived INTEGER NOT NULL, trashed_us INTEGER NOT NULL, high INTEGER NOT NULL,"
-    " waiting INTEGER NOT NULL, has_output INTEGER NOT NULL)"
+    " waiting INTEGER NOT NULL, has_output INTEGER NOT NULL,"
+    " parent TEXT NOT NULL)"
     " STRICT, WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS text(id TEXT NOT NULL, seq INTEGER NOT NULL, nth INTEGER NOT NULL,"
     " run INTEGER NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL,"
@@ -72,7 +73,7 @@ static int prepare(struct index *ix, struct err *e)
     if (sql_prepare(ix->db, &ix->put,
                     "REPLACE INTO session(" INDEX_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
                     " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
-                    " ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
+                    " ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
                     e) < 0)
         return -1;
     return sql_prepare(ix->db, &ix->put_text,
@@ -196,6 +197,7 @@ static struct index_entry read_entry(struct index *ix, struct sql_stmt *row)
         .outcome = sql_text(row, COL_OUTCOME, NULL),
         .planner = sql_text(row, COL_PLANNER, NULL),
         .sandbox = sql_text(row, COL_SANDBOX, NULL),
+        .parent = sql_text(row, COL_PARENT, NULL),
         .tags = sql_text(row, COL_TAGS, NULL),
         .problem = sql_text(row, COL_PROBLEM, NULL),
         .created_us = sql_int(row, COL_CREATED),

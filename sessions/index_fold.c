@@ -21,7 +21,7 @@
 void summary_init(struct summary *m)
 {
     struct buf *texts[] = { &m->name,    &m->task, &m->outcome, &m->planner,
-                            &m->sandbox, &m->tags, &m->problem };
+                            &m->sandbox, &m->tags, &m->problem, &m->parent };
     memset(m, 0, sizeof *m);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         buf_init(texts[i], TEXT_MAX);
@@ -30,7 +30,7 @@ void summary_init(struct summary *m)
 void summary_release(struct summary *m)
 {
     struct buf *texts[] = { &m->name,    &m->task, &m->outcome, &m->planner,
-                            &m->sandbox, &m->tags, &m->problem };
+                            &m->sandbox, &m->tags, &m->problem, &m->parent };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         buf_release(texts[i]);
 }
@@ -88,6 +88,7 @@ static void note_created(struct summary *m, const struct event *ev)
     set_text(&m->planner, json_get_str(ev->body, "planner", ""));
     set_text(&m->sandbox, json_get_str(ev->body, "sandbox", ""));
     set_text(&m->name, json_get_str(ev->body, "name", ""));
+    set_text(&m->parent, json_get_str(ev->body, "parent", ""));
     m->foreign = m->foreign || json_get_bool(ev->body, "foreign", false);
 }
 

@@ -55,13 +55,14 @@ enum {
     COL_HIGH,
     COL_WAITING,
     COL_HAS_OUTPUT,
+    COL_PARENT,
     COL_COUNT
 };
 #define INDEX_COLUMNS                                                                              \
     "id, size, mtime, wal_size, wal_mtime, hot, name, task, outcome, planner, sandbox, tags,"      \
     " problem, created_us, last_us, runs, denied, failed, cost_nanousd, open_sandboxes,"           \
     " failed_run, last_seq, head, trashed, foreign_, archived, trashed_us, high, waiting,"         \
-    " has_output"
+    " has_output, parent"
 
 #define STAMP_COLUMNS "id, size, mtime, wal_size, wal_mtime, hot"
 
@@ -73,7 +74,7 @@ struct stamp {
 /* Everything the index knows of one session; also the state of its fold, so that it can go on where
  * it stopped. */
 struct summary {
-    struct buf name, task, outcome, planner, sandbox, tags, problem;
+    struct buf name, task, outcome, planner, sandbox, tags, problem, parent;
     int64_t created_us, last_us, runs, denied, failed, cost_nanousd, open_sandboxes;
     int64_t failed_run; /* the last run counted as failed: it is counted once */
     int64_t last_seq;

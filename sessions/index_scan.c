@@ -89,6 +89,7 @@ static void load_summary(struct summary *m, struct sql_stmt *row)
     load_text(&m->task, row, COL_TASK);
     load_text(&m->outcome, row, COL_OUTCOME);
     load_text(&m->planner, row, COL_PLANNER);
+    load_text(&m->parent, row, COL_PARENT);
     load_text(&m->sandbox, row, COL_SANDBOX);
     load_text(&m->tags, row, COL_TAGS);
     load_text(&m->problem, row, COL_PROBLEM);
@@ -155,6 +156,7 @@ static int save_summary(struct index *ix, const char *id, const struct stamp *st
     bind_text(st, COL_TASK, &m->task);
     bind_text(st, COL_OUTCOME, &m->outcome);
     bind_text(st, COL_PLANNER, &m->planner);
+    bind_text(st, COL_PARENT, &m->parent);
     bind_text(st, COL_SANDBOX, &m->sandbox);
     bind_text(st, COL_TAGS, &m->tags);
     bind_text(st, COL_PROBLEM, &m->problem);

@@ -179,7 +179,7 @@ static const struct {
     { KEYMAP_IN_PROMPT, "At the prompt" },   { KEYMAP_IN_PANE | KEYMAP_IN_LIST, "In the panes" },
     { KEYMAP_IN_PLAN, "In the plan" },       { KEYMAP_IN_START, "In the list of sessions" },
     { KEYMAP_IN_REPLAY, "In a replay" },     { KEYMAP_IN_DIFF, "In a comparison" },
-    { KEYMAP_IN_HITS, "In what was found" },
+    { KEYMAP_IN_HITS, "In what was found" }, { KEYMAP_IN_PAGE, "On a page" },
 };
 
 /* The group an entry is printed in: the first that it belongs to. */
@@ -192,7 +192,8 @@ static bool in_group(const struct keymap_entry *e, size_t g)
     if (groups[g].where == KEYMAP_IN_GATE && moves)
         return false;
     if (groups[g].where == KEYMAP_IN_START || groups[g].where == KEYMAP_IN_PLAN ||
-        groups[g].where == KEYMAP_IN_DIFF || groups[g].where == KEYMAP_IN_HITS)
+        groups[g].where == KEYMAP_IN_DIFF || groups[g].where == KEYMAP_IN_HITS ||
+        groups[g].where == KEYMAP_IN_PAGE)
         return e->where == groups[g].where;
     return groups[g].where != (KEYMAP_IN_PANE | KEYMAP_IN_LIST) || !(e->where & KEYMAP_EVERYWHERE);
 }

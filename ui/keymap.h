@@ -45,6 +45,7 @@ enum keymap_context {
     KEYMAP_IN_PLAN = 1u << 10,   /* the plan */
     KEYMAP_IN_DIFF = 1u << 11,   /* a comparison on a screen of its own */
     KEYMAP_IN_HITS = 1u << 12,   /* what a search of all sessions found */
+    KEYMAP_IN_PAGE = 1u << 13,   /* a page over the panes: time travel, branches, two runs */
     KEYMAP_ONLY_SHOWN = 1u << 9, /* somebody else does it (readline, gate.c): for help and hints */
 };
 
@@ -102,6 +103,13 @@ enum keymap_command {
     CMD_KILL,
     CMD_RESTART,
     CMD_RESTORE,
+    CMD_FORK,
+    CMD_TREE,
+    CMD_CHANGES,
+    CMD_COMPARE,
+    CMD_PAGE_GO,
+    CMD_PICK_LEFT,
+    CMD_PICK_RIGHT,
     CMD_TOUR,
     CMD_RUNBOOK,
     CMD_PUT,

@@ -2,11 +2,12 @@
 #include "ui/keymap.h"
 
 #define PLAN    KEYMAP_IN_PLAN
+#define PAGE    KEYMAP_IN_PAGE
 #define PANES   (KEYMAP_IN_PANE | KEYMAP_IN_LIST | PLAN)
 #define DIFF    KEYMAP_IN_DIFF
 #define HITS    KEYMAP_IN_HITS
-#define MOVING  (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | HITS | DIFF)
-#define LOOKING (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | HITS | DIFF)
+#define MOVING  (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | HITS | DIFF | PAGE)
+#define LOOKING (PANES | KEYMAP_IN_START | KEYMAP_IN_HELP | HITS | DIFF | PAGE)
 #define GATE    KEYMAP_IN_GATE
 #define TYPING  (KEYMAP_IN_PROMPT | KEYMAP_ONLY_SHOWN)
 #define TYPED   KEYMAP_AS_COMMAND
@@ -576,6 +577,24 @@ static const struct keymap_entry table[] = {
       "",
       "fresh sandbox and interpreter; variables go",
       "" },
+    { CMD_PAGE_GO, PAGE, { KEYMAP_ENTER }, "go", "", "go", "do what the page offers", "" },
+    { CMD_PAGE_GO, PAGE, { 't' }, "go-back", "", "", "time travel: go there now", "" },
+    { CMD_PICK_LEFT,
+      PAGE,
+      { '1' },
+      "pick-left",
+      "",
+      "left",
+      "two runs side by side: go on from the left one; the other stays as a branch",
+      "" },
+    { CMD_PICK_RIGHT,
+      PAGE,
+      { '2' },
+      "pick-right",
+      "",
+      "right",
+      "two runs side by side: go on from the right one",
+      "" },
     { CMD_RESTORE,
       PANES | TYPED,
       { 't' },
@@ -583,7 +602,42 @@ static const struct keymap_entry table[] = {
       "[RUN]",
       "time travel",
       "go back to the variables as they were after the run",
-      "Files are not rolled back; what could not be restored is named." },
+      "A page says first what comes back and what is lost; t goes there. By a frozen copy of the "
+      "interpreter, else by the saved namespace in a new sandbox; no code runs again. What follows "
+      "is a branch: nothing is deleted." },
+    { CMD_FORK, PAGE, { 'F' }, "fork", "", "fork", "go on from there in a session of its own", "" },
+    { CMD_FORK,
+      PANES | TYPED,
+      { 'F' },
+      "fork",
+      "[RUN]",
+      "",
+      "a session of its own that begins with the variables after the run",
+      "" },
+    { CMD_TREE,
+      PANES | TYPED,
+      { 'T' },
+      "tree",
+      "",
+      "",
+      "the branches of this session, and the sessions forked from it",
+      "" },
+    { CMD_CHANGES,
+      KEYMAP_IN_LIST | TYPED,
+      { 'W' },
+      "changes",
+      "[NAME]",
+      "changes",
+      "when the selected variable changed, and to what",
+      "" },
+    { CMD_COMPARE,
+      PANES | TYPED,
+      { 'C' },
+      "compare",
+      "[RUN [RUN]]",
+      "",
+      "two runs side by side, such as two attempts at a step; pick one",
+      "Without a number: the run shown and the one it is compared with, else its last sibling." },
     { CMD_TOUR,
       TYPED,
       { 0 },

@@ -294,6 +294,8 @@ void view_draw(const struct state *st, const struct view_model *vm, struct grid 
         view_draw_context(&v);
     else if (vm->screen == SCREEN_HITS && !st->gate.open)
         view_draw_hits(&v);
+    else if (vm->screen == SCREEN_PAGE)
+        view_draw_page(&v);
     else if (vm->screen == SCREEN_START && !st->gate.open)
         view_draw_sessions(&v);
     else

@@ -22,6 +22,7 @@ enum view_screen {
     SCREEN_HELP,
     SCREEN_HITS,    /* of a search of all sessions */
     SCREEN_CONTEXT, /* what the model sees */
+    SCREEN_PAGE, /* lines over the panes: struct view_page */
 };
 
 /* Where a pane is scrolled to. Lists: `top` = first item. Code and output: `top` = byte offset of
@@ -103,6 +104,23 @@ enum view_tone { TONE_PLAIN, TONE_INFO, TONE_WAIT, TONE_GOOD, TONE_BAD };
 struct view_message {
     const char *text; /* NULL none */
     enum view_tone tone;
+};
+
+/* A page of lines in place of the panes. */
+struct view_page_line {
+    const char *text;
+    size_t len;
+    enum view_tone tone;
+    bool pick;  /* the cursor can stand on it; one row, cut at the right */
+    bool whole; /* one row as well, made to measure */
+};
+struct view_page {
+    const char *title, *right; /* right: what Enter does; NULL */
+    const struct view_page_line *lines;
+    size_t count;
+    int64_t selected; /* a line with `pick`; -1: the page just scrolls */
+    uint64_t top;     /* first row */
+    bool goes, two;   /* Enter does something; two runs stand side by side */
 };
 
 struct view_prompt {
@@ -210,6 +228,7 @@ struct view_model {
     struct view_prompt prompt;
     struct view_stream stream;
     struct view_message toast, question;
+    struct view_page page; /* of SCREEN_PAGE */
     struct view_images images;
     struct output_source source;
     /* Newest first; scroll[PANE_TIMELINE] is the list's place, `selected` its row. */
@@ -284,6 +303,9 @@ const struct state_run *view_output_run(const struct state *st, const struct vie
 const struct state_run *view_output_base(const struct state *st, const struct view_model *vm);
 /* The newest dry run of `r` that ran; NULL none. */
 const struct state_run *view_twin(const struct state *st, const struct state_run *r);
+/* The name under the cursor of the state pane: a variable's, or a file's path. Caller frees; NULL
+ * none. */
+char *view_selected_name(const struct state *st, const struct view_model *vm, bool *file);
 /* D: turn the comparison in `pane` (code, else output) on or off. */
 void view_toggle_diff(const struct state *st, struct view_model *vm, enum view_pane pane);
 

@@ -54,6 +54,8 @@ void view_draw_context(const struct view *v);
 int view_context_rows(const struct view_model *vm, int full);
 /* The frame of a whole screen; returns what is inside. */
 struct rect view_frame(const struct view *v, const char *title, const char *right);
+void view_draw_page(const struct view *v);
+void view_page_move(struct view_page *page, enum view_move m, size_t rows, int height);
 void view_draw_message(const struct view *v); /* toast or question, over the hints */
 void view_draw_candidates(const struct view *v);
 

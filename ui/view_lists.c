@@ -176,6 +176,19 @@ void view_draw_plan(const struct view *v)
 
 /* ---- timeline: newest first ---- */
 
+/* It went on from another run than the one before it. */
+static bool is_branch(const struct state *st, const struct state_run *run)
+{
+    if (run->started_at_us == 0 || run->twin_of || run->parent_run == 0)
+        return false;
+    for (size_t i = run->number - 1; i > run->parent_run; i--) {
+        const struct state_run *between = st->runs[i - 1];
+        if (between->started_at_us && !between->twin_of && !between->state_lost)
+            return true;
+    }
+    return false;
+}
+
 static void draw_timeline_row(const struct view *v, struct rect r, int y,
                               const struct state_run *run, bool selected)
 {
@@ -190,6 +203,8 @@ static void draw_timeline_row(const struct view *v, struct rect r, int y,
     int right_x = end - (int)strlen(right) - 1;
     x = grid_put_format(v->g, x, y, end, STYLE(ROLE_GUTTER), "%4u ", run->number);
     x = grid_put_format(v->g, x, y, end, STYLE(w.role), "%s ", SYM(v, w.glyph));
+    if (is_branch(v->st, run))
+        x = grid_put_format(v->g, x, y, right_x, STYLE(ROLE_INFO), "after %u ", run->parent_run);
     if (run->twin_of)
         x = grid_put_format(v->g, x, y, right_x, STYLE(ROLE_DIM), "dry %u ", run->twin_of);
     x = grid_put_fit(v->g, x, y, right_x - 1, w.text, STYLE(w.role));
@@ -215,6 +230,8 @@ void view_draw_timeline(const struct view *v)
         title_add(&t, ROLE_BAD, "%s %u", SYM(v, SYM_FAIL), st->failed);
     if (st->denied)
         title_add(&t, ROLE_BAD, "%s %u", SYM(v, SYM_DENIED), st->denied);
+    if (st->went_back && st->vars_run && !st->running)
+        title_add(&t, ROLE_INFO, "at run %u", st->vars_run);
     view_title(v, PANE_TIMELINE, &t);
     v->info->rows[PANE_TIMELINE] = n;
     if (n == 0 && r.h > 0) {
@@ -308,34 +325,77 @@ static const struct state_var *nth_gone(const struct state_run *r, size_t n)
     return NULL;
 }
 
+/* What the pane lists: names, those the last run lost, files. */
+struct state_rows {
+    const struct state_run *run, *last;
+    size_t now, gone, files;
+};
+
+static struct state_rows state_rows(const struct state *st, const struct view_model *vm)
+{
+    struct state_rows r = { .run = vm->run ? state_run_at(st, vm->run) : NULL };
+    r.last = r.run ? r.run : st->vars_run ? state_run_at(st, st->vars_run) : NULL;
+    r.now = r.run ? r.run->var_count : st->var_count;
+    r.gone = r.run ? 0 : gone_count(r.last);
+    r.files = r.last ? r.last->file_count : 0;
+    return r;
+}
+
+static const struct state_var *nth_var(const struct state *st, const struct state_rows *r, size_t k)
+{
+    if (k < r->now)
+        return r->run ? &r->run->vars[k] : &st->vars[k];
+    return nth_gone(r->last, k - r->now);
+}
+
+/* Where the cursor is, kept inside. */
+static size_t cursor_of(const struct view_model *vm, size_t count)
+{
+    int64_t at = vm->scroll[PANE_STATE].selected;
+    return at < 0 || count == 0 ? 0 : (uint64_t)at < count ? (size_t)at : count - 1;
+}
+
+char *view_selected_name(const struct state *st, const struct view_model *vm, bool *file)
+{
+    struct state_rows r = state_rows(st, vm);
+    size_t count = r.now + r.gone + r.files, at = cursor_of(vm, count);
+    const struct state_var *var = at < r.now + r.gone ? nth_var(st, &r, at) : NULL;
+    *file = var == NULL;
+    if (vm->focus != PANE_STATE || at >= count)
+        return NULL;
+    return xstrdup(var ? var->name : r.last->files[at - r.now - r.gone].path);
+}
+
 void view_draw_state(const struct view *v)
 {
     const struct state *st = v->st;
     struct rect r = layout_inner(v->l, PANE_STATE);
-    const struct state_run *run = v->vm->run ? state_run_at(st, v->vm->run) : NULL;
-    const struct state_run *last = run ? run : st->vars_run ? state_run_at(st, st->vars_run) : NULL;
-    size_t now = run ? run->var_count : st->var_count, gone = run ? 0 : gone_count(last),
-           files = last ? last->file_count : 0, count = now + gone;
+    struct state_rows rows = state_rows(st, v->vm);
+    size_t vars = rows.now + rows.gone, count = vars + rows.files, at = cursor_of(v->vm, count);
+    bool focus = v->vm->focus == PANE_STATE;
     struct title t = { 0 };
-    if (last && last->state_lost)
+    if (rows.last && rows.last->state_lost)
         title_add(&t, ROLE_BAD, "interpreter lost, variables are gone");
-    if (last)
-        title_right(&t, "after run %u", last->number);
+    if (rows.last)
+        title_right(&t, "after run %u", rows.last->number);
+    else if (st->origin)
+        title_right(&t, "from %.40s", st->parent);
     view_title(v, PANE_STATE, &t);
-    v->info->rows[PANE_STATE] = count + files;
+    v->info->rows[PANE_STATE] = count;
     if (r.h < 1)
         return;
-    if (count + files == 0)
+    if (count == 0)
         grid_put_fit(v->g, r.x + 1, r.y, r.x + r.w, "no variables yet", STYLE(ROLE_DIM));
-    size_t first = view_list_first(count + files, (size_t)r.h, v->vm->scroll[PANE_STATE].top, -1);
-    for (int i = 0; i < r.h && first + (size_t)i < count + files; i++) {
+    size_t first = view_list_first(count, (size_t)r.h, v->vm->scroll[PANE_STATE].top,
+                                   focus ? (int64_t)at : -1);
+    for (int i = 0; i < r.h && first + (size_t)i < count; i++) {
         size_t k = first + (size_t)i;
-        const struct state_var *var;
-        if (k < now)
-            draw_var(v, r, r.y + i, run ? &run->vars[k] : &st->vars[k]);
-        else if (k < count && (var = nth_gone(last, k - now)))
+        const struct state_var *var = k < vars ? nth_var(st, &rows, k) : NULL;
+        if (var)
             draw_var(v, r, r.y + i, var);
-        else if (last && k >= count)
-            draw_file(v, r, r.y + i, &last->files[k - count]);
+        else if (k >= vars)
+            draw_file(v, r, r.y + i, &rows.last->files[k - vars]);
+        if (focus && k == at)
+            grid_paint(v->g, (struct rect){ r.x, r.y + i, r.w, 1 }, STYLE(ROLE_SELECT));
     }
 }

@@ -260,6 +260,8 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
             move_top(vm->help_scroll.top, probe_rows(st, vm, w, h, PANE_PROMPT), m, full, count);
     } else if (vm->screen == SCREEN_CONTEXT) {
         move_context(st, vm, w, h, m, full, count);
+    } else if (vm->screen == SCREEN_PAGE) {
+        view_page_move(&vm->page, m, probe_rows(st, vm, w, h, PANE_PROMPT), full);
     } else if (vm->screen == SCREEN_START || vm->screen == SCREEN_HITS) {
         struct view_scroll *s = &vm->scroll[PANE_TIMELINE];
         s->selected = (int64_t)move_index(
@@ -277,7 +279,11 @@ void view_move(const struct state *st, struct view_model *vm, int w, int h, enum
         move_notes(st, vm, w, h, height, m, count);
     } else if (pane == PANE_PLAN) {
         move_step(st, vm, m, height, count);
-    } else if (pane == PANE_STATE || pane == PANE_RECORD) {
+    } else if (pane == PANE_STATE) {
+        struct view_scroll *s = &vm->scroll[pane];
+        s->selected = (int64_t)move_index(s->selected > 0 ? (uint64_t)s->selected : 0,
+                                          probe_rows(st, vm, w, h, pane), m, height, count);
+    } else if (pane == PANE_RECORD) {
         vm->scroll[pane].top =
             move_top(vm->scroll[pane].top, probe_rows(st, vm, w, h, pane), m, height, count);
     }

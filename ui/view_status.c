@@ -344,6 +344,8 @@ static unsigned context_of(const struct view_model *vm)
         return KEYMAP_IN_PROMPT;
     if (vm->replay.on)
         return KEYMAP_IN_REPLAY;
+    if (vm->screen == SCREEN_PAGE)
+        return KEYMAP_IN_PAGE;
     if (vm->screen == SCREEN_START)
         return KEYMAP_IN_START;
     if (vm->screen == SCREEN_HITS)
@@ -384,7 +386,14 @@ static bool is_possible(const struct view *v, enum keymap_command id)
     case CMD_RESULT:
         return out && out->result_count > 0;
     case CMD_RESTORE:
-        return run && run->has_checkpoint;
+        return run && (run->has_checkpoint || run->saved.there);
+    case CMD_PICK_LEFT:
+    case CMD_PICK_RIGHT:
+        return v->vm->page.two;
+    case CMD_PAGE_GO:
+        return v->vm->page.goes;
+    case CMD_CHANGES:
+        return v->vm->focus == PANE_STATE;
     case CMD_SEARCH:
         return v->vm->screen == SCREEN_SESSION &&
                (output || v->vm->focus == PANE_CODE || v->vm->focus == PANE_TIMELINE);

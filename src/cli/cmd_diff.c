@@ -43,7 +43,7 @@ static int parse_parts(const char *word, unsigned *parts, struct err *e)
             k++;
         if (k == PART_COUNT)
             return err_set(e, ERR_USAGE,
-                           "--what '%.40s': it is code, stdout, stderr, result, vars, end or all",
+                           "--what '%.40s': it is code, stdout, stderr, result, vars, files, end or all",
                            word);
         *parts |= 1u << k;
         s += n + (s[n] != '\0');

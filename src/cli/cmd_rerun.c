@@ -22,6 +22,7 @@ struct farm;
 
 /* One session under way. */
 struct job {
+    size_t before; /* runs that were in the session before */
     struct farm *farm;
     struct rerun_row *row;
     struct rerun r;
@@ -94,7 +95,7 @@ static void return_lease(struct job *j)
 {
     const struct state *st = session_state(j->h.session);
     int64_t used = 0;
-    for (size_t i = 0; i < st->run_count; i++)
+    for (size_t i = j->before; i < st->run_count; i++)
         used +=
             strcmp(st->runs[i]->by, "lease") == 0 && strcmp(st->runs[i]->decision, "approve") == 0;
     if (used < j->granted)
@@ -121,6 +122,30 @@ static void fail(struct job *j, const struct err *e)
     snprintf(j->row->why, sizeof j->row->why, "%s", e->msg);
 }
 
+static int make_new(struct job *j, struct err *e)
+{
+    struct session_spec spec = rerun_spec(&j->r);
+    return headless_create(&j->h, &spec, e);
+}
+
+/* Asked for by name: the code changes the variables of a session that goes on afterwards. Each run
+ * has its gate there as anywhere. */
+static int go_into(struct job *j, struct err *e)
+{
+    char *id = NULL, *path = NULL;
+    const char *run;
+    int rc = saved_resolve(j->farm->app, j->farm->app->opt.into, &id, &path, &run, e);
+    if (rc == 0 && strcmp(id, j->r.old.id) == 0)
+        rc = err_set(e, ERR_USAGE, "a session can't be run again into itself: fork it first");
+    if (rc == 0)
+        rc = headless_resume(&j->h, path, e);
+    if (rc == 0)
+        rc = headless_run(&j->h, e); /* until its variables are back */
+    free(id);
+    free(path);
+    return rc;
+}
+
 static int begin(struct job *j, struct err *e)
 {
     struct farm *f = j->farm;
@@ -136,9 +161,9 @@ static int begin(struct job *j, struct err *e)
     j->r.told_arg = j;
     j->row->chosen = j->r.chosen;
     snprintf(j->row->id, sizeof j->row->id, "%s", j->r.old.id);
-    struct session_spec spec = rerun_spec(&j->r);
-    if (headless_create(&j->h, &spec, e) < 0)
+    if (f->app->opt.into != NULL ? go_into(j, e) < 0 : make_new(j, e) < 0)
         return -1;
+    j->before = session_state(j->h.session)->run_count;
     snprintf(j->row->again, sizeof j->row->again, "%s", session_state(j->h.session)->session);
     return rerun_begin(&j->r, j->h.session, e) < 0 ? -1 : grant_lease(j, e);
 }
@@ -156,7 +181,7 @@ static void end(struct job *j)
     struct farm *f = j->farm;
     if (j->h.session != NULL)
         return_lease(j);
-    headless_end(&j->h, outcome_of(j));
+    headless_end(&j->h, f->app->opt.into != NULL ? NULL : outcome_of(j));
     f->denied |= j->r.denied;
     f->missing |= j->r.missing;
     f->integrity |= j->r.integrity;
@@ -293,6 +318,11 @@ static int open_farm(struct farm *f, struct err *e)
          beside = app->opt.jobs != NULL && strcmp(app->opt.jobs, "1") != 0;
     if (app->opt.arg_count < 1)
         return err_set(e, ERR_USAGE, "rerun takes ID…, such as last");
+    if (app->opt.into != NULL && (app->opt.arg_count != 1 || app->opt.on != NULL ||
+                                  app->opt.sandbox != NULL || app->opt.contract_count > 0))
+        return err_set(e, ERR_USAGE,
+                       "rerun --into takes one session, and runs it under the sandbox "
+                       "and contract of the one it goes into");
     if (app->opt.mask != NULL && mask_parse(app->opt.mask, &f->wish.masks, e) < 0)
         return -1;
     f->wish.runs = app->opt.runs;

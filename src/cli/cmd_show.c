@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/saved.h"
+#include "cli/show_vars.h"
 #include "tool/contract.h"
 #include "ui/plain.h"
 
@@ -173,18 +174,7 @@ static void show_run(struct saved *s, const struct state_run *sr, struct buf *ou
                          false);
         (void)buf_add_char(out, '\n');
     }
-    for (size_t i = 0; i < sr->var_count; i++) {
-        const struct state_var *v = &sr->vars[i];
-        (void)buf_addf(out, "  var  %-8s %s %s ", var_change_name(v->change), v->name, v->type);
-        (void)text_clean(out, v->preview, strlen(v->preview), TEXT_PROSE, false, false);
-        (void)buf_add_char(out, '\n');
-    }
-    for (size_t i = 0; i < sr->file_count; i++) {
-        (void)buf_addf(out, "  file %-8s ", var_change_name(sr->files[i].change));
-        (void)text_clean(out, sr->files[i].path, strlen(sr->files[i].path), TEXT_PROSE, false,
-                         false);
-        (void)buf_add_char(out, '\n');
-    }
+    show_vars(&s->state, sr, out);
 }
 
 static void show_session(struct saved *s, struct buf *out)
@@ -242,7 +232,13 @@ int cmd_show(struct app *app)
     }
     if (saved_open(&s, app, app->opt.args[0], &e) < 0)
         return app_fail(&e);
-    if (app->opt.json) {
+    if (app->opt.var != NULL) {
+        struct buf out = BUF_INIT((size_t)64 << 20);
+        rc = show_var_history(s.store, &s.state, app->opt.var, app->opt.json, &out, &e);
+        if (rc == 0 && print(&out) < 0)
+            rc = err_set(&e, ERR_IO, "standard output can't be written");
+        buf_release(&out);
+    } else if (app->opt.json) {
         rc = show_json(&s, &e);
     } else {
         struct buf out = BUF_INIT((size_t)64 << 20);

@@ -6,11 +6,37 @@
 
 #include "cli/app.h"
 #include "cli/commands.h"
+#include "cli/tree.h"
 #include "sessions/store.h"
 
 static const char *const result_words[] = { "whole", "broken", "truncated" };
 
-static void report(const struct app *app, const char *id, const struct verify_report *v)
+/* A branch says how its parent stood when it began: is that still so? [AUD-5] */
+struct origin {
+    char *parent;
+    enum tree_kin kin;
+};
+
+static int take_created(void *arg, const struct event *ev)
+{
+    struct err none = ERR_INIT;
+    return state_apply(arg, ev, NULL, &none);
+}
+
+static void look_at_parent(struct app *app, struct store *store, struct origin *o)
+{
+    struct state st;
+    struct err none = ERR_INIT;
+    state_init(&st);
+    if (store_each(store, 1, 1, take_created, &st, &none) == 0 && st.parent_seq != 0) {
+        o->kin = tree_check_parent(app, &st);
+        o->parent = xstrdup(st.parent);
+    }
+    state_release(&st);
+}
+
+static void report(const struct app *app, const char *id, const struct verify_report *v,
+                   const struct origin *o)
 {
     char head[SHA256_HEX_LEN + 1];
     hex_encode(v->head, sizeof v->head, head);
@@ -26,6 +52,10 @@ static void report(const struct app *app, const char *id, const struct verify_re
         json_w_int(&w, "first_bad", (int64_t)v->first_bad);
         json_w_strn(&w, "reason", v->reason, strlen(v->reason));
         json_w_str(&w, "head", head);
+        if (o->parent != NULL) {
+            json_w_str(&w, "parent", o->parent);
+            json_w_str(&w, "parent_record", tree_kin_name(o->kin));
+        }
         json_w_close_object(&w);
         (void)!json_w_end(&w);
         printf("%s\n", buf_str(&out));
@@ -37,7 +67,14 @@ static void report(const struct app *app, const char *id, const struct verify_re
         printf(", %llu erased", (unsigned long long)v->erased);
     if (v->result != VERIFY_WHOLE)
         printf("; event %llu: %s", (unsigned long long)v->first_bad, v->reason);
-    printf("; head %.16s…\n", head);
+    printf("; head %.16s…", head);
+    if (o->parent != NULL)
+        printf("; parent %s: %s", o->parent,
+               o->kin == TREE_SAME ? "as it was"
+               : o->kin == TREE_MISSING
+                   ? "not here"
+                   : "its record is ANOTHER than the one this was forked from");
+    printf("\n");
 }
 
 static int verify_file(struct app *app, const char *id, const char *path, int *worst, struct err *e)
@@ -45,13 +82,19 @@ static int verify_file(struct app *app, const char *id, const char *path, int *w
     static const int codes[] = { EXIT_OK, EXIT_WORK_FAILED, EXIT_INTEGRITY };
     struct store *store = NULL;
     struct verify_report v = { .result = VERIFY_BROKEN };
+    struct origin o = { .parent = NULL };
     int rc = store_open_read(&store, path, e);
     if (rc == 0)
         rc = store_verify(store, &v, e);
+    if (rc == 0 && v.result == VERIFY_WHOLE)
+        look_at_parent(app, store, &o);
     store_close(store);
     if (rc < 0)
         return err_wrap(e, "session %s", id);
-    report(app, id, &v);
+    report(app, id, &v, &o);
+    if (o.parent != NULL && o.kin == TREE_DIFFERS)
+        *worst = EXIT_WORK_FAILED;
+    free(o.parent);
     /* A broken record is worse news than a truncated one. */
     if (v.result != VERIFY_WHOLE && *worst != EXIT_WORK_FAILED)
         *worst = codes[v.result];

@@ -21,6 +21,8 @@ enum exit_code {
 
 int cmd_screen(struct app *app);
 int cmd_resume(struct app *app);
+int cmd_fork(struct app *app);
+int cmd_tree(struct app *app);
 int cmd_run(struct app *app);
 int cmd_exec(struct app *app);
 int cmd_sessions(struct app *app);

@@ -224,6 +224,18 @@ int headless_create(struct headless *h, const struct session_spec *spec, struct 
     return session_create(&h->session, h->app, spec, &l, e);
 }
 
+/* What was appended before there was a session to listen to. */
+static void print_beginning(struct headless *h)
+{
+    if (h->print == PRINT_JSON) {
+        struct err none = ERR_INIT;
+        struct state *st = session_state(h->session);
+        (void)!store_each(session_store(h->session), 1, st->last_seq, headless_print_first, h,
+                          &none);
+        on_durable(h, st->last_seq);
+    }
+}
+
 int headless_new_session(struct headless *h, const char *planner, const char *model,
                          bool typed_runs, struct err *e)
 {
@@ -240,13 +252,7 @@ int headless_new_session(struct headless *h, const char *planner, const char *mo
     spec.sandbox = sandbox;
     if (headless_create(h, &spec, e) < 0)
         return -1;
-    if (h->print == PRINT_JSON) {
-        struct err none = ERR_INIT;
-        struct state *st = session_state(h->session);
-        (void)!store_each(session_store(h->session), 1, st->last_seq, headless_print_first, h,
-                          &none);
-        on_durable(h, st->last_seq);
-    }
+    print_beginning(h);
     return 0;
 }
 
@@ -256,6 +262,16 @@ int headless_start(struct headless *h, struct app *app, const char *planner, con
     if (headless_open(h, app, e) < 0)
         return -1;
     return headless_new_session(h, planner, model, false, e);
+}
+
+int headless_fork(struct headless *h, const struct branch *b, struct err *e)
+{
+    struct session_listener l = listener(h);
+    headless_leave_session(h);
+    if (session_fork(&h->session, h->app, b, &l, e) < 0)
+        return -1;
+    print_beginning(h);
+    return 0;
 }
 
 int headless_resume(struct headless *h, const char *path, struct err *e)
@@ -319,8 +335,8 @@ int headless_run(struct headless *h, struct err *e)
 void headless_end(struct headless *h, const char *outcome)
 {
     struct err e = ERR_INIT;
-    if (h->session != NULL && h->broken.code == ERR_NONE && !session_state(h->session)->finished &&
-        session_state(h->session)->last_seq > 0)
+    if (outcome != NULL && h->session != NULL && h->broken.code == ERR_NONE &&
+        !session_state(h->session)->finished && session_state(h->session)->last_seq > 0)
         (void)!round_finish(session_round(h->session), outcome, NULL, &e);
     if (h->session != NULL)
         end_output(h);

@@ -46,6 +46,8 @@ void headless_signal(void *arg, int signo);
 int headless_open(struct headless *h, struct app *app, struct err *e) MUST_CHECK;
 /* A saved session instead of a new one. */
 int headless_resume(struct headless *h, const char *path, struct err *e) MUST_CHECK;
+/* A branch of a saved one. */
+int headless_fork(struct headless *h, const struct branch *b, struct err *e) MUST_CHECK;
 /* Close the session, keep the rest. */
 void headless_leave_session(struct headless *h);
 /* headless_open, and start a session with the options of the command line. `task` is recorded; NULL
@@ -63,6 +65,7 @@ int headless_lease(struct headless *h, struct err *e) MUST_CHECK;
 int headless_run(struct headless *h, struct err *e) MUST_CHECK;
 /* A store_event_fn that prints as JSON what was appended before there was a listener. */
 int headless_print_first(void *arg, const struct event *ev);
+/* `outcome` NULL: the session is not over, only left. */
 void headless_end(struct headless *h, const char *outcome);
 
 #endif

@@ -39,7 +39,7 @@ static const struct option_spec option_specs[] = {
     { OPT_LANGUAGE, 'l', "language", "NAME",
       "python, javascript or bash; else from the file's name" },
     { OPT_ALL, 'a', "all", NULL, "every one" },
-    { OPT_WHAT, 0, "what", "LIST", "compare code, stdout, stderr, result, vars, end, or all" },
+    { OPT_WHAT, 0, "what", "LIST", "compare code, stdout, stderr, result, vars, files, end, or all" },
     { OPT_MASK, 0, "mask", "LIST|all|none",
       "what a comparison ignores: time, date, duration, pid, …" },
     { OPT_WORD, 0, "word", NULL, "mark the words that differ" },
@@ -49,6 +49,8 @@ static const struct option_spec option_specs[] = {
     { OPT_FORMAT, 0, "format", "NAME", "md, html, ipynb, jsonl or cast" },
     { OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output" },
     { OPT_RAW, 0, "raw", NULL, "as recorded: neither cleaned nor without secrets" },
+    { OPT_VAR, 0, "var", "NAME", "when that variable (or \"file PATH\") changed, and to what" },
+    { OPT_INTO, 0, "into", "ID", "go on in that session instead of a new one: its variables change" },
     { OPT_FORCE, 0, "force", NULL, "write over a file that exists" },
     { OPT_ARTIFACTS, 0, "artifacts", NULL, "write results as files beside, in FILE.files/" },
     { OPT_ON, 0, "on", "NAME[:IMAGE]", "in this sandbox instead of the recorded one" },
@@ -67,6 +69,10 @@ static const struct command command_specs[] = {
       cmd_screen, true },
     { "resume", "ID", "open a saved session where it stopped", BIT(OPT_LEASE) | FRAMES, cmd_resume,
       true },
+    { "fork", "ID[:RUN]", "a session of its own that begins with the variables after the run",
+      BIT(OPT_LEASE), cmd_fork, true },
+    { "tree", "ID", "the branches of a session, and the sessions forked from it", 0, cmd_tree,
+      false },
     { "run", "TASK", "one supervised session without a screen", UNASKED | FRAMES, cmd_run, true },
     { "exec", "FILE|- [ARG…]", "run your own code through the gate and the sandbox",
       UNASKED | BIT(OPT_EXPECT) | BIT(OPT_LANGUAGE), cmd_exec, true },
@@ -76,11 +82,11 @@ static const struct command command_specs[] = {
       "list, rename, tag, delete, bring back or archive sessions", BIT(OPT_ALL), cmd_sessions,
       true },
     { "show", "ID[:RUN]", "a session or one run: plan, code, decision, output, verdict, variables",
-      0, cmd_show, false },
+      BIT(OPT_VAR), cmd_show, false },
     { "diff", "A B", "compare two runs (ID:RUN) or two sessions; exit 1 when they differ",
       BIT(OPT_WHAT) | BIT(OPT_MASK) | BIT(OPT_WORD) | BIT(OPT_SIDE_BY_SIDE), cmd_diff, false },
     { "rerun", "ID…", "run the approved code of sessions again and compare with the record",
-      UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK) | BIT(OPT_JOBS), cmd_rerun, true },
+      UNASKED | BIT(OPT_RUNS) | BIT(OPT_ON) | BIT(OPT_MASK) | BIT(OPT_JOBS) | BIT(OPT_INTO), cmd_rerun, true },
     { "replay", "ID[:RUN]", "watch a recorded session again; executes nothing",
       BIT(OPT_SPEED) | BIT(OPT_IDLE_CAP) | BIT(OPT_FROM) | BIT(OPT_SIZE) | BIT(OPT_FRAMES) |
           BIT(OPT_HIDE_DECISIONS),
@@ -289,6 +295,12 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
         break;
     case OPT_RAW:
         opt->raw = true;
+        break;
+    case OPT_VAR:
+        opt->var = value;
+        break;
+    case OPT_INTO:
+        opt->into = value;
         break;
     case OPT_FORCE:
         opt->force = true;

@@ -14,6 +14,7 @@ struct options {
         *size, *frames;
     const char *contract[64];
     size_t contract_count;
+    const char *var, *into;
     bool raw, force, artifacts;
     bool plain, json, no_color, quiet, verbose, all, word, side_by_side, hide_decisions;
     /* words behind the command */
@@ -59,6 +60,8 @@ enum option_id {
     OPT_OUTPUT,
     OPT_RAW,
     OPT_FORCE,
+    OPT_VAR,
+    OPT_INTO,
     OPT_ARTIFACTS,
     OPT_COUNT
 };

@@ -8,7 +8,8 @@
 
 const char *run_part_name(enum run_part part)
 {
-    static const char *const names[] = { "code", "stdout", "stderr", "result", "vars", "end" };
+    static const char *const names[] = { "code", "stdout", "stderr", "result",
+                                         "vars", "files",  "end" };
     return names[part];
 }
 
@@ -74,6 +75,25 @@ static void put_vars(const struct state_run *sr, struct buf *out)
     free(list);
 }
 
+static int by_path(const void *a, const void *b)
+{
+    const struct state_file *const *x = a, *const *y = b;
+    return strcmp((*x)->path, (*y)->path);
+}
+
+static void put_files(const struct state_run *sr, struct buf *out)
+{
+    const struct state_file **list = xcalloc(sr->file_count, sizeof(void *));
+    for (size_t i = 0; i < sr->file_count; i++)
+        list[i] = &sr->files[i];
+    if (sr->file_count > 0)
+        qsort(list, sr->file_count, sizeof(void *), by_path);
+    for (size_t i = 0; i < sr->file_count; i++)
+        (void)buf_addf(out, "%s %s %lld\n", list[i]->path, var_change_name(list[i]->change),
+                       (long long)list[i]->bytes);
+    free(list);
+}
+
 static void put_end(const struct state_run *sr, struct buf *out)
 {
     if (sr->status != RUN_FINISHED)
@@ -93,6 +113,8 @@ static int put_part(enum run_part part, const struct run_ref *r, struct buf *out
         rc = put_results(r, out, e);
     else if (part == PART_VARS)
         put_vars(r->run, out);
+    else if (part == PART_FILES)
+        put_files(r->run, out);
     else
         put_end(r->run, out);
     return rc;

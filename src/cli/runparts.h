@@ -11,6 +11,7 @@ enum run_part {
     PART_STDERR,
     PART_RESULT, /* texts; pictures and other bytes by type, size and SHA-256 */
     PART_VARS,   /* one line each: name, type, shape, preview, digest */
+    PART_FILES,  /* that the run made, changed or removed: path, change, size */
     PART_END,    /* how it ended */
     PART_COUNT
 };

@@ -156,16 +156,6 @@ static void do_kill(struct screen *s, const char *args, struct err *e)
     screen_toast(s, TONE_WAIT, "destroying the sandbox");
 }
 
-static void do_restore(struct screen *s, const char *args, struct err *e)
-{
-    const struct state_run *sr = view_run(screen_state(s), &s->vm);
-    uint32_t run = args[0] != '\0' ? (uint32_t)strtoul(args, NULL, 10)
-                   : sr != NULL    ? sr->number
-                                   : 0;
-    if (round_travel(screen_round(s), run, e) < 0)
-        screen_fail(s, e);
-}
-
 /* "A B" → A and B; B may be missing. Both are lent from `room`. */
 static void two_words(const char *args, char *room, size_t size, const char **a, const char **b)
 {
@@ -325,7 +315,11 @@ static const struct verb {
     { CMD_EXPECT, NEEDS_SESSION, do_expect },
     { CMD_KILL, NEEDS_SESSION, do_kill },
     { CMD_RESTART, NEEDS_SESSION, do_kill },
-    { CMD_RESTORE, NEEDS_SESSION, do_restore },
+    { CMD_RESTORE, NEEDS_SESSION, screen_travel },
+    { CMD_FORK, NEEDS_SESSION, screen_fork },
+    { CMD_CHANGES, NEEDS_SESSION, screen_changes },
+    { CMD_COMPARE, NEEDS_SESSION, screen_compare },
+    { CMD_TREE, NEEDS_SESSION, screen_tree },
     { CMD_PUT, NEEDS_SESSION, do_put },
     { CMD_GET, NEEDS_SESSION, do_get },
     { CMD_CONTRACT, 0, do_contract },

@@ -154,6 +154,7 @@ void screen_gate_open(struct screen *s, const char *why)
     int64_t now = clock_boot_us();
     bool high = sr->finding_count > 0 && sr->worst == SEVERITY_HIGH;
     bool was_here = s->vm.focus == PANE_GATE;
+    screen_page_close(s);
     fill_contract(s);
     fill_attachments(s);
     fill_lines(s);

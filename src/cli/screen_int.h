@@ -37,6 +37,8 @@ enum prompt_use {
     USE_STEP_MARK
 };
 
+enum page_kind { PAGE_NONE, PAGE_TRAVEL, PAGE_FORK, PAGE_TREE, PAGE_CHANGES, PAGE_COMPARE };
+
 struct snapshot; /* of what the model sees */
 struct find;     /* screen_find.c */
 struct pictures; /* decoded images, by run and result */
@@ -100,6 +102,21 @@ struct screen {
     unsigned masks; /* of comparisons: enum mask_kind, as bits */
     struct buf mask_names;
 
+    struct page {
+        enum page_kind kind;
+        uint32_t run, other; /* other: the one not picked */
+        struct buf text;     /* all lines */
+        char title[160];
+        struct view_page_line *lines;
+        struct page_item {
+            size_t at; /* of its text */
+            uint32_t run;
+            char *session;
+        } * items;
+        size_t count, cap;
+        enum view_pane focus; /* before it */
+    } page;
+
     /* recent sessions */
     struct view_session *recent;
     size_t recent_count;
@@ -134,6 +151,8 @@ int screen_start_session(struct screen *s, const char *planner, const char *mode
                          struct err *e) MUST_CHECK;
 /* What the panes do when an event comes in, live or replayed. */
 void screen_follow_event(struct screen *s, const struct event *ev);
+/* A session of its own from the variables after `run` of the one on the screen, in its place. */
+int screen_branch(struct screen *s, uint32_t run, struct err *e) MUST_CHECK;
 int screen_open_session(struct screen *s, const char *path, struct err *e) MUST_CHECK;
 void screen_close_session(struct screen *s);
 /* Watch a session again, by its word or ("") the selected one, in a process of its own on our
@@ -211,6 +230,38 @@ void screen_fill_model(struct screen *s); /* the view's words of it, before a fr
 void screen_model(struct screen *s, const char *args, struct err *e);
 void screen_effort(struct screen *s, const char *args, struct err *e);
 void screen_drop_models(struct screen *s);
+
+/* ---- screen_page.c ---- */
+/* Begin a page; lines follow, then show it. */
+void screen_page_begin(struct screen *s, enum page_kind kind, uint32_t run, const char *title,
+                       const char *right);
+/* What picking the line leads to: a run of this session, or another session (its id, copied). */
+void screen_page_add(struct screen *s, enum view_tone tone, const char *text, size_t len,
+                     bool whole);
+void screen_page_add_pick(struct screen *s, enum view_tone tone, const char *text, size_t len,
+                          uint32_t run, const char *session);
+/* Each line of `text`; "+ " and "- " at the beginning give the tone. */
+void screen_page_add_text(struct screen *s, const char *text);
+void screen_page_show(struct screen *s);
+void screen_page_close(struct screen *s);
+void screen_page_release(struct screen *s);
+void screen_page_go(struct screen *s); /* Enter */
+
+void screen_page_retitle(struct screen *s, const char *title);
+
+/* ---- screen_vars.c ---- */
+void screen_changes(struct screen *s, const char *args, struct err *e);
+/* ---- screen_compare.c ---- */
+void screen_compare(struct screen *s, const char *args, struct err *e);
+void screen_pick(struct screen *s, bool right);
+void screen_picked(struct screen *s, uint32_t run, uint32_t other);
+
+/* ---- screen_travel.c ---- */
+void screen_travel(struct screen *s, const char *args, struct err *e);
+void screen_fork(struct screen *s, const char *args, struct err *e);
+void screen_tree(struct screen *s, const char *args, struct err *e);
+void screen_travel_go(struct screen *s, uint32_t run, uint32_t not_picked);
+void screen_fork_go(struct screen *s, uint32_t run);
 
 /* ---- screen_masks.c ---- */
 void screen_set_masks(struct screen *s, const char *args, struct err *e);

@@ -17,6 +17,8 @@ unsigned screen_context(const struct screen *s)
         return KEYMAP_IN_HELP;
     if (s->vm.focus == PANE_PROMPT)
         return KEYMAP_IN_PROMPT;
+    if (s->vm.screen == SCREEN_PAGE)
+        return KEYMAP_IN_PAGE;
     if (s->vm.screen == SCREEN_START)
         return KEYMAP_IN_START;
     if (s->vm.screen == SCREEN_HITS)
@@ -183,6 +185,8 @@ static void back(struct screen *s, uint32_t key)
         s->vm.screen = is_session(s) ? SCREEN_SESSION : SCREEN_START;
     else if (s->vm.screen == SCREEN_HITS)
         screen_list_sessions(s, s->query);
+    else if (s->vm.screen == SCREEN_PAGE)
+        screen_page_close(s);
     else if (s->vm.screen == SCREEN_START && screen_list_back(s))
         return;
     else if (s->vm.screen == SCREEN_START && s->session != NULL)
@@ -383,6 +387,13 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         break;
     case CMD_OPEN:
         open_item(s);
+        break;
+    case CMD_PICK_LEFT:
+    case CMD_PICK_RIGHT:
+        screen_pick(s, cmd == CMD_PICK_RIGHT);
+        break;
+    case CMD_PAGE_GO:
+        screen_page_go(s);
         break;
     case CMD_SEARCH:
         screen_use_prompt(s, USE_SEARCH, "");

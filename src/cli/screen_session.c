@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "cli/branch.h"
 #include "cli/commands.h"
 #include "tool/contract.h"
 
@@ -179,6 +180,23 @@ int screen_start_session(struct screen *s, const char *planner, const char *mode
     return grant_asked_lease(s, e);
 }
 
+int screen_branch(struct screen *s, uint32_t run, struct err *e)
+{
+    struct session_listener l = listener(s);
+    struct session *fresh = NULL;
+    struct store *store = session_store(s->session);
+    struct branch b;
+    if (store_flush(store, e) < 0 || branch_describe(&b, store, screen_state(s), run, e) < 0 ||
+        session_fork(&fresh, s->app, &b, &l, e) < 0)
+        return -1;
+    screen_close_session(s);
+    s->session = fresh;
+    reset_model(s);
+    screen_toast(s, TONE_INFO, "%s: a branch of %s", session_state(fresh)->session,
+                 session_state(fresh)->parent);
+    return 0;
+}
+
 int screen_open_session(struct screen *s, const char *path, struct err *e)
 {
     struct session_listener l = listener(s);
@@ -196,6 +214,7 @@ void screen_close_session(struct screen *s)
 {
     if (s->session == NULL)
         return;
+    screen_page_close(s);
     screen_gate_deny(s, "the session was left");
     struct session *old = s->session;
     s->session = NULL;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/app.h"
+#include "cli/branch.h"
 #include "cli/frame.h"
 #include "providers/sandboxes/local.h"
 
@@ -344,6 +345,11 @@ static int record_created(struct session *s, const struct session_spec *spec, st
     json_w_str(&b.w, "version", AIRLOCK_VERSION);
     if (spec->parent != NULL)
         json_w_str(&b.w, "parent", spec->parent);
+    if (spec->branch != NULL) {
+        json_w_int(&b.w, "parent_seq", (int64_t)spec->branch->seq);
+        json_w_str(&b.w, "parent_chain", spec->branch->chain);
+        json_w_strn(&b.w, "name", spec->branch->name, strlen(spec->branch->name));
+    }
     int rc = event_end(&b, e);
     if (rc == 0)
         rc = store_append(s->store, &b.ev, e);
@@ -404,7 +410,10 @@ int session_create(struct session **out, struct app *app, const struct session_s
     state_set_session(&s->state, s->id);
     if (path_make_private_dir(app->paths.sessions_dir, e) < 0 ||
         store_create(&s->store, app->paths.sessions_dir, s->id, e) < 0 ||
-        record_created(s, spec, e) < 0 || start_round(s, spec, e) < 0) {
+        record_created(s, spec, e) < 0 ||
+        (spec->branch != NULL && branch_bring(spec->branch, s->store, &s->state, e) < 0) ||
+        start_round(s, spec, e) < 0 ||
+        (spec->branch != NULL && round_resume_state(s->round, e) < 0)) {
         session_close(s);
         return -1;
     }
@@ -486,6 +495,22 @@ static int record_resumed(struct session *s, struct err *e)
     if (rc == 0)
         port_applied(s, &b.ev);
     event_release(&b);
+    return rc;
+}
+
+int session_fork(struct session **out, struct app *app, const struct branch *b,
+                 const struct session_listener *l, struct err *e)
+{
+    struct contract c;
+    struct session_spec spec = { .typed_runs = app->config.gate_own_typed,
+                                 .allow_warm = true,
+                                 .parent = b->parent,
+                                 .branch = b };
+    contract_init(&c);
+    int rc = spec_of_state(b->state, &c, &spec, e);
+    if (rc == 0)
+        rc = session_create(out, app, &spec, l, e);
+    contract_release(&c);
     return rc;
 }
 

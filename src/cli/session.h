@@ -12,6 +12,7 @@
 #include "tool/round.h"
 
 struct app;
+struct branch;
 struct session;
 
 struct session_listener {
@@ -29,8 +30,9 @@ struct session_spec {
     const char *planner, *model; /* names; model may be NULL */
     const char *sandbox, *image;
     const struct contract *contract;
-    const char *name;   /* NULL */
-    const char *parent; /* "ID:RUN" of a fork; NULL */
+    const char *name;            /* NULL */
+    const char *parent;          /* "ID:RUN" of a fork, "ID" of a rerun; NULL */
+    const struct branch *branch; /* it begins with those variables (parent and name are set) */
     bool typed_runs;
     bool allow_warm;
 };
@@ -39,6 +41,10 @@ struct session_spec {
  * ERR_MISSING with a remedy. */
 int session_create(struct session **out, struct app *app, const struct session_spec *spec,
                    const struct session_listener *l, struct err *e) MUST_CHECK;
+/* A session under the parent's planner, sandbox and contract that begins with the variables `b`
+ * describes; they are loaded into a new sandbox at once (state.restored says what came). */
+int session_fork(struct session **out, struct app *app, const struct branch *b,
+                 const struct session_listener *l, struct err *e) MUST_CHECK;
 /* Open a saved session for going on: folds the events, then brings the REPL state back into a new
  * sandbox. */
 int session_resume(struct session **out, struct app *app, const char *path,

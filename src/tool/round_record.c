@@ -315,7 +315,28 @@ void round_record_verdict(struct round *r, uint32_t run, const struct sandbox_fi
 
 /* ---- state ---- */
 
-static void write_var(struct round *r, struct json_w *w, const struct sandbox_var *v)
+/* An interpreter into which a namespace was loaded takes every name for new: it is compared with
+ * what was to come back. A class made again has another identity, which says nothing. */
+static enum var_change real_change(const struct round *r, uint32_t run, const struct sandbox_var *v)
+{
+    const struct state *st = r->cfg.state;
+    const struct state_run *sr = state_run_at(st, run);
+    for (size_t i = 0; v->change == CHANGE_NEW && sr->twin_of == 0 && i < st->var_count; i++) {
+        const struct state_var *was = &st->vars[i];
+        if (strcmp(was->name, v->name) != 0 || strcmp(was->language, sr->language) != 0)
+            continue;
+        bool known = v->digest != NULL && v->digest[0] != '\0' && was->digest[0] != '\0';
+        bool same = known && strcmp(was->digest, v->digest) == 0;
+        if (strcmp(was->type, v->type) != 0)
+            return CHANGE_CHANGED;
+        return same                                    ? CHANGE_SAME
+               : known && strcmp(v->type, "type") != 0 ? CHANGE_CHANGED
+                                                       : CHANGE_UNKNOWN;
+    }
+    return v->change;
+}
+
+static void write_var(struct round *r, struct json_w *w, uint32_t run, const struct sandbox_var *v)
 {
     json_w_object(w, NULL);
     write_redacted_str(r, w, "name", v->name);
@@ -326,7 +347,7 @@ static void write_var(struct round *r, struct json_w *w, const struct sandbox_va
         json_w_int(w, "bytes", v->bytes);
     write_redacted_str(r, w, "preview", v->preview);
     json_w_str(w, "digest", v->digest != NULL ? v->digest : "");
-    json_w_str(w, "change", var_change_name(v->change));
+    json_w_str(w, "change", var_change_name(real_change(r, run, v)));
     json_w_close_object(w);
 }
 
@@ -350,7 +371,7 @@ void round_record_state(struct round *r, uint32_t run, const struct sandbox_even
     event_begin(&b, EVENT_STATE_CHANGED, run);
     json_w_array(&b.w, "vars");
     for (size_t i = 0; i < ev->var_count; i++)
-        write_var(r, &b.w, &ev->vars[i]);
+        write_var(r, &b.w, ev->run, &ev->vars[i]);
     json_w_close_array(&b.w);
     json_w_array(&b.w, "files");
     for (size_t i = 0; i < ev->file_count; i++) {

@@ -52,11 +52,23 @@ static bool is_named(const struct sandbox_event *ev, const struct state_var *v)
     return false;
 }
 
+/* Why it could not be kept when it was saved, or just its name. */
+static char *lost_words(const struct state_run *from, const struct state_var *v)
+{
+    for (size_t i = 0; from != NULL && i < from->saved.lost_count; i++) {
+        if (state_lost_is(from->saved.lost[i], v))
+            return xstrdup(from->saved.lost[i]);
+    }
+    return xstrdup(v->name);
+}
+
 /* What the record knows of and the sandbox did not get back, or only as it was earlier. */
 static void write_lost_vars(struct round *r, struct json_w *w, const struct sandbox_event *ev,
                             uint32_t from)
 {
     size_t count;
+    const struct state *st = r->cfg.state;
+    const struct state_run *at = from == 0 ? st->origin : state_run_at(st, from);
     const struct state_var *vars = wanted(r, &count);
     for (size_t i = 0; i < count; i++) {
         const struct state_var *v = &vars[i];
@@ -64,7 +76,7 @@ static void write_lost_vars(struct round *r, struct json_w *w, const struct sand
         if (v->change == CHANGE_GONE || is_named(ev, v) || (kept && !older))
             continue;
         char *words = kept ? xasprintf("%s (its value after run %u)", v->name, v->since_run)
-                           : xstrdup(v->name);
+                           : lost_words(at, v);
         json_w_strn(w, NULL, words, strlen(words));
         free(words);
     }
@@ -309,8 +321,10 @@ int round_resume_state(struct round *r, struct err *e)
         return 0;
     const struct state_run *from = state_saved_near(st, st->vars_run);
     set_parent_state(r, from != NULL ? from->number : 0);
+    r->awaiting_restore = true;
     if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, e) < 0) {
         r->sandbox = NULL;
+        r->awaiting_restore = false;
         return err_wrap(e, "the REPL state can't be restored now");
     }
     return 0;

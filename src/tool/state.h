@@ -214,6 +214,7 @@ struct state {
     struct state_run *origin; /* a branch: what it began with, as a run without a number; NULL */
     char *parent_chain;       /* … and the chain of the parent after event `parent_seq`, hex */
     uint64_t parent_seq;
+    bool went_back;    /* … which is not the newest: state.restored, and nothing ran since */
     bool vars_lost;    /* the interpreter that held them is gone, and nothing was restored yet */
     size_t lists_held; /* entries in the vars and files of all runs, ≤ STATE_LISTS_MAX … */
     uint32_t lists_oldest; /* … by dropping those of the first so many runs */

@@ -74,6 +74,12 @@ int state_on_restored(struct state *st, const struct event *ev, struct effects *
     int64_t from = json_get_int(ev->body, "from_run", 0);
     if (from < 0 || from > (int64_t)st->run_count)
         return contradiction(ev, e, "restored from run %lld, which is none", (long long)from);
+    uint32_t newest = 0;
+    for (size_t i = 0; i < st->run_count; i++) {
+        if (st->runs[i]->started_at_us != 0 && st->runs[i]->twin_of == 0)
+            newest = st->runs[i]->number;
+    }
+    st->went_back = from < newest;
     if (from > 0)
         state_vars_adopt(st, st->runs[from - 1], json_get(ev->body, "lost"));
     else if (st->origin != NULL && json_len(json_get(ev->body, "kept")) > 0)

@@ -173,8 +173,10 @@ int state_on_changed(struct state *st, const struct event *ev, struct effects *o
     drop_lists(r);
     state_vars_read(st, r, json_get(ev->body, "vars"));
     read_files(r, json_get(ev->body, "files"));
-    if (r->twin_of == 0)
+    if (r->twin_of == 0) {
         state_vars_adopt(st, r, NULL);
+        st->went_back = false;
+    }
     forget_old_lists(st, r);
     return 0;
 }

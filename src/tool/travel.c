@@ -37,7 +37,7 @@ static void plan_saved(struct travel *t, const struct state *st)
 
 void travel_plan_fork(struct travel *out, const struct state *st, uint32_t run)
 {
-    *out = (struct travel){ .run = run };
+    *out = (struct travel){ .run = run, .fork = true };
     if (has_run(out, st))
         plan_saved(out, st);
 }
@@ -107,13 +107,14 @@ static void put_vars(const struct travel *t, const struct state *st, struct buf 
     }
 }
 
-/* Files that runs changed, each once: not rolled back, or not there any more. */
+/* Files: not rolled back, or not there any more. */
 static void put_files(const struct travel *t, const struct state *st, struct buf *out)
 {
     bool saved = t->how == TRAVEL_SAVED;
     for (size_t i = 0; i < st->run_count; i++) {
         const struct state_run *r = st->runs[i];
-        for (size_t k = 0; k < r->file_count && r->twin_of == 0; k++) {
+        bool theirs = r->twin_of == 0 && (!t->fork || state_leads_to(st, r->number, t->run));
+        for (size_t k = 0; k < r->file_count && theirs; k++) {
             const struct state_file *f = &r->files[k];
             if (saved ? f->change == CHANGE_NEW : r->number > t->run)
                 (void)buf_addf(out, saved ? "- file %s\n" : "- file %s (stays as run %u left it)\n",
@@ -125,9 +126,8 @@ static void put_files(const struct travel *t, const struct state *st, struct buf
 static void put_now(const struct travel *t, const struct state *st, struct buf *out)
 {
     const struct state_run *now = state_run_at(st, st->vars_run);
-    (void)t;
     (void)buf_add_str(out, "\nStays: every run in the record, with its output and decision.\n");
-    if (now == NULL || st->vars_lost)
+    if (now == NULL || st->vars_lost || t->fork)
         return;
     if (now->saved.there)
         (void)buf_addf(out,

@@ -13,6 +13,7 @@ enum travel_how {
 };
 struct travel {
     enum travel_how how;
+    bool fork; /* for a session of its own */
     uint32_t run;
     uint32_t from; /* TRAVEL_SAVED: whose namespace; an earlier run when `run` has none */
     char why[160];

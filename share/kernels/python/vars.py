@@ -22,6 +22,8 @@ MANY = 4096        # a container is hashed whole up to here
 LINE_MAX = 400000
 
 BASIC = (int, float, complex, bool, type(None), str, bytes, bytearray, range, type(Ellipsis), slice)
+NUMBERS = ('bool_', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32',
+           'float64', 'complex64', 'complex128', 'str_', 'bytes_', 'datetime64', 'timedelta64')
 getset = type(types.FunctionType.__dict__['__code__'])
 member = types.MemberDescriptorType
 
@@ -125,6 +127,13 @@ def sample(v):
     return [x for at in range(0, n - 32, step) for x in v[at:at + 32]] + list(v[n - 32:])
 
 
+def some_of(a):
+    """The objects in an array: all, or blocks of them."""
+    if a.size <= MANY:
+        return a.flat
+    return [x for at in range(0, a.size - 32, a.size // SAMPLES) for x in a.flat[at:at + 32]]
+
+
 def digest_items(look, tag, items, n, depth):
     look.hash.update(b'%s%d:' % (tag, n))
     look.sampled |= n > MANY
@@ -208,7 +217,9 @@ def digest_object(look, v, t, depth):
         digest_set(look, v, depth)
     elif is_array(v):
         look.hash.update(repr((v.shape, v.dtype.str)).encode())
-        if not array_is_plain(v):
+        if v.dtype.kind == 'O':
+            digest_items(look, b'O', some_of(v), v.size, depth)
+        elif not array_is_plain(v):
             look.opaque = True
         elif v.flags.c_contiguous:
             look.raw(b'a', v.reshape(-1).view('u1').data)
@@ -278,6 +289,31 @@ def short_container(v, t, depth):
     return open_ + ', '.join(parts).rstrip() + close
 
 
+def cell(v):
+    """One value of an array: numbers of numpy by their own text, strings and plain values as everywhere."""
+    t = type(v)
+    if t.__module__ == 'numpy' and t.__name__ in NUMBERS:
+        return str(v)
+    return short(v, 3) if t in BASIC else '<%s>' % class_name(t)
+
+
+def cells(a, n):
+    """A column of a frame: its first values and its type."""
+    if type(a) is not known('numpy', 'ndarray'):
+        return '<%s>' % class_name(type(a))
+    return '%s [%s%s]' % (a.dtype.name, ', '.join(cell(x) for _, x in zip(range(3), a.flat)), ', …' if n > 3 else '')
+
+
+def shown_frame(v):
+    parts, used = [], 0
+    for i, name in enumerate(list(v.columns)[:30]):
+        parts.append('%s %s' % (short(name), cells(v.iloc[:3, i].to_numpy(), v.shape[0])))
+        used += len(parts[-1]) + 2
+        if used > PREVIEW_MAX:
+            break
+    return clip('; '.join(parts) + ('; …' if len(parts) < v.shape[1] else ''))
+
+
 def shown(v, t):
     if is_array(v):
         if not array_is_plain(v):
@@ -285,9 +321,9 @@ def shown(v, t):
         flat = [x for _, x in zip(range(12), v.flat)]
         return 'array([' + ', '.join(str(x) for x in flat) + (', …' if v.size > 12 else '') + '])'
     if is_known(v, 'pandas', 'DataFrame'):
-        return clip('columns: ' + ', '.join(short(c) for c in list(v.columns)[:30]))
+        return shown_frame(v)
     if is_known(v, 'pandas', 'Series'):
-        return '<pandas.Series of %s>' % v.dtype.name
+        return cells(v.to_numpy(), v.shape[0])
     if t is types.ModuleType:
         return '<module %s>' % types.ModuleType.__getattribute__(v, '__dict__').get('__name__')
     if t is types.FunctionType:
