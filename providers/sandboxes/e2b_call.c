@@ -50,7 +50,8 @@ bool e2b_succeeded(const struct net_result *r)
 enum err_code e2b_why(struct e2b_call *c, const struct net_result *r, const char *doing,
                       struct e2b_refusal *refusal, struct err *e)
 {
-    struct e2b_refusal room, *why = refusal != NULL ? refusal : &room;
+    struct e2b_refusal room = { .not_found = false };
+    struct e2b_refusal *why = refusal != NULL ? refusal : &room;
     bool kept = r->body != NULL && r->body_len > 0;
     e2b_refusal_read(why, r->status, kept ? r->body : buf_str(&c->refusal),
                      kept ? r->body_len : c->refusal.len);
