@@ -23,7 +23,6 @@ struct walk {
     size_t count, cap, read;
     tree_fn fn;
     void *arg;
-    struct err *e;
     bool stopped;
 };
 
@@ -283,7 +282,9 @@ static void walk_session(struct walk *w, const char *id, uint32_t after, struct 
         snprintf(from, sizeof from, "fork after run %u  ", after);
     else if (s.state.parent[0] != '\0')
         snprintf(from, sizeof from, "%s", depth > 0 ? "again  " : "");
-    const char *name = s.state.name[0] != '\0' ? s.state.name : s.state.task;
+    const char *name = s.state.name[0] != '\0'   ? s.state.name
+                       : s.state.task[0] != '\0' ? s.state.task
+                                                 : "(no task)";
     snprintf(words, sizeof words, "%s%.*s  %s  %s%s%s", from,
              (int)strcspn(name, "\n") > 60 ? 60 : (int)strcspn(name, "\n"), name, s.id,
              s.state.outcome[0] != '\0' ? s.state.outcome : "open",
@@ -302,7 +303,7 @@ static void walk_session(struct walk *w, const char *id, uint32_t after, struct 
 
 int tree_walk(struct app *app, const char *id, tree_fn fn, void *arg, struct err *e)
 {
-    struct walk w = { .app = app, .asked = id, .fn = fn, .arg = arg, .e = e };
+    struct walk w = { .app = app, .asked = id, .fn = fn, .arg = arg };
     struct buf prefix = BUF_INIT(4096);
     if (app_need_index(app, e) < 0 || index_refresh(app->index, e) < 0 ||
         index_list(app->index, NULL, INDEX_KEPT, 0, add_kin, &w, e) < 0)

@@ -17,15 +17,15 @@ void state_saved_release(struct state_saved *s)
 static void take_saved(struct state_saved *s, const struct json *body)
 {
     const struct json *lost = json_get(body, "lost");
-    size_t max = json_len(lost) < STATE_VARS_MAX ? json_len(lost) : STATE_VARS_MAX;
+    size_t max = json_len(lost) < STATE_VARS_MAX ? json_len(lost) : STATE_VARS_MAX, n = 0;
     state_saved_release(s);
     s->there = true;
     s->bytes = json_get_int(body, "size", json_get_int(body, "bytes", 0));
     s->digest = xstrdup(body_str(body, "digest"));
     s->lost = xcalloc(max, sizeof *s->lost);
-    for (const struct json *m = json_first(lost); m != NULL && s->lost_count < max;
-         m = json_next(m))
-        s->lost[s->lost_count++] = xstrdup(json_str(m, ""));
+    for (const struct json *m = json_first(lost); m != NULL && n < max; m = json_next(m))
+        s->lost[n++] = xstrdup(json_str(m, ""));
+    s->lost_count = n;
 }
 
 /* Run 0 of a branch: the namespace it begins with, and its variables as the parent had them. They
