@@ -26,8 +26,8 @@ struct index_entry {
     int64_t trashed_us; /* when it went to the trash */
     int64_t high;       /* HIGH findings of all its runs */
     bool trashed, foreign, live;
-    bool archived;       /* packed; reading it unpacks a copy */
-    bool waiting;        /* it stopped with a gate open */
+    bool archived; /* packed; reading it unpacks a copy */
+    bool waiting;  /* it stopped with a gate open */
     bool has_output;
     const char *problem; /* why the file could not be read; "" */
 };

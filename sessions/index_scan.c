@@ -235,6 +235,7 @@ static int reread(struct scan *sc, const char *id, struct stamp stamp, struct su
     m->arg = &x;
     if (rc == 0)
         summary_update(m, path);
+    m->arg = NULL;
     free(path);
     if (stamp.mtime_ns > sc->now_ns - RACY_NS || stamp.wal_mtime_ns > sc->now_ns - RACY_NS)
         stamp.size = -1;

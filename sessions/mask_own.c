@@ -50,6 +50,7 @@ void mask_forget_own(void)
         line_regex_scan_free(o->scan);
         line_regex_free(o->re);
         free(o->name);
+        *o = (struct own){ .name = NULL };
     }
 }
 

@@ -123,7 +123,8 @@ int store_chain_at(struct store *s, uint64_t seq, uint8_t out[SHA256_LEN],
  * Sees uncommitted ones. Erased ones read as the end. */
 ssize_t store_read_output(struct store *s, uint32_t run, unsigned stream, uint64_t offset,
                           char *dst, size_t len, struct err *e);
-/* Behind a gap (erased chunks): where the next byte at or after `offset` lies. False: there is none.
+/* Behind a gap (erased chunks): where the next byte at or after `offset` lies. False: there is
+ * none.
  */
 bool store_find_output(struct store *s, uint32_t run, unsigned stream, uint64_t offset,
                        uint64_t *found);

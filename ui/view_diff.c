@@ -264,7 +264,8 @@ static void draw_line(struct pen *p, const char *line, size_t len, bool lf)
         enum style_role role = gl.start >= hit_at && gl.start < hit_at + hit_len ? ROLE_HIT
                                : in_spans(p, gl.start)                           ? p->word
                                                                                  : p->role;
-        p->x = grid_put_glyph(p->g, p->x, p->y, p->end, &gl, (struct style){ .role = role });
+        p->x =
+            grid_put_glyph(p->g, p->x, p->y, p->end, &gl, (struct style){ .role = (uint8_t)role });
     }
     if (p->x >= p->end && !text_at_end(&it))
         grid_put_text(p->g, p->end - 1, p->y, p->end, grid_symbol(p->g, SYM_MORE),

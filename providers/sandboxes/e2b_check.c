@@ -77,10 +77,11 @@ static int read_process(struct decoded *d, const struct e2b_run *r, struct err *
 static int read_begin(struct decoded *d, const struct e2b *s, const struct e2b_run *r,
                       struct err *e)
 {
-    const char *code;
+    const char *code = NULL;
     struct json *literal = NULL;
     if (read_cell(&r->begin, &s->contexts[0], &d->begin, &code, "cell before the code", e) < 0)
         return -1;
+    INVARIANT(code != NULL);
     const char *from = strchr(code, '"'), *to = strrchr(code, '"');
     if (from == NULL || to == from || json_parse(&literal, from, (size_t)(to + 1 - from), e) < 0)
         return no_body("cell before the code", e);

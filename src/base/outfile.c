@@ -100,7 +100,7 @@ static int take_name(struct outfile *f, struct err *e)
     if (f->force ? rename(f->temp, f->path) == 0
                  : renameat2(AT_FDCWD, f->temp, AT_FDCWD, f->path, RENAME_NOREPLACE) == 0)
         return 0;
-    if (!f->force && errno == EINVAL && link(f->temp, f->path) == 0) { /* an old file system */
+    if (!f->force && errno == EINVAL && link(f->temp, f->path) == 0) { /* not known there */
         unlink(f->temp);
         return 0;
     }

@@ -442,20 +442,23 @@ static const char *setting(void *arg, const char *name)
 
 static void places_follow_the_variables(void **state)
 {
-    static const char *const key[2] = { "E2B_API_KEY", "e2b_0123456789abcdef" };
+#define KEY                                                                                        \
+    {                                                                                              \
+        "E2B_API_KEY", "e2b_0123456789abcdef"                                                      \
+    }
     static const struct {
         const char *a[2], *b[2];
         const char *api; /* NULL: refused */
         int code;
     } cases[] = {
         { { NULL, NULL }, { NULL, NULL }, NULL, ERR_MISSING },
-        { { key[0], key[1] }, { NULL, NULL }, "https://api.e2b.app", 0 },
-        { { key[0], key[1] }, { "E2B_DOMAIN", "e2b.example" }, "https://api.e2b.example", 0 },
-        { { key[0], key[1] }, { "E2B_DOMAIN", "a b" }, NULL, ERR_USAGE },
-        { { key[0], key[1] }, { "E2B_DOMAIN", "x/y" }, NULL, ERR_USAGE },
-        { { key[0], key[1] }, { "E2B_API_URL", "http://127.0.0.1:9" }, "http://127.0.0.1:9", 0 },
-        { { key[0], key[1] }, { "E2B_API_URL", "http://example.com" }, NULL, ERR_USAGE },
-        { { key[0], key[1] }, { "E2B_SANDBOX_URL", "ftp://x" }, NULL, ERR_USAGE },
+        { KEY, { NULL, NULL }, "https://api.e2b.app", 0 },
+        { KEY, { "E2B_DOMAIN", "e2b.example" }, "https://api.e2b.example", 0 },
+        { KEY, { "E2B_DOMAIN", "a b" }, NULL, ERR_USAGE },
+        { KEY, { "E2B_DOMAIN", "x/y" }, NULL, ERR_USAGE },
+        { KEY, { "E2B_API_URL", "http://127.0.0.1:9" }, "http://127.0.0.1:9", 0 },
+        { KEY, { "E2B_API_URL", "http://example.com" }, NULL, ERR_USAGE },
+        { KEY, { "E2B_SANDBOX_URL", "ftp://x" }, NULL, ERR_USAGE },
         { { "E2B_DEBUG", "TRUE" }, { NULL, NULL }, "http://localhost:3000", 0 },
     };
     (void)state;
