@@ -224,7 +224,7 @@ static void search_chunk(struct search *s, struct stream *st, struct search_hit 
         at = stop != NULL ? stop : end;
         if (st->told)
             continue;
-        if (counted == p) {
+        if (counted == p && (size_t)(found - p) < SEARCH_LINE_MAX / 2) {
             tell_joined(s, st, hit, st->carry.len + (size_t)(found - p), p, (size_t)(at - p));
             continue;
         }

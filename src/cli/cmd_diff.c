@@ -31,7 +31,7 @@ static int flush_out(struct buf *out)
 
 static int parse_parts(const char *word, unsigned *parts, struct err *e)
 {
-    *parts = (1u << PART_COUNT) - 1;
+    *parts = PARTS_USUAL;
     if (word == NULL || strcmp(word, "all") == 0)
         return 0;
     *parts = 0;
@@ -43,7 +43,8 @@ static int parse_parts(const char *word, unsigned *parts, struct err *e)
             k++;
         if (k == PART_COUNT)
             return err_set(e, ERR_USAGE,
-                           "--what '%.40s': it is code, stdout, stderr, result, vars, files, end or all",
+                           "--what '%.40s': it is code, stdout, stderr, result, vars, end, files, "
+                           "merged (both streams) or all",
                            word);
         *parts |= 1u << k;
         s += n + (s[n] != '\0');

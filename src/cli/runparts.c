@@ -9,7 +9,7 @@
 const char *run_part_name(enum run_part part)
 {
     static const char *const names[] = { "code", "stdout", "stderr", "result",
-                                         "vars", "files",  "end" };
+                                         "vars", "files",  "end", "merged" };
     return names[part];
 }
 
@@ -106,6 +106,59 @@ static void put_end(const struct state_run *sr, struct buf *out)
         (void)buf_addf(out, "%s: %s\n", sr->error_name, sr->error_value);
 }
 
+/* ---- both streams as one ---- */
+
+struct merge {
+    uint32_t run;
+    struct buf *out, open[3]; /* a line of a stream that has not ended yet */
+    bool full;
+};
+
+static void put_merged(struct merge *m, unsigned stream, const char *p, size_t len)
+{
+    m->full |= buf_addf(m->out, "%s | ", stream == STREAM_STDERR ? "err" : "out") < 0 ||
+               buf_add(m->out, p, len) < 0;
+}
+
+static int merge_chunk(void *arg, const struct event *ev)
+{
+    struct merge *m = arg;
+    if (ev->run != m->run || ev->bytes == NULL || ev->stream < STREAM_STDOUT ||
+        ev->stream > STREAM_STDERR)
+        return 0;
+    struct buf *open = &m->open[ev->stream];
+    for (size_t at = 0; at < ev->len && !m->full;) {
+        const char *lf = memchr(ev->bytes + at, '\n', ev->len - at);
+        size_t n = lf != NULL ? (size_t)(lf - ev->bytes) + 1 - at : ev->len - at;
+        m->full |= buf_add(open, ev->bytes + at, n) < 0;
+        if (lf != NULL) {
+            put_merged(m, ev->stream, open->ptr, open->len);
+            buf_reset(open);
+        }
+        at += n;
+    }
+    return m->full;
+}
+
+/* Whole lines, where they ended; between the streams the order is the one in which they were read.
+ */
+static int put_streams(const struct run_ref *r, struct buf *out, struct err *e)
+{
+    struct merge m = { .run = r->run->number, .out = out };
+    for (unsigned i = STREAM_STDOUT; i <= STREAM_STDERR; i++)
+        buf_init(&m.open[i], out->max);
+    int rc = store_each_of(r->store, UINT64_C(1) << EVENT_RUN_OUTPUT, r->run->first_seq,
+                           r->run->last_seq, merge_chunk, &m, e);
+    for (unsigned i = STREAM_STDOUT; i <= STREAM_STDERR; i++) {
+        if (m.open[i].len > 0 && !m.full)
+            put_merged(&m, i, m.open[i].ptr, m.open[i].len);
+        buf_release(&m.open[i]);
+    }
+    if (rc == 0 && m.full)
+        rc = err_set(e, ERR_LIMIT, "both streams together are over %zu MiB", COMPARE_MAX >> 20);
+    return rc;
+}
+
 static int put_part(enum run_part part, const struct run_ref *r, struct buf *out, struct err *e)
 {
     int rc = 0;
@@ -115,6 +168,8 @@ static int put_part(enum run_part part, const struct run_ref *r, struct buf *out
         put_vars(r->run, out);
     else if (part == PART_FILES)
         put_files(r->run, out);
+    else if (part == PART_MERGED)
+        rc = put_streams(r, out, e);
     else
         put_end(r->run, out);
     return rc;

@@ -13,8 +13,11 @@ enum run_part {
     PART_VARS,   /* one line each: name, type, shape, preview, digest */
     PART_FILES,  /* that the run made, changed or removed: path, change, size */
     PART_END,    /* how it ended */
+    PART_MERGED, /* both streams in the order in which they were recorded, each line marked */
     PART_COUNT
 };
+/* Those that are compared unless others are asked for: all but the merged streams. */
+#define PARTS_USUAL ((1u << PART_MERGED) - 1)
 const char *run_part_name(enum run_part part);
 
 struct run_ref {

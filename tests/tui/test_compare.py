@@ -1,5 +1,6 @@
 """`diff`, `rerun`, `search` and the masks of the screen: the whole program on recorded sessions."""
 import json
+import re
 
 NOISY = "import time\nx = %s\nprint('at', hex(id(x) + (1 << 40)), '%%.3f' %% time.time())\nfor i in range(20): print('row', i)\nprint('value', x)\n"
 
@@ -170,3 +171,15 @@ def test_rerun_of_many_sessions_side_by_side(airlock):
     assert done.returncode == 0 and b"1 at a time instead of 9: the contract's concurrency" in done.stderr
     assert airlock.run("rerun", b, "--jobs", "65").returncode == 2
     assert airlock.run("verify", "--all").returncode == 0
+
+
+def test_diff_of_files_and_of_both_streams_in_their_order(airlock):
+    code = "import sys\nopen('a.txt', 'w').write('x' * %d)\nfor i in range(2):\n  print('out', i, flush=True)\n  print('err', i * %d, file=sys.stderr, flush=True)\n"
+    a, b = record(airlock, code % (3, 1)), record(airlock, code % (5, 2))
+    done = airlock.run("diff", a, b, "--what", "files,merged")
+    out = done.stdout.decode()
+    assert done.returncode == 1 and "files: differs at line 1" in out and "merged: differs at line" in out, out
+    assert "a.txt" in out
+    assert "-err | err 1\n+err | err 2\n" in out and " out | out 0\n" in out
+    assert b"merged" not in airlock.run("diff", a, b).stdout
+    assert airlock.run("diff", a, a, "--what", "merged").returncode == 0

@@ -26,7 +26,7 @@ static int add_hit(void *arg, const struct search_hit *h)
              (unsigned long long)h->line);
     if (h->more)
         buf_add_str(b, " more");
-    else if (memmem(h->text, h->len, h->text + h->at, 1) == NULL)
+    else if (h->at >= h->len || memmem(h->text, h->len, h->text + h->at, 1) == NULL)
         buf_add_str(b, " BAD");
     return buf_add_char(b, '\n');
 }
@@ -165,6 +165,28 @@ static void test_a_flood_is_cut(void **state)
                         "aaa:1 stdout:1\naaa:1 stdout:2\naaa:1 stdout:2 more\naaa:2 stderr:2\n");
 }
 
+/* Lines longer than anything that is kept: the hit lies deep in a chunk, or ends one. */
+static void test_long_lines(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    static char p[60000];
+    memset(p, 'x', sizeof p);
+    struct store *s = make("aaa");
+    memcpy(p + 50000, "needle", 6);
+    assert_ok(append_output(s, 1, 1, "begin ", 6, &e));
+    assert_ok(append_output(s, 1, 1, p, sizeof p, &e));
+    memset(p + 50000, 'x', 6);
+    memcpy(p + sizeof p - 3, "nee", 3);
+    assert_ok(append_output(s, 1, 2, p, sizeof p, &e));
+    memcpy(p, "dle", 3);
+    assert_ok(append_output(s, 1, 2, p, sizeof p, &e));
+    assert_ok(append_output(s, 1, 2, "\nneedle\n", 8, &e));
+    store_close(s);
+    assert_string_equal(find("needle", NULL, 0, 1),
+                        "aaa:1 stdout:1\naaa:1 stderr:1\naaa:1 stderr:2\n");
+}
+
 static void test_usage(void **state)
 {
     (void)state;
@@ -191,6 +213,7 @@ int main(void)
         T(test_texts_and_filters),
         T(test_every_border),
         T(test_a_flood_is_cut),
+        T(test_long_lines),
         T(test_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
