@@ -467,6 +467,7 @@ static int spec_of_state(const struct state *st, struct contract *c, struct sess
     spec->planner = st->planner;
     spec->model = st->model[0] != '\0' ? st->model : NULL;
     spec->sandbox = st->sandbox;
+    spec->image = st->image[0] != '\0' ? st->image : NULL;
     spec->contract = c;
     return rc;
 }

@@ -75,6 +75,7 @@ char **state_strings(struct state *st, size_t i)
                            &st->planner,
                            &st->model,
                            &st->sandbox,
+                           &st->image,
                            &st->version,
                            &st->parent,
                            &st->parent_chain,

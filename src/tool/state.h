@@ -187,7 +187,7 @@ struct state_lease {
 };
 
 struct state {
-    char *session, *name, *planner, *model, *sandbox, *version, *parent, *tags, *task;
+    char *session, *name, *planner, *model, *sandbox, *image, *version, *parent, *tags, *task;
     char *contract_json, *contract_digest;
     int64_t created_at_us, last_at_us, last_boot_us; /* last: of the newest event */
     uint64_t last_seq, unknown_events;

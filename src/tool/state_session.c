@@ -34,6 +34,7 @@ int state_on_created(struct state *st, const struct event *ev, struct effects *o
     string_take(&st->planner, ev->body, "planner");
     string_take(&st->model, ev->body, "model");
     string_take(&st->sandbox, ev->body, "sandbox");
+    string_take(&st->image, ev->body, "image");
     string_take(&st->version, ev->body, "version");
     string_take(&st->parent, ev->body, "parent");
     string_take(&st->parent_chain, ev->body, "parent_chain");
@@ -91,6 +92,7 @@ int state_on_resumed(struct state *st, const struct event *ev, struct effects *o
     string_take(&st->planner, ev->body, "planner");
     string_take(&st->model, ev->body, "model");
     string_take(&st->sandbox, ev->body, "sandbox");
+    string_take(&st->image, ev->body, "image");
     return 0;
 }
 
