@@ -241,6 +241,10 @@ int round_travel(struct round *r, uint32_t run, struct err *e)
     travel_plan(&t, st, run);
     if (t.how == TRAVEL_NOT || t.how == TRAVEL_HERE)
         return err_set(e, ERR_USAGE, "%s", t.why);
+    if (t.how == TRAVEL_SAVED && (r->awaiting_save || r->save.stage != SAVE_NOTHING))
+        return err_set(e, ERR_BUSY,
+                       "the variables are being saved: in a moment, so that they are "
+                       "not lost");
     r->awaiting_restore = true;
     r->travel = (struct travelling){ .on = true, .run = run };
     if (t.how == TRAVEL_SAVED)
