@@ -84,7 +84,11 @@ static int check_planner(struct app *app, const struct planner_ops *ops, struct 
 {
     struct err e = ERR_INIT;
     struct buf words = BUF_INIT(1024);
-    struct planner_config cfg = { .net = app->net, .setting = app_setting, .setting_arg = app };
+    /* One that follows a file is there when the one that is built in can be followed. */
+    struct planner_config cfg = { .net = app->net,
+                                  .setting = app_setting,
+                                  .setting_arg = app,
+                                  .model = ops->caps & PLANNER_FIXED ? "@tour" : NULL };
     int rc = ops->available(&cfg, &e);
     planner_words(ops, &words);
     print_provider(app, "planner", ops->name, ops->title, buf_str(&words), rc, &e, out);

@@ -50,7 +50,7 @@ def test_doctor_and_providers(airlock):
     assert done.returncode == 2 and b"no probe 'nonesuch'" in done.stderr
     _, rows = airlock.json("providers", "--json")
     names = {row["name"]: row for row in rows}
-    assert names["local"]["ready"] and names["human"]["ready"]
+    assert names["local"]["ready"] and names["human"]["ready"] and names["runbook"]["ready"]
 
 
 def test_the_tour_headless(airlock):
