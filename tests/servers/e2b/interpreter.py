@@ -34,7 +34,7 @@ class Context:
     def __init__(self, box, language, cwd):
         self.id, self.box, self.language, self.cwd = str(uuid.uuid4()), box, language, cwd
         self.lock, self.pid, self.fresh = threading.Lock(), None, True
-        self.fds, self.ctl = (), None
+        self.pipes, self.ctl, self.busy = (), None, False
 
     def start(self):
         """A new interpreter process: all state is lost."""
@@ -51,18 +51,20 @@ class Context:
             theirs.close()
         os.set_blocking(out_r, False)
         os.set_blocking(err_r, False)
-        self.ctl, self.fds, self.fresh, self.pending = mine, (out_r, err_r), True, b""
+        pipes = tuple(os.fdopen(fd, "rb", buffering=0) for fd in (out_r, err_r))
+        self.ctl, self.pipes, self.fresh, self.pending = mine, pipes, True, b""
 
     def stop(self):
-        if self.pid is not None:
+        """Wakes whoever reads. What is read from is closed with its last reader: a number that is closed under a select()
+        comes back as another file."""
+        pid, ctl = self.pid, self.ctl
+        self.pid, self.ctl, self.pipes = None, None, ()
+        if pid is not None:
             try:
-                self.box.kill(self.pid, signal.SIGKILL)
+                self.box.kill(pid, signal.SIGKILL)
             except Gone:
                 pass
-            self.ctl.close()
-            for fd in self.fds:
-                os.close(fd)
-        self.pid = None
+            ctl.shutdown(socket.SHUT_RDWR)
 
     def interrupt(self):
         if self.pid is not None:
@@ -123,7 +125,7 @@ class Interpreter:
             code = self.preamble(c, body, token) + body["code"]
             self.executed += 1
             self.made.append(body["code"])
-            ours = c.ctl
+            ours, c.busy = c.ctl, True
             try:
                 ours.sendall(json.dumps({"code": code}).encode() + b"\n")
                 self.stream(c, ours, write, client)
@@ -155,14 +157,14 @@ class Interpreter:
 
     def leave(self, c, ours):
         """The client has gone: interrupt, and read to the end of the cell, so that the next one finds a free kernel."""
-        c.interrupt()
-        self.stream(c, ours, lambda data: None, None)
+        if c.busy and c.ctl is ours:
+            c.interrupt()
+            self.stream(c, ours, lambda data: None, None)
 
-    def output(self, c, decoders, write, i):
+    def output(self, pipes, decoders, write, i):
         while True:
-            try:
-                data = os.read(c.fds[i], 1 << 16)
-            except (BlockingIOError, OSError):
+            data = pipes[i].read(1 << 16)
+            if data is None:
                 return
             text = decoders[i].decode(data)
             if text:
@@ -173,9 +175,20 @@ class Interpreter:
 
     def stream(self, c, ours, write, client):
         decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in range(2)]
-        watch = [ours, *c.fds]
+        pipes = c.pipes
+        if c.ctl is not ours:
+            raise BrokenPipeError
+        watch = [ours, *pipes]
         quiet = time.monotonic()
         while True:
+            while b"\n" in c.pending:  # some may be left from before the client went away
+                line, c.pending = c.pending.split(b"\n", 1)
+                for i in range(2):
+                    self.output(pipes, decoders, write, i)
+                message = json.loads(line)
+                c.busy = "done" not in message
+                if self.message(message, write):
+                    return
             ready, _, _ = select.select(watch, [], [], max(0.0, quiet + self.keepalive - time.monotonic()))
             if c.ctl is not ours:
                 raise BrokenPipeError
@@ -187,22 +200,16 @@ class Interpreter:
                 self.tell(write, {"type": "keepalive"})
             quiet = time.monotonic()
             for i in range(2):
-                if c.fds[i] in ready:
-                    self.output(c, decoders, write, i)
+                if pipes[i] in ready:
+                    self.output(pipes, decoders, write, i)
             if ours not in ready:
                 continue
             data = ours.recv(1 << 20)
             if not data:
                 for i in range(2):
-                    self.output(c, decoders, write, i)
+                    self.output(pipes, decoders, write, i)
                 raise BrokenPipeError
             c.pending += data
-            while b"\n" in c.pending:
-                line, c.pending = c.pending.split(b"\n", 1)
-                for i in range(2):
-                    self.output(c, decoders, write, i)
-                if self.message(json.loads(line), write):
-                    return
 
     def message(self, m, write):
         if "count" in m:
