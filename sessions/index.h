@@ -18,7 +18,7 @@ struct index_entry {
     const char *outcome;          /* "" until it is finished, and again when it was resumed */
     const char *planner, *sandbox;
     const char *parent; /* "ID:RUN" of a fork, "ID" of a rerun; "" */
-    const char *tags; /* blank-separated; "" when none */
+    const char *tags;   /* blank-separated; "" when none */
     int64_t created_us, last_us;
     int64_t runs, denied, failed, cost_nanousd;
     int64_t open_sandboxes; /* neither closed nor given up: for the reaper */

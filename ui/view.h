@@ -22,7 +22,7 @@ enum view_screen {
     SCREEN_HELP,
     SCREEN_HITS,    /* of a search of all sessions */
     SCREEN_CONTEXT, /* what the model sees */
-    SCREEN_PAGE, /* lines over the panes: struct view_page */
+    SCREEN_PAGE,    /* lines over the panes: struct view_page */
 };
 
 /* Where a pane is scrolled to. Lists: `top` = first item. Code and output: `top` = byte offset of

@@ -9,7 +9,7 @@
 const char *run_part_name(enum run_part part)
 {
     static const char *const names[] = { "code", "stdout", "stderr", "result",
-                                         "vars", "files",  "end", "merged" };
+                                         "vars", "files",  "end",    "merged" };
     return names[part];
 }
 

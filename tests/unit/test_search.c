@@ -210,11 +210,8 @@ static void test_usage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_texts_and_filters),
-        T(test_every_border),
-        T(test_a_flood_is_cut),
-        T(test_long_lines),
-        T(test_usage),
+        T(test_texts_and_filters), T(test_every_border), T(test_a_flood_is_cut),
+        T(test_long_lines),        T(test_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
