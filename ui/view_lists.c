@@ -363,7 +363,10 @@ char *view_selected_name(const struct state *st, const struct view_model *vm, bo
     *file = var == NULL;
     if (vm->focus != PANE_STATE || at >= count)
         return NULL;
-    return xstrdup(var ? var->name : r.last->files[at - r.now - r.gone].path);
+    if (var != NULL)
+        return xstrdup(var->name);
+    INVARIANT(r.last != NULL); /* it has files */
+    return xstrdup(r.last->files[at - r.now - r.gone].path);
 }
 
 void view_draw_state(const struct view *v)
