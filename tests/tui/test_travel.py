@@ -122,7 +122,9 @@ def test_the_tree_of_branches_two_runs_side_by_side_and_when_x_changed(airlock):
     s.line(":fork 4")
     s.wait("Fork from run 4")
     s.send("\r")
+    s.wait("airlock  fork:4")
     s.wait("state restored: 2 kept")
+    s.settle(0.3)  # keys that come in one piece are a paste, and a paste is asked about
     s.line("!x = 8")
     s.wait(r"│ +1 . exit 0")
     s.line(":tree")
