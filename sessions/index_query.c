@@ -29,12 +29,9 @@ static const struct {
 static int parse_day(const char *s, int64_t *us)
 {
     struct tm tm = { .tm_isdst = -1 };
-    int used = 0;
-    if (sscanf(s, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) != 3 ||
-        s[used] != '\0')
+    const char *end = strptime(s, "%Y-%m-%d", &tm);
+    if (end == NULL || *end != '\0')
         return -1;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
     time_t t = mktime(&tm);
     *us = (int64_t)t * 1000000;
     return t != (time_t)-1 ? 0 : -1;

@@ -140,7 +140,7 @@ static int read_files(struct decoded *d, const struct e2b_run *r, struct err *e)
     d->files = xcalloc(r->part_count + 1, sizeof *d->files);
     d->names = xcalloc(r->part_count + 1, sizeof *d->names);
     for (size_t i = 0; i < r->part_count; i++) {
-        char *path;
+        char *path = NULL;
         if (read_path(r->files[i].target, &path, e) < 0)
             return -1;
         d->names[d->named++] = path;

@@ -139,6 +139,7 @@ static inline bool advance(const struct view *w, int32_t *v, const int32_t *othe
 static int64_t farthest(const struct view *w, const int32_t *v, int32_t d, struct split *at)
 {
     int64_t best = -1;
+    INVARIANT(v != NULL);
     for (int32_t k = low_diagonal(d, w->m); k <= high_diagonal(d, w->n); k += 2) {
         int32_t x = v[k];
         if (x >= 0 && 2 * (int64_t)x - k > best) {

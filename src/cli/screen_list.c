@@ -434,7 +434,7 @@ static int archive_one(struct screen *s, const char *id, struct err *e)
     bool packed = false;
     if (is_ours(s, id))
         return err_set(e, ERR_USAGE, "this session is open here: leave it first (:new)");
-    for (size_t i = 0; i < s->recent_count; i++)
+    for (size_t i = 0; s->recent != NULL && i < s->recent_count; i++)
         packed |= strcmp(s->recent[i].id, id) == 0 && s->recent[i].archived;
     return manage_archive(s->app, id, packed, e);
 }

@@ -19,7 +19,7 @@ if [ $# -gt 0 ]; then
     for name in "$@"; do
         case $name in
         append-group) p=append ;;
-        diff-1pct | diff-worst) p=diff ;;
+        diff-1pct | diff-worst) p='diff' ;;
         rss) p=start ;;
         kernel-start | gate) p=cell ;;
         sse-many | sse-burst) p=sse ;;

@@ -6,10 +6,15 @@ cd "$(dirname "$0")/../.." || exit 1
 command -v clang >/dev/null 2>&1 || { echo "fuzz: clang is not installed; fix: apt-get install clang libclang-rt-14-dev"; exit 3; }
 b=build/fuzz seconds=${FUZZ_SECONDS:-60} bad=0
 flags='-g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
-[ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.c | sed 's,.*fuzz_\(.*\)\.c,\1,')
+if [ $# -eq 0 ]; then
+    for f in tests/fuzz/fuzz_*.c; do
+        f=${f##*/fuzz_}
+        set -- "$@" "${f%.c}"
+    done
+fi
 # The guest and the data files are built as ever; only the library is instrumented.
 ${MAKE:-make} -s -j2 B=$b CC=clang SAN=1 CFLAGS="$flags" LDFLAGS='-fsanitize=address,undefined' $b/libairlock.a || exit 1
-# shellcheck disable=SC2086
+# shellcheck disable=SC2046,SC2059
 ${MAKE:-make} -s -j2 B=$b CC=clang SAN=1 CFLAGS="$flags" LDFLAGS='-fsanitize=address,undefined' $(printf "$b/tests/fuzz/fuzz_%s " "$@") || exit 1
 libs="$(pkg-config --libs ncursesw readline inih libcjson sqlite3 libutf8proc md4c libpng libseccomp libcrypto) -lm"
 for name in "$@"; do
