@@ -143,6 +143,7 @@ static int read_files(struct decoded *d, const struct e2b_run *r, struct err *e)
         char *path = NULL;
         if (read_path(r->files[i].target, &path, e) < 0)
             return -1;
+        INVARIANT(path != NULL);
         d->names[d->named++] = path;
         if (d->input != NULL && strcmp(path, d->input) == 0) {
             d->rq.input = r->files[i].body;
