@@ -53,7 +53,8 @@ static bool same_namespace(int64_t pid, const char *which, bool *known)
 static bool describe(int64_t pid, struct probe_process *out)
 {
     char status[STATUS_MAX];
-    if (read_proc(pid, "status", status, sizeof status) <= 0)
+    if (read_proc(pid, "status", status, sizeof status) <= 0 ||
+        strncmp(status_field(status, "State"), "\tZ", 2) == 0) /* ended, and not reaped yet */
         return false;
     *out = (struct probe_process){ .pid = pid };
     out->nested_pids = has_two_words(status_field(status, "NSpid"));
@@ -151,7 +152,7 @@ size_t probe_count_strays(uint64_t since_ticks)
         if (pid <= 0 || !parent_and_start(pid, &parent, &start) || start < since_ticks ||
             !describe(pid, &who) || !who.nested_pids)
             continue;
-        if (parent == 1 || descends_from_us(pid))
+        if (descends_from_us(pid)) /* the launcher below us inherits every orphan */
             found++;
     }
     if (d != NULL)

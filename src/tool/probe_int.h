@@ -70,8 +70,8 @@ struct probe_process {
 /* Processes of this machine with `nonce` in their arguments; at most `max` are described, all are
  * counted. */
 size_t probe_find_processes(const char *nonce, struct probe_process *out, size_t max);
-/* Processes in a pid namespace of their own that descend from this process, or belong to nobody
- * and are younger than `since_ticks`. */
+/* Processes in a pid namespace of their own that descend from this process and are younger than
+ * `since_ticks`. */
 size_t probe_count_strays(uint64_t since_ticks);
 uint64_t probe_ticks_now(void);
 

@@ -95,7 +95,10 @@ void probe_kill(struct probe *p)
         snprintf(what, sizeof what, "kill %d ms after its creation began", i * BIRTH_STEP / 1000);
         bool confirmed = probe_box_kill(&b);
         probe_box_close(&b);
-        size_t left = probe_count_strays(since);
+        int64_t end = clock_boot_us() + SWEEP_US;
+        size_t left;
+        while ((left = probe_count_strays(since)) > 0 && clock_boot_us() < end)
+            probe_wait(p, 50000);
         probe_add(p,
                   !confirmed  ? PROBE_UNPROVED
                   : left == 0 ? PROBE_PASS
