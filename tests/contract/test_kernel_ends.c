@@ -29,6 +29,30 @@ static void test_interrupt(void **state)
     assert_string_equal(py(b, "before_int")->result[0].text, "1");
 }
 
+/* What an interrupted run had started is killed, and does not stay as zombies that count as
+ * processes. */
+static void test_interrupt_buries_children(void **state)
+{
+    (void)state;
+    struct box *b = shared;
+    box_send(b, request(next_run++, "python",
+                        "import subprocess, time\n"
+                        "many = [subprocess.Popen(['sleep', '100']) for _ in range(20)]\n"
+                        "print('on', flush=True)\ntime.sleep(100)"));
+    BOX_UNTIL(b, b->seen.out.len > 0);
+    kernel_interrupt(b->k);
+    BOX_UNTIL(b, b->seen.finished == 1 && b->seen.states == 1);
+    assert_int_equal(b->seen.end.end, END_INTERRUPTED);
+    assert_false(b->seen.end.state_lost);
+    struct seen *s =
+        py(b, "import os\ndef is_zombie(p):\n"
+              "    try: return open('/proc/%s/stat' % p).read().rsplit(') ')[1][0] == 'Z'\n"
+              "    except OSError: return False\n"
+              "[p for p in os.listdir('/proc') if p.isdigit() and is_zombie(p)]");
+    assert_string_equal(s->result[0].text, "[]");
+    assert_string_equal(py(b, "many[0].wait()")->error_name, "");
+}
+
 /* Python takes a signal that comes just before it goes to sleep for one to be seen after. */
 static void test_interrupt_asleep(void **state)
 {
@@ -325,6 +349,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_interrupt_asleep),
+        cmocka_unit_test(test_interrupt_buries_children),
         cmocka_unit_test(test_interrupt_twice),
         cmocka_unit_test(test_interrupt_others),
         cmocka_unit_test(test_timeout),

@@ -83,6 +83,7 @@ def failed(error, done):
         return
     if isinstance(error, KeyboardInterrupt):
         done['interrupted'] = 1
+        K.interrupted = True
     text = kernel.cut(format_error(error))
     done['code'] = 1
     done['error'] = {'name': type(error).__name__[:400], 'value': safe_str(error)[:20000],

@@ -13,6 +13,7 @@ import _airlock as kernel
 K = kernel.K
 
 
+BURY_TRIES, BURY_S = 20, 0.005
 CLONE_PARENT, SIGCHLD = 0x8000, 17
 CLONE = {'x86_64': 56, 'aarch64': 220}
 
@@ -134,6 +135,7 @@ def threads():
             if t is not threading._main_thread]
 
 
+BURY_TRIES, BURY_S = 20, 0.005
 CLONE_PARENT, SIGCHLD = 0x8000, 17
 CLONE = {'x86_64': 56, 'aarch64': 220}
 
@@ -167,7 +169,22 @@ def fork_aside(work):
         os._exit(1)
 
 
+def bury():
+    """What an interrupted run had started was killed, and nobody will ask how it ended: as zombies they would count as
+    processes, and stand in the way of the next ones. Some may still be dying; what an earlier run left running is not."""
+    K.interrupted = False
+    for _ in range(BURY_TRIES):
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0] != 0:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(BURY_S)
+
+
 def on_checkpoint(request, fds):
+    if K.interrupted:
+        bury()
     if not fds:
         refused(request['run'], 'no descriptor is free')
         return

@@ -44,6 +44,7 @@ class Kernel:
     loop = None          # of asyncio, once something was awaited
     stdin = None         # ours; the code may have put another in its place
     input_used = False
+    interrupted = False  # the last run was, and what it had started was killed
     pipes = ()           # what fstat says of 1 and 2
     thawed = False
 
