@@ -179,7 +179,6 @@ static int counted(struct scan *sc, struct err *e)
     return sql_exec(sc->ix->db, "COMMIT", e);
 }
 
-/* Read the session and write down what it says. */
 /* The texts of one session on their way into the index. */
 struct texts {
     struct index *ix;
@@ -224,6 +223,7 @@ static void drop_texts(void *arg)
     x->failed |= delete_of(x->ix, "DELETE FROM text WHERE id = ?1", x->id, x->e) < 0;
 }
 
+/* Read the session and write down what it says. */
 static int reread(struct scan *sc, const char *id, struct stamp stamp, struct summary *m,
                   struct err *e)
 {

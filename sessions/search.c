@@ -9,8 +9,9 @@
 #include "sessions/index_int.h"
 #include "sessions/store.h"
 
-#define STREAMS   2
-#define CARRY_MAX ((size_t)SEARCH_TEXT_MAX + 512)
+#define TITLES_MAX ((size_t)64 << 10)
+#define STREAMS    2
+#define CARRY_MAX  ((size_t)SEARCH_TEXT_MAX + 512)
 
 /* One stream of one run, as far as it was read. */
 struct stream {
@@ -30,6 +31,8 @@ struct search {
     struct index_query filter;
     bool stopped;
     struct sql_stmt *texts; /* NULL before and after */
+    struct buf titles;      /* of the plan of titles_of that were told, each with its NUL */
+    char titles_of[ID_LEN + 1];
     bool texts_done;
     char **ids; /* with output, newest first */
     bool *has;
@@ -114,6 +117,23 @@ static bool is_wanted(const struct search *s, char *const *sorted, const char *i
     return bsearch(&id, sorted, s->id_count, sizeof *sorted, compare_ids) != NULL;
 }
 
+/* A plan is written down whole each time a step of it moves: each title is told once. */
+static bool is_told(struct search *s, const struct search_hit *hit, const char *body, size_t len)
+{
+    if (hit->where != SEARCH_PLAN)
+        return false;
+    if (strcmp(s->titles_of, hit->session) != 0)
+        buf_reset(&s->titles);
+    snprintf(s->titles_of, sizeof s->titles_of, "%s", hit->session);
+    for (const char *at = buf_str(&s->titles), *end = at + s->titles.len; at < end;
+         at += strlen(at) + 1) {
+        if (strcmp(at, body) == 0)
+            return true;
+    }
+    (void)buf_add(&s->titles, body, len + 1); /* full: some are told again */
+    return false;
+}
+
 static int step_texts(struct search *s, size_t budget, struct err *e)
 {
     size_t done = 0, len = 0;
@@ -128,7 +148,8 @@ static int step_texts(struct search *s, size_t budget, struct err *e)
                                   .run = (uint32_t)sql_int(s->texts, 1),
                                   .where = (enum search_place)sql_int(s->texts, 2) };
         done += len + 64;
-        if (find(s, body, body + len) != NULL && is_wanted(s, sorted, id))
+        if (find(s, body, body + len) != NULL && is_wanted(s, sorted, id) &&
+            !is_told(s, &hit, body, len))
             search_text(s, &hit, body, len);
     }
     free(sorted);
@@ -348,6 +369,7 @@ int search_new(struct search **out, struct index *ix, const char *sessions_dir,
     struct search *s = xcalloc(1, sizeof *s);
     s->ix = ix;
     s->dir = xstrdup(sessions_dir);
+    buf_init(&s->titles, TITLES_MAX);
     s->text = xstrdup(spec->text);
     s->text_len = strlen(spec->text);
     s->per_stream = spec->per_stream;
@@ -392,6 +414,7 @@ void search_free(struct search *s)
     free(s->has);
     free(s->dir);
     free(s->text);
+    buf_release(&s->titles);
     free(s);
 }
 
