@@ -198,22 +198,31 @@ static bool in_group(const struct keymap_entry *e, size_t g)
     return groups[g].where != (KEYMAP_IN_PANE | KEYMAP_IN_LIST) || !(e->where & KEYMAP_EVERYWHERE);
 }
 
-int keymap_print_help(struct buf *out)
+static int print_group(size_t g, struct buf *out)
 {
     size_t n;
     const struct keymap_entry *t = keymap_table(&n);
     char keys[64];
-    int rc = 0;
-    for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
-        rc |= buf_addf(out, "%s%s\n", g ? "\n" : "", groups[g].title);
-        for (size_t i = 0; i < n; i++) {
-            if (!in_group(&t[i], g))
-                continue;
-            keymap_key_names(&t[i], keys, sizeof keys);
-            rc |= buf_addf(out, "  %-14s %s\n", keys, t[i].help);
-        }
+    int rc = buf_addf(out, "%s\n", groups[g].title);
+    for (size_t i = 0; i < n; i++) {
+        if (!in_group(&t[i], g))
+            continue;
+        keymap_key_names(&t[i], keys, sizeof keys);
+        rc |= buf_addf(out, "  %-14s %s\n", keys, t[i].help);
     }
-    rc |= buf_add_str(out, "\nCommands, behind a colon\n");
+    return rc | buf_add_char(out, '\n');
+}
+
+int keymap_print_help(unsigned first, struct buf *out)
+{
+    size_t n;
+    const struct keymap_entry *t = keymap_table(&n);
+    int rc = 0;
+    for (int others = 0; others < 2; others++) {
+        for (size_t g = 0; g < ARRAY_LEN(groups); g++)
+            rc |= (groups[g].where == first) != others ? print_group(g, out) : 0;
+    }
+    rc |= buf_add_str(out, "Commands, behind a colon\n");
     for (size_t i = 0; i < n; i++) {
         char word[64];
         if (!(t[i].where & KEYMAP_AS_COMMAND))

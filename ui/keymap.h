@@ -220,7 +220,8 @@ struct keymap_hint {
 size_t keymap_hints(unsigned context, struct keymap_hint *out, size_t max);
 
 /* Whole documents from the table. */
-int keymap_print_help(struct buf *out); /* for --help */
-int keymap_print_man(struct buf *out);  /* mdoc: two sections, Keys and Commands */
+/* Every key and command; the keys of `first` (a KEYMAP_IN_… of its own group) on top, 0: none. */
+int keymap_print_help(unsigned first, struct buf *out);
+int keymap_print_man(struct buf *out); /* mdoc: two sections, Keys and Commands */
 
 #endif

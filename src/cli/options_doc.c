@@ -115,7 +115,7 @@ void options_print_help(const struct command *cmd, struct buf *out)
     print_options(~0ul, out);
     print_contract_keys(out);
     (void)buf_add_str(out, "\n");
-    (void)keymap_print_help(out);
+    (void)keymap_print_help(0, out);
     (void)buf_add_str(out, "\nExit codes:\n");
     for (size_t i = 0; i < ARRAY_LEN(exit_codes); i++)
         (void)buf_addf(out, "  %-6s %s\n", exit_codes[i][0], exit_codes[i][1]);

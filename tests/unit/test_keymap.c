@@ -108,7 +108,7 @@ static void test_documents(void **state)
     size_t n;
     const struct keymap_entry *t = keymap_table(&n);
     (void)state;
-    assert_int_equal(keymap_print_help(&help), 0);
+    assert_int_equal(keymap_print_help(0, &help), 0);
     assert_int_equal(keymap_print_man(&man), 0);
     for (size_t i = 0; i < n; i++) {
         char word[80];
@@ -151,7 +151,7 @@ static void test_documents(void **state)
     buf_release(&help);
     buf_release(&man);
     buf_init(&help, 100);
-    assert_int_equal(keymap_print_help(&help), -1); /* a full buf is told */
+    assert_int_equal(keymap_print_help(0, &help), -1); /* a full buf is told */
     buf_release(&help);
 }
 
