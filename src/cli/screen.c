@@ -101,7 +101,7 @@ static void on_second(void *arg)
 
 /* ---- toasts ---- */
 
-static void on_toast_over(void *arg)
+void screen_toast_over(void *arg)
 {
     struct screen *s = arg;
     s->vm.toast.text = NULL;
@@ -352,7 +352,7 @@ static int screen_open(struct screen *s, const char **note, struct err *e)
     s->esc_timer = loop_add_timer(lp, on_esc, s);
     s->gate_timer = loop_add_timer(lp, on_gate_timer, s);
     s->settle_timer = loop_add_timer(lp, on_settled, s);
-    s->toast_timer = loop_add_timer(lp, on_toast_over, s);
+    s->toast_timer = loop_add_timer(lp, screen_toast_over, s);
     s->prewarm_timer = loop_add_timer(lp, on_prewarm, s);
     /* A replay leaves no trace of what was typed in it. */
     bool keeps = s->film == NULL && path_make_private_dir(s->app->paths.state_dir, &none) == 0;

@@ -135,6 +135,7 @@ struct screen {
 void screen_changed(struct screen *s);           /* draw within a frame */
 void screen_changed_by_stream(struct screen *s); /* … or sooner: a model writes */
 void screen_changed_by_key(struct screen *s);    /* draw now */
+void screen_toast_over(void *screen);            /* a loop_timer_fn */
 void screen_toast(struct screen *s, enum view_tone tone, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void screen_fail(struct screen *s, const struct err *e); /* as a toast */
 void screen_leave(struct screen *s, int code);

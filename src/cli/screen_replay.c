@@ -225,6 +225,8 @@ static void go(struct film *f, uint64_t seq)
         give_up(f, &e);
         return;
     }
+    if (!step)
+        screen_toast_over(f->s); /* it was of another moment */
     f->pos_us = replay_time_of(player_clock(f->player), player_seq(f->player));
     f->since_us = now_us();
     if (step)
