@@ -40,7 +40,7 @@ LIB_SRC   := $(wildcard src/base/*.c sessions/*.c providers/*.c providers/planne
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o) $(B)/share_data.o $(B)/guest_data.o
 GUEST_SRC := $(wildcard providers/guest/*.c)
 
-.PHONY: all deps run check lint bench install uninstall docs clean golden units fuzzers fuzz
+.PHONY: all deps run check lint bench install uninstall docs clean golden units fuzzers fuzz torture
 all: $(B)/airlock
 
 $(B)/airlock: $(B)/src/cli/main.o $(B)/libairlock.a
@@ -95,6 +95,8 @@ check: deps
 	@sh tests/run.sh
 golden:
 	@GOLDEN_WRITE=1 sh tests/run.sh golden
+torture: deps
+	@B=$(B) sh tests/torture/run.sh
 lint: deps
 	@sh tests/lint.sh
 bench: deps
