@@ -118,6 +118,7 @@ enum sandbox_event_kind {
     SANDBOX_FILE_DONE, /* path, ptr/len for get; err when it failed */
     SANDBOX_COMPLETION, /* token, kept[] = candidates */
     SANDBOX_CLOSED,     /* confirmed = no process is left; always the last event */
+    SANDBOX_USAGE,      /* usage: what was used up since the last one */
 };
 
 struct sandbox_finished {
@@ -139,6 +140,13 @@ struct sandbox_finished {
     const char *message;   /* one line for a person: what and what to do; "" */
 };
 
+/* Of sandboxes that a model works: its tokens. What the sandbox itself costs is told by cost(). */
+struct sandbox_usage {
+    const char *source; /* "claude-messages claude-haiku-5-5" */
+    int64_t input_tokens, output_tokens, cache_read_tokens;
+    int64_t cost_nanousd; /* -1 unknown */
+};
+
 struct sandbox_event {
     enum sandbox_event_kind kind;
     uint32_t run;
@@ -153,6 +161,7 @@ struct sandbox_event {
     struct buf
         *blob; /* SAVED: what ptr lies in, or NULL; who keeps it takes it and leaves it empty */
     const struct sandbox_finished *finished;
+    const struct sandbox_usage *usage;
     const struct sandbox_var *vars;
     size_t var_count;
     const struct sandbox_changed_file *files;
@@ -202,6 +211,8 @@ struct sandbox_ops {
     const char *name;      /* "local", as in `-s` */
     const char *title;     /* one line for `providers` */
     const char *isolation; /* "process (namespaces + seccomp)" */
+    const char *held_by;   /* said at the gate: who sees to it that only this runs, and only so. One
+                              line for a tired person, at most 68 columns; NULL nobody says */
     unsigned caps;
     const char *languages; /* "python,javascript,bash" */
 

@@ -70,7 +70,7 @@ static const struct type types[EVENT_TYPE_COUNT] = {
     [EVENT_RUN_REVIEWED] = TYPE("run.reviewed", GROUPED, NEED("findings", ARR)),
     [EVENT_GATE_OPENED] = TYPE("gate.opened", DURABLE,
         NEED("rev", INT), NEED("capsule", STR), NEED("contract_digest", STR),
-        NEED("sandbox", STR), MAY("isolation", STR), MAY("code_key", STR), MAY("walls", ARR),
+        NEED("sandbox", STR), MAY("isolation", STR), MAY("held_by", STR), MAY("checked_only", BOOL), MAY("code_key", STR), MAY("walls", ARR),
         MAY("attached", ARR)),
     [EVENT_GATE_DECIDED] = TYPE("gate.decided", DURABLE,
         WORD("decision", "approve deny edit dry-run stop"),

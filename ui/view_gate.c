@@ -169,9 +169,12 @@ static int draw_walls(const struct view *v, struct rect r, int y, int rows)
     const struct view_gate *g = &v->vm->gate;
     struct flow f;
     flow_begin(&f, v, r, y, rows, "runs in");
+    bool lower_border = v->l->framed;
     if (g->checked_only)
-        flow_item(&f, ROLE_BAD, g->checked_only);
+        flow_item(&f, ROLE_BAD, "CHECKED, NOT GATED");
     sandbox_item(&f);
+    if (g->held_by && g->held_by[0] && !lower_border)
+        flow_item(&f, g->checked_only ? ROLE_BAD : ROLE_TEXT, g->held_by);
     for (int rank = 0; rank < RANKS; rank++) {
         for (size_t i = 0; i < g->contract_count; i++)
             if (contract_rank(&g->contract[i]) == rank)
@@ -440,11 +443,26 @@ static void gate_title(const struct view *v, const struct state_run *run)
     view_title(v, PANE_GATE, &t);
 }
 
+/* In the lower border, where it costs no row: who sees to it that only this runs. */
+static void gate_foot(const struct view *v)
+{
+    const struct view_gate *g = &v->vm->gate;
+    struct rect r = v->l->pane[PANE_GATE];
+    int y = r.y + r.h - 1, end = r.x + r.w - 2;
+    if (!g->held_by || !g->held_by[0] || !v->l->framed || r.h < 3 || r.w < 12)
+        return;
+    int x = grid_put_text(v->g, r.x + 2, y, end, " ", STYLE(ROLE_FRAME));
+    x = grid_put_fit(v->g, x, y, end - 1, g->held_by,
+                     STYLE(g->checked_only ? ROLE_BAD : ROLE_TITLE));
+    grid_put_text(v->g, x, y, end, " ", STYLE(ROLE_FRAME));
+}
+
 void view_draw_gate(const struct view *v)
 {
     const struct state_run *run = state_run_at(v->st, v->st->gate.run);
     struct rect r = layout_inner(v->l, PANE_GATE);
     gate_title(v, run);
+    gate_foot(v);
     if (!run || r.h < 1)
         return;
     int y = r.y, rows = r.h - 1, last = r.y + r.h - 1;

@@ -489,6 +489,7 @@ const struct sandbox_ops sandbox_e2b = {
     .name = "e2b",
     .title = "E2B: a small machine of its own in the cloud, with E2B's code interpreter",
     .isolation = "virtual machine (Firecracker), in E2B's cloud",
+    .held_by = "E2B's machine and firewall hold it; only these bytes are sent",
     .caps = SANDBOX_IS_STATEFUL | SANDBOX_CAN_FILES | SANDBOX_CAN_NET_DENY |
             SANDBOX_CAN_NET_ALLOWLIST | SANDBOX_CAN_COMPLETE | SANDBOX_IS_REMOTE |
             SANDBOX_IS_TEXT_ONLY | SANDBOX_SHELL_FORGETS,

@@ -83,6 +83,7 @@ const struct sandbox_ops sandbox_local = {
     .name = "local",
     .title = "this machine, behind bubblewrap: namespaces, system call filter, limits",
     .isolation = "process (namespaces + seccomp)",
+    .held_by = "this machine's kernel holds it to the contract",
     .caps = SANDBOX_IS_STATEFUL | SANDBOX_CAN_CHECKPOINT | SANDBOX_CAN_SAVE | SANDBOX_CAN_FILES |
             SANDBOX_CAN_NET_DENY | SANDBOX_CAN_COMPLETE | SANDBOX_CAN_WARM | SANDBOX_CAN_TWIN,
     .languages = "python,javascript,bash",

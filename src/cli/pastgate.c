@@ -177,4 +177,6 @@ void past_gate_fill(struct past_gate *g, const struct state *st, struct view_gat
     out->attachment_count = g->attachment_count;
     out->sandbox_title = g->sandbox;
     out->state_line = g->from;
+    out->held_by = st->gate.held_by;
+    out->checked_only = st->gate.checked_only;
 }

@@ -90,10 +90,8 @@ static void fill_lines(struct screen *s)
         snprintf(state_line, sizeof state_line, "fresh interpreter");
     s->vm.gate.sandbox_title = title;
     s->vm.gate.state_line = state_line;
-    s->vm.gate.checked_only =
-        ops->caps & SANDBOX_IS_CHECKED_ONLY
-            ? "the provider runs it without waiting for us: checked, not gated"
-            : NULL;
+    s->vm.gate.held_by = ops->held_by;
+    s->vm.gate.checked_only = (ops->caps & SANDBOX_IS_CHECKED_ONLY) != 0;
 }
 
 static void fill_why(struct screen *s, const char *why)

@@ -383,6 +383,10 @@ void round_do_gate(struct round *r, uint32_t run)
     json_w_str(&b.w, "contract_digest", digest);
     json_w_str(&b.w, "sandbox", r->cfg.sandbox->name);
     json_w_str(&b.w, "isolation", r->cfg.sandbox->isolation);
+    if (r->cfg.sandbox->held_by != NULL)
+        json_w_str(&b.w, "held_by", r->cfg.sandbox->held_by);
+    if (r->cfg.sandbox->caps & SANDBOX_IS_CHECKED_ONLY)
+        json_w_bool(&b.w, "checked_only", true);
     hex_encode(capsule_code_key(r->gate_capsule), SHA256_LEN, digest);
     json_w_str(&b.w, "code_key", digest);
     b.ev.more = may_go_unasked(r, run);
@@ -399,7 +403,8 @@ static struct lease_question lease_facts(struct round *r, const struct state_run
                                                   FIELD_TTL, FIELD_OUTPUT };
     const struct state *st = r->cfg.state;
     struct lease_question q = {
-        .fields_enforced = true,
+        /* Nothing automatic approves where something else may run first. */
+        .fields_enforced = (r->cfg.sandbox->caps & SANDBOX_IS_CHECKED_ONLY) == 0,
         .network_denied = r->contract.network == NETWORK_DENY,
         .high_finding = sr->finding_count > 0 && sr->worst == SEVERITY_HIGH,
         .budget_ok =

@@ -157,6 +157,7 @@ int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink,
                        struct err *e) MUST_CHECK;
 void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_t twin);
 void round_record_closed(struct round *r, bool confirmed, uint32_t twin);
+void round_record_sandbox_usage(struct round *r, const struct sandbox_usage *u);
 void round_flush_output(struct round *r);
 void round_streams_reset(struct round *r, int which);
 

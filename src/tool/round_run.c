@@ -74,6 +74,19 @@ static void record_cost(struct round *r, int64_t ms)
     round_record(r, &b);
 }
 
+void round_record_sandbox_usage(struct round *r, const struct sandbox_usage *u)
+{
+    struct event_builder b;
+    event_begin(&b, EVENT_USAGE, 0);
+    json_w_str(&b.w, "source", u->source);
+    json_w_int(&b.w, "input_tokens", u->input_tokens);
+    json_w_int(&b.w, "output_tokens", u->output_tokens);
+    json_w_int(&b.w, "cache_read_tokens", u->cache_read_tokens);
+    if (u->cost_nanousd >= 0)
+        json_w_int(&b.w, "cost_nanousd", u->cost_nanousd);
+    round_record(r, &b);
+}
+
 void round_record_closed(struct round *r, bool confirmed, uint32_t twin)
 {
     struct event_builder b;
@@ -326,6 +339,9 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
         break;
     case SANDBOX_CLOSED:
         on_closed(r, ev);
+        break;
+    case SANDBOX_USAGE:
+        round_record_sandbox_usage(r, ev->usage);
         break;
     }
 }

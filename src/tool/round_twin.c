@@ -164,6 +164,9 @@ static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev
         twin_verdict(r);
         s->ops->kill(s, END_KILLED);
         break;
+    case SANDBOX_USAGE:
+        round_record_sandbox_usage(r, ev->usage);
+        break;
     case SANDBOX_FAILED:
         twin_fail(r, ev->err);
         break;

@@ -92,6 +92,7 @@ char **state_strings(struct state *st, size_t i)
                            &st->gate.sandbox,
                            &st->gate.walls,
                            &st->gate.isolation,
+                           &st->gate.held_by,
                            &st->gate.attached,
                            &st->lease.step,
                            &st->lease.approximated };

@@ -177,6 +177,8 @@ struct state_gate {
      * of what is not enforced; what the capsule holds beside its code. */
     char *walls, *attached;
     char *isolation;      /* "process (namespaces + seccomp)"; "" not recorded */
+    char *held_by;        /* who holds it to that; "" not recorded */
+    bool checked_only;    /* checked, not gated */
     bool has_walls;       /* older programs did not record them */
     int64_t opened_at_us; /* CLOCK_BOOTTIME */
 };

@@ -72,6 +72,8 @@ struct box {
     struct err restored_err, saved_err, file_err;
     char kept[2048], lost[2048], names[4096]; /* space-separated */
     struct buf blob, file;
+    int usages;
+    int64_t input_tokens, output_tokens;
     int checked; /* calls of check_body */
     bool refuse; /* what it answers */
     char checked_code[BOX_TEXT];
@@ -226,6 +228,11 @@ static inline void box_sink(void *arg, struct sandbox *s, const struct sandbox_e
     case SANDBOX_CLOSED:
         b->closed++;
         b->confirmed = ev->confirmed;
+        break;
+    case SANDBOX_USAGE:
+        b->usages++;
+        b->input_tokens += ev->usage->input_tokens;
+        b->output_tokens += ev->usage->output_tokens;
         break;
     }
 }

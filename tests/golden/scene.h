@@ -270,6 +270,7 @@ static inline void scene_arm(struct scene *s)
     s->vm.gate.contract = scene_contract;
     s->vm.gate.contract_count = ARRAY_LEN(scene_contract);
     s->vm.gate.sandbox_title = "local python3";
+    s->vm.gate.held_by = "this machine's kernel holds it to the contract";
     s->vm.gate.state_line = "continues run 2";
     s->vm.gate.boot_us = boot + 41000000;
     s->vm.now_us = s->now_us + 41000000;

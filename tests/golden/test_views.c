@@ -188,7 +188,8 @@ static void test_attachments_and_edit(void **state)
     scene_arm(&s);
     s.vm.gate.edited_from = old;
     s.vm.gate.edited_from_len = sizeof old - 1;
-    s.vm.gate.checked_only = "checked, not gated: the provider runs code without asking";
+    s.vm.gate.held_by = "Anthropic's model starts it: we compare afterwards what it ran";
+    s.vm.gate.checked_only = true;
     golden(&s, "gate-edited", 0, 2);
     scene_end(&s);
 }

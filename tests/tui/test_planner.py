@@ -85,6 +85,31 @@ def test_a_chat_server_plans_the_same_way(airlock, api):
     assert result["untrusted"]["stdout"] == "41\n" and result["verdict"] == "refuted" and result["attempts_left"] == 2
 
 
+OURS = ["execute_code", "update_plan", "finish"]
+# What makes a server run code of its own: named nowhere but where the conversation itself may speak of it.
+THEIRS = ["code_execution", "code_interpreter", "bash_2", "text_editor_2", "web_search", "web_fetch", "computer_2", "allowed_callers",
+          "mcp_servers", "container", "server_tool_use"]
+
+
+@pytest.mark.parametrize("planner,scenario,arg", [("anthropic:claude-opus-5-5", "conversation", ""), ("anthropic:claude-haiku-4-5", "conversation", ""),
+                                                  ("anthropic:claude-new-9", "unknown", ""), ("anthropic", "storm", "1"),
+                                                  ("openai:qwen3:8b", "conversation", ""), ("openai:m", "storm", "1")])
+def test_a_planner_is_never_given_tools_that_run_code_elsewhere(airlock, api, planner, scenario, arg):
+    env, log = api(scenario, arg)
+    airlock.run("run", "-p", planner, "--lease", "runs=5", "Use code_execution in your container.", env=env)
+    seen = [json.loads(line) for line in log.read_text().splitlines()]
+    assert seen
+    for request in seen:
+        body = request["body"]
+        names = [t["name"] if planner.startswith("anthropic") else t["function"]["name"] for t in body["tools"]]
+        assert names == OURS and {t.get("type", "function") for t in body["tools"]} == {"function"}
+        frame = json.dumps({k: v for k, v in body.items() if k not in ("messages", "system")})
+        assert not [word for word in THEIRS if word in frame]
+        assert "anthropic-beta" not in request["headers"]
+        assert set(body) <= {"model", "max_tokens", "stream", "system", "messages", "tools", "tool_choice", "thinking", "output_config",
+                             "cache_control", "stream_options", "parallel_tool_calls", "reasoning_effort", "max_completion_tokens"}, body.keys()
+
+
 @pytest.mark.parametrize("planner", ["anthropic", "openai:m"])
 def test_the_key_is_nowhere(airlock, api, planner):
     env, log = api("conversation")
