@@ -6,7 +6,8 @@
 
 #include "sessions/mask.h"
 
-#define PIECE ((size_t)64 << 10)
+#define PIECE  ((size_t)64 << 10)
+#define STRIDE ((size_t)4 << 20) /* of work between two questions whether to go on */
 /* A masked line is longer than the plain one by a bounded factor ("1s" → "<duration>"). */
 #define GROWTH 6
 
@@ -14,6 +15,11 @@ const char *compare_verdict_name(enum compare_verdict v)
 {
     static const char *const names[] = { "identical", "masked", "differs" };
     return names[v];
+}
+
+static int ask(const struct compare_how *how, struct err *e)
+{
+    return how->tick != NULL ? how->tick(how->arg, e) : 0;
 }
 
 /* ---- sources ---- */
@@ -61,14 +67,14 @@ static ssize_t read_full(const struct compare_source *src, uint64_t offset, char
     return (ssize_t)got;
 }
 
-static int are_equal(const struct compare_source *a, const struct compare_source *b, bool *equal,
-                     struct err *e)
+static int are_equal(const struct compare_source *a, const struct compare_source *b,
+                     const struct compare_how *how, bool *equal, struct err *e)
 {
     char *room = xmalloc(2 * PIECE);
     ssize_t n = 0, m = 0;
     *equal = true;
     for (uint64_t at = 0; *equal; at += PIECE) {
-        n = read_full(a, at, room, PIECE, e);
+        n = at % STRIDE == 0 && ask(how, e) < 0 ? -1 : read_full(a, at, room, PIECE, e);
         m = n < 0 ? -1 : read_full(b, at, room + PIECE, PIECE, e);
         if (m < 0)
             break;
@@ -80,9 +86,12 @@ static int are_equal(const struct compare_source *a, const struct compare_source
     return m < 0 ? -1 : 0;
 }
 
-static int load(const struct compare_source *src, struct buf *out, bool *cut, struct err *e)
+static int load(const struct compare_source *src, const struct compare_how *how, struct buf *out,
+                bool *cut, struct err *e)
 {
     for (;;) {
+        if (out->len % STRIDE == 0 && ask(how, e) < 0)
+            return -1;
         size_t want = COMPARE_MAX - out->len < PIECE ? COMPARE_MAX - out->len : PIECE;
         char probe;
         if (want == 0) {
@@ -102,16 +111,38 @@ static int load(const struct compare_source *src, struct buf *out, bool *cut, st
 
 /* ---- comparing ---- */
 
-static int mask_side(struct buf *side, unsigned masks, unsigned *found, struct err *e)
+/* Where the piece from `at` on ends: behind a LF some MiB on, or with the text. */
+static size_t piece_end(const struct buf *text, size_t at)
+{
+    if (text->len - at <= STRIDE)
+        return text->len;
+    const char *from = text->ptr + at + STRIDE, *lf = memchr(from, '\n', text->len - at - STRIDE);
+    return lf != NULL ? (size_t)(lf - text->ptr) + 1 : text->len;
+}
+
+static int mask_side(struct buf *side, const struct compare_how *how, unsigned *found,
+                     struct err *e)
 {
     struct buf masked = BUF_INIT(side->len * GROWTH + 64);
-    int hit = mask_lines(masks, buf_str(side), side->len, &masked);
+    int rc = 0;
+    for (size_t at = 0, end; rc == 0 && at < side->len; at = end) {
+        end = piece_end(side, at);
+        rc = ask(how, e);
+        int hit = rc == 0 ? mask_lines(how->masks, side->ptr + at, end - at, &masked) : 0;
+        if (hit < 0)
+            rc = err_set(e, ERR_LIMIT, "the masked text is over %zu bytes", masked.max);
+        else
+            *found |= (unsigned)hit;
+    }
     buf_release(side);
     *side = masked;
-    if (hit < 0)
-        return err_set(e, ERR_LIMIT, "the masked text is over %zu bytes", masked.max);
-    *found |= (unsigned)hit;
-    return 0;
+    return rc;
+}
+
+static bool is_binary(const struct buf *text)
+{
+    size_t n = text->len < PIECE ? text->len : PIECE;
+    return n > 0 && memchr(text->ptr, '\0', n) != NULL;
 }
 
 static int judge(struct compare *c, struct err *e)
@@ -133,30 +164,31 @@ static int judge(struct compare *c, struct err *e)
 }
 
 int compare_sources(struct compare *out, const struct compare_source *a,
-                    const struct compare_source *b, unsigned masks, struct err *e)
+                    const struct compare_source *b, const struct compare_how *how, struct err *e)
 {
     bool equal;
     *out = (struct compare){ .verdict = COMPARE_IDENTICAL };
     buf_init(&out->a, COMPARE_MAX + PIECE);
     buf_init(&out->b, COMPARE_MAX + PIECE);
-    if (are_equal(a, b, &equal, e) < 0)
+    if (are_equal(a, b, how, &equal, e) < 0)
         return -1;
     if (equal)
         return 0;
-    if (load(a, &out->a, &out->cut, e) < 0 || load(b, &out->b, &out->cut, e) < 0)
+    if (load(a, how, &out->a, &out->cut, e) < 0 || load(b, how, &out->b, &out->cut, e) < 0)
         return -1;
-    if (masks != MASK_NONE && (mask_side(&out->a, masks, &out->masks, e) < 0 ||
-                               mask_side(&out->b, masks, &out->masks, e) < 0))
+    out->binary = is_binary(&out->a) || is_binary(&out->b);
+    if (how->masks != MASK_NONE && (mask_side(&out->a, how, &out->masks, e) < 0 ||
+                                    mask_side(&out->b, how, &out->masks, e) < 0))
         return -1;
-    return judge(out, e);
+    return ask(how, e) < 0 ? -1 : judge(out, e);
 }
 
 int compare_texts(struct compare *out, const char *a, size_t a_len, const char *b, size_t b_len,
-                  unsigned masks, struct err *e)
+                  const struct compare_how *how, struct err *e)
 {
     struct memory ma = { a, a_len }, mb = { b, b_len };
     struct compare_source sa = { read_memory, &ma }, sb = { read_memory, &mb };
-    return compare_sources(out, &sa, &sb, masks, e);
+    return compare_sources(out, &sa, &sb, how, e);
 }
 
 void compare_release(struct compare *c)

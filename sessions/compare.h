@@ -13,6 +13,14 @@
 
 #define COMPARE_MAX ((size_t)64 << 20)
 
+/* How to compare. `tick`, unless NULL, is asked between pieces of the work of some MiB: -1 gives up
+ * with the error it set. */
+struct compare_how {
+    unsigned masks;
+    int (*tick)(void *arg, struct err *e);
+    void *arg;
+};
+
 enum compare_verdict { COMPARE_IDENTICAL, COMPARE_MASKED, COMPARE_DIFFERS };
 const char *compare_verdict_name(enum compare_verdict v); /* "identical" "masked" "differs" */
 
@@ -27,17 +35,19 @@ struct compare {
     unsigned masks; /* that found something on either side; 0 unless masks were needed */
     size_t line;    /* DIFFERS: first differing line of the first side, 1-based; else 0 */
     bool cut;
+    bool binary; /* a NUL stands in the beginning of a side: no text */
     /* What was aligned; all empty when IDENTICAL. Line n of `a` is line n of the first text. */
     struct buf a, b;
     struct diff diff;
 };
 
-/* ERR_LIMIT when the masked texts grow out of all bounds, or what a read fails with. Release *out
- * with compare_release also on failure. */
+/* ERR_LIMIT when the masked texts grow out of all bounds, or what a read or `tick` fails with.
+ * Release *out with compare_release also on failure. */
 int compare_sources(struct compare *out, const struct compare_source *a,
-                    const struct compare_source *b, unsigned masks, struct err *e) MUST_CHECK;
+                    const struct compare_source *b, const struct compare_how *how,
+                    struct err *e) MUST_CHECK;
 int compare_texts(struct compare *out, const char *a, size_t a_len, const char *b, size_t b_len,
-                  unsigned masks, struct err *e) MUST_CHECK;
+                  const struct compare_how *how, struct err *e) MUST_CHECK;
 void compare_release(struct compare *c);
 
 /* A stream of a run as a source; `s` is the arg. */

@@ -107,6 +107,7 @@ enum keymap_command {
     CMD_TREE,
     CMD_CHANGES,
     CMD_COMPARE,
+    CMD_DIFFERENCES,
     CMD_PAGE_GO,
     CMD_PICK_LEFT,
     CMD_PICK_RIGHT,

@@ -64,6 +64,8 @@ static size_t columns(void)
 
 /* ---- one part of one pair ---- */
 
+static const char binary_note[] = "not text: bytes that can't be shown stand as escapes";
+
 static void add_label(struct buf *out, const struct saved *s, uint32_t run)
 {
     (void)buf_addf(out, "%s:%u", s->id, run);
@@ -87,6 +89,8 @@ static void put_text(struct differ *d, enum run_part part, const struct compare 
     (void)buf_addf(out, " %s\n+++ ", run_part_name(part));
     add_label(out, &d->b, rb);
     (void)buf_addf(out, " %s\n", run_part_name(part));
+    if (c->binary)
+        (void)buf_addf(out, "(%s)\n", binary_note);
     difftext_print(&d->text, c, out);
     if (c->diff.capped)
         (void)buf_add_str(out,
@@ -132,6 +136,7 @@ static void put_json(struct differ *d, enum run_part part, const struct compare 
         json_w_int(&w, "added", (int64_t)c->diff.added);
         json_w_bool(&w, "capped", c->diff.capped);
         json_w_bool(&w, "cut", c->cut);
+        json_w_bool(&w, "binary", c->binary);
         json_w_array(&w, "changes");
         difftext_json(c, &w);
         json_w_close_array(&w);
@@ -145,11 +150,12 @@ static int diff_runs(struct differ *d, const struct state_run *ra, const struct 
                      struct err *e)
 {
     struct run_ref a = { d->a.store, ra }, b = { d->b.store, rb };
+    const struct compare_how how = { .masks = d->masks };
     for (unsigned part = 0; part < PART_COUNT && !d->out_failed; part++) {
         struct compare c;
         if ((d->parts & (1u << part)) == 0)
             continue;
-        int rc = run_compare(&c, (enum run_part)part, &a, &b, d->masks, e);
+        int rc = run_compare(&c, (enum run_part)part, &a, &b, &how, e);
         if (rc == 0 && d->app->opt.json)
             put_json(d, (enum run_part)part, &c, ra->number, rb->number);
         else if (rc == 0)
@@ -239,13 +245,15 @@ static int add_parts(struct differ *d, struct diffview *v, const struct state_ru
                      const struct state_run *rb, struct err *e)
 {
     struct run_ref a = { d->a.store, ra }, b = { d->b.store, rb };
+    const struct compare_how how = { .masks = d->masks, .tick = diffview_tick, .arg = v };
     struct buf title = BUF_INIT(1024), note = BUF_INIT(1024);
     int rc = 0;
     for (unsigned part = 0; rc == 0 && part < PART_COUNT; part++) {
         struct compare c;
         if ((d->parts & (1u << part)) == 0)
             continue;
-        rc = run_compare(&c, (enum run_part)part, &a, &b, d->masks, e);
+        diffview_working(v, ra->number, rb->number, run_part_name((enum run_part)part));
+        rc = run_compare(&c, (enum run_part)part, &a, &b, &how, e);
         buf_reset(&title);
         buf_reset(&note);
         (void)buf_addf(&title, "== run %u and run %u, %s: %s", ra->number, rb->number,
@@ -255,6 +263,8 @@ static int add_parts(struct differ *d, struct diffview *v, const struct state_ru
             (void)buf_add_str(&title, " after masks: ");
             mask_print(c.masks, &title);
         }
+        if (c.verdict == COMPARE_DIFFERS && c.binary)
+            (void)buf_addf(&note, "%s  ", binary_note);
         if (c.diff.capped)
             (void)buf_add_str(&note, "too different to align exactly: equal lines may be missed  ");
         if (c.cut)

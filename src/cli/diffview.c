@@ -17,7 +17,8 @@
 #include "ui/theme.h"
 #include "ui/view_diff.h"
 
-#define SIDEWAYS 8 /* columns */
+#define SIDEWAYS    8      /* columns */
+#define PATIENCE_US 200000 /* after which it is said what takes so long, and as often */
 
 struct section {
     char *title, *note;
@@ -40,8 +41,10 @@ struct diffview {
     unsigned masks;
     bool choosing; /* the next key switches a mask */
     bool leaving;
+    bool stale;   /* all is to be compared anew */
+    bool working; /* it is being compared */
+    int64_t said_us;
     struct buf masks_text, message, search;
-    struct err failed;
 };
 
 /* ---- sections ---- */
@@ -115,10 +118,49 @@ static void say(struct diffview *v, const char *text)
     v->view.message = buf_str(&v->message);
 }
 
+static void draw(struct diffview *v)
+{
+    struct view_diff shown = v->view;
+    if (v->working)
+        shown.row_count = 0; /* they are of what is gone */
+    grid_clear(&v->grid);
+    view_diff_draw(&shown, &v->grid);
+    term_draw(v->term, &v->grid, &v->theme, -1, -1);
+}
+
+void diffview_working(struct diffview *v, uint32_t a, uint32_t b, const char *part)
+{
+    buf_reset(&v->message);
+    (void)buf_addf(&v->message, "comparing run %u and run %u, %s ...  q gives up", a, b, part);
+}
+
+int diffview_tick(void *view, struct err *e)
+{
+    struct diffview *v = view;
+    if (loop_turn(v->app->loop, 0, e) < 0)
+        return -1;
+    if (v->leaving)
+        return err_set(e, ERR_CANCELLED, "left before all was compared");
+    int64_t now = clock_boot_us();
+    if (now - v->said_us < PATIENCE_US)
+        return 0;
+    v->said_us = now;
+    v->view.message = buf_str(&v->message);
+    draw(v);
+    return 0;
+}
+
 static int build(struct diffview *v, struct err *e)
 {
     drop_sections(v);
-    if (v->spec->build(v->spec->arg, v->masks, v, e) < 0)
+    list_masks(v);
+    v->stale = false;
+    v->working = true;
+    v->said_us = clock_boot_us();
+    int rc = v->spec->build(v->spec->arg, v->masks, v, e);
+    v->working = false;
+    v->view.message = NULL;
+    if (rc < 0)
         return -1;
     v->shown = xcalloc(v->count, sizeof *v->shown);
     for (size_t i = 0; i < v->count; i++)
@@ -126,15 +168,8 @@ static int build(struct diffview *v, struct err *e)
     v->view.sections = v->shown;
     v->view.section_count = v->count;
     view_diff_layout(&v->view);
-    list_masks(v);
+    draw(v);
     return 0;
-}
-
-static void draw(struct diffview *v)
-{
-    grid_clear(&v->grid);
-    view_diff_draw(&v->view, &v->grid);
-    term_draw(v->term, &v->grid, &v->theme, -1, -1);
 }
 
 /* ---- keys ---- */
@@ -168,7 +203,6 @@ static void type_search(struct diffview *v, const struct key_event *ev)
 
 static void switch_mask(struct diffview *v, uint32_t key)
 {
-    struct err e = ERR_INIT;
     v->choosing = false;
     if (key >= 'a' && key < 'a' + mask_count())
         v->masks ^= 1u << (key - 'a');
@@ -178,10 +212,7 @@ static void switch_mask(struct diffview *v, uint32_t key)
         list_masks(v);
         return;
     }
-    if (build(v, &e) < 0) {
-        v->failed = e;
-        v->leaving = true;
-    }
+    v->stale = true;
 }
 
 static void jump(struct diffview *v, int dir)
@@ -206,6 +237,11 @@ static bool do_move(struct diffview *v, enum keymap_command cmd)
         }
     }
     return false;
+}
+
+static bool leaves(enum keymap_command cmd)
+{
+    return cmd == CMD_BACK || cmd == CMD_QUIT || cmd == CMD_INTERRUPT;
 }
 
 static void do_command(struct diffview *v, enum keymap_command cmd)
@@ -251,12 +287,8 @@ static void do_command(struct diffview *v, enum keymap_command cmd)
     case CMD_HELP:
         say(v, "] [ differences  / n N search  s columns  f fold  w words  m masks  q back");
         break;
-    case CMD_BACK:
-    case CMD_QUIT:
-    case CMD_INTERRUPT:
-        v->leaving = true;
-        break;
     default:
+        v->leaving |= leaves(cmd);
         break;
     }
 }
@@ -266,6 +298,11 @@ static void on_key(void *arg, const struct key_event *ev)
     struct diffview *v = arg;
     if (ev->kind != KEY_PRESS)
         return;
+    if (v->working) {
+        const struct keymap_entry *k = keymap_find_key(KEYMAP_IN_DIFF, ev->key);
+        v->leaving |= k != NULL && leaves(k->id);
+        return;
+    }
     v->view.message = NULL;
     if (v->view.typing)
         type_search(v, ev);
@@ -374,17 +411,10 @@ int diffview_run(struct app *app, const struct diffview_spec *spec, struct err *
     int rc = app_need_loop(app, e);
     v.esc = rc == 0 ? loop_add_timer(app->loop, on_esc, &v) : NULL;
     if (rc == 0)
-        rc = build(&v, e); /* what fails is said before the terminal is taken */
-    if (rc == 0)
         rc = open_terminal(&v, e);
-    if (rc == 0)
-        draw(&v);
+    v.stale = true;
     while (rc == 0 && !v.leaving)
-        rc = loop_turn(app->loop, -1, e);
-    if (rc == 0 && v.failed.code != ERR_NONE) {
-        *e = v.failed;
-        rc = -1;
-    }
+        rc = v.stale ? build(&v, e) : loop_turn(app->loop, -1, e);
     close_view(&v);
     return rc;
 }

@@ -22,10 +22,11 @@ static int judge(const struct rerun *r, struct store *now, const struct state_ru
 {
     static const enum run_part parts[] = { PART_END, PART_STDOUT, PART_STDERR, PART_RESULT };
     struct run_ref a = { r->old.store, r->was }, b = { now, is };
+    const struct compare_how how = { .masks = r->masks };
     *v = (struct rerun_verdict){ .outcome = RERUN_IDENTICAL };
     for (size_t i = 0; i < ARRAY_LEN(parts) && v->outcome != RERUN_DIFFERS; i++) {
         struct compare c;
-        int rc = run_compare(&c, parts[i], &a, &b, r->masks, e);
+        int rc = run_compare(&c, parts[i], &a, &b, &how, e);
         if (rc == 0 && c.verdict == COMPARE_DIFFERS)
             *v = (struct rerun_verdict){
                 .outcome = RERUN_DIFFERS, .part = parts[i], .line = c.line, .cut = c.cut

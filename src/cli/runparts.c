@@ -176,25 +176,28 @@ static int put_part(enum run_part part, const struct run_ref *r, struct buf *out
 }
 
 int run_compare(struct compare *out, enum run_part part, const struct run_ref *a,
-                const struct run_ref *b, unsigned masks, struct err *e)
+                const struct run_ref *b, const struct compare_how *how, struct err *e)
 {
     struct buf x = BUF_INIT(COMPARE_MAX), y = BUF_INIT(COMPARE_MAX);
     *out = (struct compare){ .verdict = COMPARE_IDENTICAL };
-    if (part == PART_CODE)
+    if (part == PART_CODE) {
+        struct compare_how plain = *how;
+        plain.masks = MASK_NONE;
         return compare_texts(out, a->run->code, a->run->code_len, b->run->code, b->run->code_len,
-                             MASK_NONE, e);
+                             &plain, e);
+    }
     if (part == PART_STDOUT || part == PART_STDERR) {
         unsigned stream = part == PART_STDOUT ? STREAM_STDOUT : STREAM_STDERR;
         struct compare_stream sa = { a->store, a->run->number, stream },
                               sb = { b->store, b->run->number, stream };
         struct compare_source ca = compare_stream_source(&sa), cb = compare_stream_source(&sb);
-        return compare_sources(out, &ca, &cb, masks, e);
+        return compare_sources(out, &ca, &cb, how, e);
     }
     int rc = put_part(part, a, &x, e);
     if (rc == 0)
         rc = put_part(part, b, &y, e);
     if (rc == 0)
-        rc = compare_texts(out, buf_str(&x), x.len, buf_str(&y), y.len, masks, e);
+        rc = compare_texts(out, buf_str(&x), x.len, buf_str(&y), y.len, how, e);
     buf_release(&x);
     buf_release(&y);
     return rc;

@@ -27,6 +27,6 @@ struct run_ref {
 
 /* As compare_sources; release *out also on failure. */
 int run_compare(struct compare *out, enum run_part part, const struct run_ref *a,
-                const struct run_ref *b, unsigned masks, struct err *e) MUST_CHECK;
+                const struct run_ref *b, const struct compare_how *how, struct err *e) MUST_CHECK;
 
 #endif

@@ -319,6 +319,7 @@ static const struct verb {
     { CMD_FORK, NEEDS_SESSION, screen_fork },
     { CMD_CHANGES, NEEDS_SESSION, screen_changes },
     { CMD_COMPARE, NEEDS_SESSION, screen_compare },
+    { CMD_DIFFERENCES, NEEDS_SESSION, screen_differences },
     { CMD_TREE, NEEDS_SESSION, screen_tree },
     { CMD_PUT, NEEDS_SESSION, do_put },
     { CMD_GET, NEEDS_SESSION, do_get },

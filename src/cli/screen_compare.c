@@ -24,8 +24,8 @@ static const struct state_run *sibling(const struct state *st, const struct stat
     return NULL;
 }
 
-static bool choose(struct screen *s, const char *args, const struct state_run **a,
-                   const struct state_run **b)
+bool screen_choose_pair(struct screen *s, const char *args, const struct state_run **a,
+                        const struct state_run **b)
 {
     const struct state *st = screen_state(s);
     const struct state_run *shown = view_run(st, &s->vm);
@@ -44,7 +44,7 @@ static bool choose(struct screen *s, const char *args, const struct state_run **
     }
     if (*a != NULL && *b != NULL && *a != *b)
         return true;
-    screen_toast(s, TONE_INFO, "there are no two runs to compare: compare RUN RUN");
+    screen_toast(s, TONE_INFO, "there are no two runs to compare: name them, such as 1 2");
     return false;
 }
 
@@ -100,10 +100,11 @@ void screen_compare(struct screen *s, const char *args, struct err *e)
 {
     const struct state_run *a, *b;
     char title[80];
-    if (!choose(s, args, &a, &b))
+    if (!screen_choose_pair(s, args, &a, &b))
         return;
     struct run_ref left = { session_store(s->session), a },
                    right = { session_store(s->session), b };
+    const struct compare_how how = { .masks = s->masks };
     snprintf(title, sizeof title, "Run %u and run %u", a->number, b->number);
     screen_page_begin(s, PAGE_COMPARE, a->number, title, "1 2 go on from it, q back");
     s->page.other = b->number;
@@ -111,7 +112,7 @@ void screen_compare(struct screen *s, const char *args, struct err *e)
     add_head(s, a, b);
     for (unsigned part = 0; part < PART_COUNT; part++) {
         struct compare c;
-        int rc = run_compare(&c, (enum run_part)part, &left, &right, s->masks, e);
+        int rc = run_compare(&c, (enum run_part)part, &left, &right, &how, e);
         if (rc == 0)
             add_part(s, (enum run_part)part, &c);
         else

@@ -156,9 +156,12 @@ void screen_follow_event(struct screen *s, const struct event *ev);
 int screen_branch(struct screen *s, uint32_t run, struct err *e) MUST_CHECK;
 int screen_open_session(struct screen *s, const char *path, struct err *e) MUST_CHECK;
 void screen_close_session(struct screen *s);
-/* Watch a session again, by its word or ("") the selected one, in a process of its own on our
- * terminal; the one that is open goes on meanwhile. */
+
+/* ---- screen_program.c ---- */
+/* Watch a session again, by its word or ("") the selected one. */
 int screen_replay_session(struct screen *s, const char *word, struct err *e) MUST_CHECK;
+/* "[RUN [RUN]]": all differences of two runs, on a screen of their own. */
+void screen_differences(struct screen *s, const char *args, struct err *e);
 
 /* ---- screen_list.c ---- */
 void screen_list_sessions(struct screen *s, const char *query);
@@ -253,6 +256,10 @@ void screen_page_retitle(struct screen *s, const char *title);
 /* ---- screen_vars.c ---- */
 void screen_changes(struct screen *s, const char *args, struct err *e);
 /* ---- screen_compare.c ---- */
+/* "[RUN [RUN]]": without a number the run shown and the one it is compared with, else its last
+ * sibling. False: there are no two, which was said. */
+bool screen_choose_pair(struct screen *s, const char *args, const struct state_run **a,
+                        const struct state_run **b);
 void screen_compare(struct screen *s, const char *args, struct err *e);
 void screen_pick(struct screen *s, bool right);
 void screen_picked(struct screen *s, uint32_t run, uint32_t other);

@@ -259,6 +259,7 @@ static void go_to_mark(struct film *f, enum replay_kind kind, int dir)
 /* Do the outputs of two runs differ, when the masks of the screen are laid over them? */
 static bool outputs_differ(struct film *f, const struct replay_mark *m)
 {
+    const struct compare_how how = { .masks = f->s->masks };
     bool differs = false;
     for (unsigned stream = STREAM_STDOUT; !differs && stream <= STREAM_STDERR; stream++) {
         struct compare_stream a = { film_store(f), m->base, stream },
@@ -266,7 +267,7 @@ static bool outputs_differ(struct film *f, const struct replay_mark *m)
         struct compare_source from = compare_stream_source(&a), to = compare_stream_source(&b);
         struct compare c;
         struct err e = ERR_INIT;
-        int rc = compare_sources(&c, &from, &to, f->s->masks, &e);
+        int rc = compare_sources(&c, &from, &to, &how, &e);
         differs = rc < 0 || c.verdict == COMPARE_DIFFERS;
         compare_release(&c);
     }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "cli/branch.h"
@@ -226,41 +225,4 @@ void screen_close_session(struct screen *s)
     screen_drop_models(s);
     forget_stream(s);
     session_close(old);
-}
-
-/* ---- watching one again ---- */
-
-static const char *replayed_id(const struct screen *s, const char *word)
-{
-    int64_t at = s->vm.scroll[PANE_TIMELINE].selected;
-    if (word[0] != '\0')
-        return word;
-    if (s->vm.screen == SCREEN_START && at >= 0 && (size_t)at < s->recent_count)
-        return s->recent[at].id;
-    return s->session != NULL ? session_state(s->session)->session : "last";
-}
-
-int screen_replay_session(struct screen *s, const char *word, struct err *e)
-{
-    const struct app *app = s->app;
-    int status = 0;
-    /* A process of its own: it gives up what this one needs. It is this very program. */
-    const char *argv[12] = { "/proc/self/exe",    "replay",   "--data",
-                             app->paths.data_dir, "--config", app->paths.config_file };
-    size_t n = 6;
-    if (app->opt.theme != NULL) {
-        argv[n++] = "--theme";
-        argv[n++] = app->opt.theme;
-    }
-    if (app->opt.no_color)
-        argv[n++] = "--no-color";
-    argv[n++] = "--";
-    argv[n++] = replayed_id(s, word);
-    if (screen_run_program(s, argv, &status, e) < 0)
-        return -1;
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNALLED + WTERMSIG(status);
-    if (code != EXIT_OK && code != EXIT_INTEGRITY) /* that one was said on the screen */
-        return err_set(e, ERR_MISSING, "no replay of %.80s (airlock replay ended with %d)",
-                       argv[n - 1], code);
-    return 0;
 }

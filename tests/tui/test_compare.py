@@ -183,3 +183,11 @@ def test_diff_of_files_and_of_both_streams_in_their_order(airlock):
     assert "-err | err 1\n+err | err 2\n" in out and " out | out 0\n" in out
     assert b"merged" not in airlock.run("diff", a, b).stdout
     assert airlock.run("diff", a, a, "--what", "merged").returncode == 0
+
+
+def test_bytes_that_are_no_text_are_named(airlock):
+    a = record(airlock, "import sys; sys.stdout.buffer.write(b'a\\0b\\n')")
+    b = record(airlock, "import sys; sys.stdout.buffer.write(b'a\\0c\\n')")
+    done = airlock.run("diff", a, b, "--what", "stdout")
+    assert b"(not text: bytes that can't be shown stand as escapes)" in done.stdout and b"\0" not in done.stdout
+    assert airlock.json("diff", a, b, "--what", "stdout", "--json")[1][0]["binary"] is True

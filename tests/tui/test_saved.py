@@ -224,3 +224,13 @@ def test_an_imported_file_is_no_way_around(airlock):
     assert airlock.run("resume", ident).returncode == 4
     rows = sqlite3.connect(airlock.home / ("data/airlock/sessions/%s.db" % ident)).execute("SELECT json FROM payload WHERE seq = 1").fetchall()
     assert json.loads(rows[0][0])["foreign"] is True and rows[0][0].count("foreign") == 1
+
+
+def test_a_foreign_session_is_watched_not_gone_on_with(airlock):
+    b.take(airlock, [b.created(), b.task("count"), *b.whole(1, "print(1)\n", "1\n")])
+    s = airlock.screen("sessions")
+    s.wait("foreign")
+    s.send("\r")
+    s.wait("REPLAY +FOREIGN")
+    s.send("Q")
+    s.wait("1 session")

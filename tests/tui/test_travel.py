@@ -226,3 +226,21 @@ def test_a_big_namespace_is_saved_in_pieces_and_comes_back(airlock):
     s.line("!print(len(a), b)")
     s.wait(r"│ 3145728 8 +│")
     assert airlock.run("verify", "last").returncode == 0
+
+
+def test_all_differences_of_two_runs(airlock):
+    s = start(airlock)
+    for n in (1, 2):
+        s.line("!print('value %d')" % n)
+        s.wait("(?s)value %d.*exit 0" % n)
+    s.send("\x1b")
+    s.settle(0.15)
+    s.send("=")
+    s.wait("run 1 and run 2, stdout: differs")
+    s.wait("-value 1")
+    s.send("q")
+    s.wait_gone("stdout: differs")
+    s.wait("value 2")
+    s.settle()
+    s.line(":differences 1 9")
+    s.wait("there are no two runs to compare")

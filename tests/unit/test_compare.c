@@ -29,14 +29,17 @@ static const struct {
     { "", "x", MASK_ALL, COMPARE_DIFFERS, 1, 0 },
 };
 
+static const struct compare_how plain = { .masks = MASK_NONE };
+
 static void test_verdicts(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         struct compare c;
         struct err e = ERR_INIT;
+        const struct compare_how how = { .masks = table[i].masks };
         assert_int_equal(compare_texts(&c, table[i].a, strlen(table[i].a), table[i].b,
-                                       strlen(table[i].b), table[i].masks, &e),
+                                       strlen(table[i].b), &how, &e),
                          0);
         assert_int_equal(c.verdict, table[i].verdict);
         assert_int_equal(c.line, table[i].line);
@@ -73,12 +76,12 @@ static void test_beyond_the_cap(void **state)
     struct compare c;
     struct err e = ERR_INIT;
     (void)state;
-    assert_int_equal(compare_sources(&c, &sa, &sb, MASK_NONE, &e), 0);
+    assert_int_equal(compare_sources(&c, &sa, &sb, &plain, &e), 0);
     assert_int_equal(c.verdict, COMPARE_IDENTICAL); /* asked of all bytes */
     assert_false(c.cut);
     compare_release(&c);
     b.differ = COMPARE_MAX + 100;
-    assert_int_equal(compare_sources(&c, &sa, &sb, MASK_NONE, &e), 0);
+    assert_int_equal(compare_sources(&c, &sa, &sb, &plain, &e), 0);
     assert_int_equal(c.verdict, COMPARE_DIFFERS);
     assert_true(c.cut);
     assert_int_equal(c.diff.added + c.diff.deleted, 0);
@@ -92,11 +95,62 @@ static void test_a_failed_read_is_told(void **state)
     struct compare c;
     struct err e = ERR_INIT;
     (void)state;
-    assert_int_equal(compare_sources(&c, &sa, &sb, MASK_NONE, &e), -1);
+    assert_int_equal(compare_sources(&c, &sa, &sb, &plain, &e), -1);
     assert_string_equal(e.msg, "broken");
     compare_release(&c);
-    assert_int_equal(compare_sources(&c, &sb, &sa, MASK_NONE, &e), -1);
+    assert_int_equal(compare_sources(&c, &sb, &sa, &plain, &e), -1);
     compare_release(&c);
+}
+
+/* As often as it was asked before it says no. */
+static int have_patience(void *arg, struct err *e)
+{
+    int *left = arg;
+    return --*left < 0 ? err_set(e, ERR_CANCELLED, "enough") : 0;
+}
+
+static void test_giving_up(void **state)
+{
+    struct endless a = { 9 << 20, UINT64_MAX, false }, b = { 9 << 20, 5, false };
+    struct compare_source sa = { read_endless, &a }, sb = { read_endless, &b };
+    struct compare c;
+    int asked = 0;
+    (void)state;
+    for (int patience = 0;; patience++) {
+        struct err e = ERR_INIT;
+        int left = patience;
+        const struct compare_how how = { MASK_ALL, have_patience, &left };
+        int rc = compare_sources(&c, &sa, &sb, &how, &e);
+        compare_release(&c);
+        if (rc == 0)
+            break;
+        assert_int_equal(e.code, ERR_CANCELLED);
+        assert_int_equal(left, -1); /* never asked again */
+        asked++;
+    }
+    assert_true(asked > 4 * 9 / 4); /* both sides read and masked, 4 MiB at a time */
+}
+
+static void test_binary(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        size_t a_len, b_len;
+        bool binary;
+    } cases[] = { { "a\n", "b\n", 2, 2, false },
+                  { "a\0b\n", "b\n", 4, 2, true },
+                  { "b\n", "\0", 2, 1, true },
+                  { "\xff\xfe\n", "x", 3, 1, false } };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct compare c;
+        struct err e = ERR_INIT;
+        assert_int_equal(
+            compare_texts(&c, cases[i].a, cases[i].a_len, cases[i].b, cases[i].b_len, &plain, &e),
+            0);
+        assert_int_equal(c.binary, cases[i].binary);
+        compare_release(&c);
+    }
 }
 
 static void test_line_starts(void **state)
@@ -119,6 +173,8 @@ int main(void)
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_beyond_the_cap),
         cmocka_unit_test(test_a_failed_read_is_told),
+        cmocka_unit_test(test_giving_up),
+        cmocka_unit_test(test_binary),
         cmocka_unit_test(test_line_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

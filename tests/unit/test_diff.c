@@ -350,6 +350,48 @@ static void test_as_git(void **state)
     }
 }
 
+/* Real texts: files of this tree that resemble each other more or less. What is found is right, and
+ * hardly longer than what git finds. */
+static void test_corpus(void **state)
+{
+    static const char *const pairs[][2] = {
+        { "providers/planners/anthropic.c", "providers/planners/openai.c" },
+        { "providers/planners/anthropic_stream.c", "providers/planners/openai_stream.c" },
+        { "src/tool/lex_python.c", "src/tool/lex_javascript.c" },
+        { "src/tool/state_run.c", "src/tool/state_output.c" },
+        { "ui/view_output.c", "ui/view_lines.c" },
+        { "src/base/diff.c", "src/base/seqdiff.c" },
+        { "tests/golden/screens/help-120x36.txt", "tests/golden/screens/help-80x24.txt" },
+        { "tests/golden/screens/help-120x36.txt", "tests/golden/screens/help-200x60.txt" },
+        { "share/man/airlock.1", "README.md" },
+    };
+    (void)state;
+    size_t compared = 0;
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        struct buf a = BUF_INIT(8 << 20), b = BUF_INIT(8 << 20);
+        struct err e = ERR_INIT;
+        struct diff d;
+        size_t added, deleted;
+        if (path_read_file(pairs[i][0], &a, &e) < 0 || path_read_file(pairs[i][1], &b, &e) < 0)
+            fail_msg("%s: %s", pairs[i][0], e.msg);
+        diff(&d, a.ptr, a.len, b.ptr, b.len);
+        check_applies(&d, a.ptr, a.len, b.ptr, b.len);
+        if (git_numstat(&a, &b, &added, &deleted)) {
+            compared++;
+            if ((d.added + d.deleted) * 100 > (added + deleted) * 105)
+                fail_msg("%s: %zu lines, git has %zu", pairs[i][0], d.added + d.deleted,
+                         added + deleted);
+        }
+        diff_release(&d);
+        buf_release(&a);
+        buf_release(&b);
+    }
+    if (compared == 0) {
+        print_message("SKIPPED LOUDLY: no git to compare with\n");
+        skip();
+    }
+}
+
 /* ---- words ---- */
 
 static void check_marks(const char *a, size_t a_len, const char *b, size_t b_len,
@@ -443,12 +485,12 @@ static void test_long_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_examples),  cmocka_unit_test(test_reads_well),
-        cmocka_unit_test(test_nul_bytes), cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_minimal),   cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_capped),    cmocka_unit_test(test_as_git),
-        cmocka_unit_test(test_words),     cmocka_unit_test(test_random_words),
-        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_examples),     cmocka_unit_test(test_reads_well),
+        cmocka_unit_test(test_nul_bytes),    cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_minimal),      cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_capped),       cmocka_unit_test(test_as_git),
+        cmocka_unit_test(test_corpus),       cmocka_unit_test(test_words),
+        cmocka_unit_test(test_random_words), cmocka_unit_test(test_long_line),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
