@@ -13,19 +13,12 @@
 
 #include "base/loop.h"
 #include "providers/planners/llm_answer.h"
+#include "providers/planners/llm_refusal.h"
 #include "providers/planners/llm_server.h"
 #include "providers/planners/llm_talk.h"
 #include "providers/planners/llm_tool.h"
 
 struct llm_planner;
-
-/* What a server said instead of an answer. */
-struct llm_refusal {
-    int status;
-    char type[64], code[64], message[256];
-    const char *body; /* all of it, as it came; lent */
-    bool spent;       /* money lifts this limit, not time */
-};
 
 /* What a server speaks: one const table in anthropic.c, openai.c. */
 struct llm_dialect {
@@ -144,8 +137,6 @@ void llm_drop(struct llm_planner *m);
 void llm_tell_usage(struct llm_planner *m);
 
 /* ---- llm_failure.c: why there is no whole answer. */
-/* What a server said, in whatever form; `body` is lent to *f. */
-void llm_read_refusal(struct llm_refusal *f, int status, struct buf *body);
 enum llm_failure {
     FAILURE_FINAL,
     FAILURE_PASSING, /* asking again after a while may help */
