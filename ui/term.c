@@ -323,10 +323,14 @@ static void put_cell(struct term *t, const struct grid *g, const struct theme *t
     }
 }
 
-static void remember(struct term *t, const struct grid *g)
+static void remember_row(struct term *t, const struct grid *g, int y)
 {
-    size_t n = (size_t)g->w * (size_t)g->h;
-    memcpy(t->shown.cells, g->cells, n * sizeof *g->cells);
+    size_t at = (size_t)y * (size_t)g->w;
+    memcpy(t->shown.cells + at, g->cells + at, (size_t)g->w * sizeof *g->cells);
+}
+
+static void remember_pool(struct term *t, const struct grid *g)
+{
     if (g->pool_count > t->shown.pool_cap) {
         t->shown.pool = xreallocarray(t->shown.pool, g->pool_count, sizeof *g->pool);
         t->shown.pool_cap = g->pool_count;
@@ -349,11 +353,19 @@ static bool row_is_shown(const struct term *t, const struct grid *g, int y)
 void term_draw(struct term *t, const struct grid *g, const struct theme *theme, int cursor_x,
                int cursor_y)
 {
+    term_draw_from(t, g, theme, 0, cursor_x, cursor_y);
+}
+
+void term_draw_from(struct term *t, const struct grid *g, const struct theme *theme, int from,
+                    int cursor_x, int cursor_y)
+{
     if (t->suspended || g->w != t->shown.w || g->h != t->shown.h)
         return;
-    if (t->all_new)
+    if (t->all_new) {
         clear();
-    for (int y = 0; y < g->h; y++) {
+        from = 0;
+    }
+    for (int y = from; y < g->h; y++) {
         if (row_is_shown(t, g, y))
             continue;
         for (int x = 0; x < g->w; x++) {
@@ -361,6 +373,7 @@ void term_draw(struct term *t, const struct grid *g, const struct theme *theme, 
             if (t->all_new || !grid_cell_equal(g, now, &t->shown, old))
                 put_cell(t, g, theme, x, y);
         }
+        remember_row(t, g, y);
     }
     bool show = cursor_x >= 0;
     if (show != t->cursor_shown)
@@ -368,7 +381,7 @@ void term_draw(struct term *t, const struct grid *g, const struct theme *theme, 
     t->cursor_shown = show;
     move(show ? cursor_y : 0, show ? cursor_x : 0);
     refresh();
-    remember(t, g);
+    remember_pool(t, g);
     t->all_new = false;
 }
 

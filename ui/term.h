@@ -39,6 +39,9 @@ bool term_resized(struct term *t);
  * cursor. */
 void term_draw(struct term *t, const struct grid *g, const struct theme *theme, int cursor_x,
                int cursor_y);
+/* The same where only rows [from, g->h) were drawn on since. */
+void term_draw_from(struct term *t, const struct grid *g, const struct theme *theme, int from,
+                    int cursor_x, int cursor_y);
 /* Everything is drawn anew at the next term_draw (^L, after another program had the terminal). */
 void term_redraw(struct term *t);
 

@@ -267,6 +267,37 @@ void view_layout(const struct state *st, const struct view_model *vm, int w, int
     layout_make(out, &ask);
 }
 
+static void draw_bottom(const struct view *v)
+{
+    if (v->vm->replay.on && v->vm->focus != PANE_PROMPT)
+        view_draw_bar(v);
+    else
+        view_draw_prompt(v);
+    view_draw_hints(v);
+    view_draw_candidates(v);
+    view_draw_message(v);
+}
+
+bool view_draw_typed(const struct state *st, const struct view_model *vm, struct grid *g,
+                     struct view_info *info)
+{
+    struct layout now;
+    memset(&now, 0, sizeof now);
+    view_layout(st, vm, g->w, g->h, &now);
+    if (memcmp(&now, &info->layout, sizeof now) != 0 || now.too_small || now.hints.h == 0 ||
+        vm->focus != PANE_PROMPT || st->gate.open || g->pool_count > 0)
+        return false;
+    struct view v = {
+        .st = st, .vm = vm, .g = g, .info = info, .l = &info->layout, .glyph_max = (size_t)g->w + 8
+    };
+    v.glyphs = xcalloc(v.glyph_max, sizeof *v.glyphs);
+    grid_fill(g, now.prompt, ' ', STYLE(ROLE_TEXT));
+    grid_fill(g, now.hints, ' ', STYLE(ROLE_TEXT));
+    draw_bottom(&v);
+    free(v.glyphs);
+    return true;
+}
+
 void view_draw(const struct state *st, const struct view_model *vm, struct grid *g,
                struct view_info *info)
 {
@@ -300,12 +331,6 @@ void view_draw(const struct state *st, const struct view_model *vm, struct grid 
         view_draw_sessions(&v);
     else
         draw_panes(&v);
-    if (vm->replay.on && vm->focus != PANE_PROMPT)
-        view_draw_bar(&v);
-    else
-        view_draw_prompt(&v);
-    view_draw_hints(&v);
-    view_draw_candidates(&v);
-    view_draw_message(&v);
+    draw_bottom(&v);
     free(v.glyphs);
 }

@@ -268,6 +268,12 @@ struct view_info {
 void view_draw(const struct state *st, const struct view_model *vm, struct grid *g,
                struct view_info *info);
 
+/* Draw what typing at the prompt changes, prompt and hints, onto the grid and info of the view_draw
+ * before, of the same state and a model with the same contents but `prompt`: the picture is then
+ * that of view_draw. False: it would take more than that, nothing was drawn. */
+bool view_draw_typed(const struct state *st, const struct view_model *vm, struct grid *g,
+                     struct view_info *info);
+
 /* Where the panes are for this model on a screen of that size (the prompt's block included). */
 void view_layout(const struct state *st, const struct view_model *vm, int w, int h,
                  struct layout *out);

@@ -36,9 +36,9 @@ struct store *screen_store(const struct screen *s)
 
 void screen_changed(struct screen *s)
 {
-    if (s->dirty)
+    if (s->dirty == DIRTY_ALL)
         return;
-    s->dirty = true;
+    s->dirty = DIRTY_ALL;
     int64_t wait = s->drawn_us + FRAME_US - clock_boot_us();
     loop_arm_us(s->app->loop, s->frame_timer, wait > 0 ? wait : 0);
 }
@@ -48,13 +48,20 @@ void screen_changed_by_stream(struct screen *s)
 {
     int64_t rest = s->draw_cost_us * 32, wait = rest < FRAME_US ? rest : FRAME_US;
     wait += s->drawn_us - clock_boot_us();
-    s->dirty = true;
+    s->dirty = DIRTY_ALL;
     loop_arm_us(s->app->loop, s->frame_timer, wait > 0 ? wait : 0);
 }
 
 void screen_changed_by_key(struct screen *s)
 {
-    s->dirty = true;
+    s->dirty = DIRTY_ALL;
+    loop_wake_idle(s->app->loop, s->frame_idle);
+}
+
+void screen_changed_by_typing(struct screen *s)
+{
+    if (s->dirty == DIRTY_NOTHING)
+        s->dirty = DIRTY_PROMPT;
     loop_wake_idle(s->app->loop, s->frame_idle);
 }
 
@@ -69,18 +76,24 @@ static bool has_clock(const struct screen *s)
 
 static void draw(struct screen *s)
 {
-    if (!s->dirty || s->term == NULL)
+    if (s->dirty == DIRTY_NOTHING || s->term == NULL)
         return;
-    s->dirty = false;
+    bool typed = s->dirty == DIRTY_PROMPT;
+    s->dirty = DIRTY_NOTHING;
     loop_arm_us(s->app->loop, s->frame_timer, -1);
     screen_fill_prompt(s);
+    if (typed && view_draw_typed(screen_state(s), &s->vm, &s->grid, &s->info)) {
+        term_draw_from(s->term, &s->grid, &s->theme, s->info.layout.prompt.y, s->info.cursor_x,
+                       s->info.cursor_y);
+        s->drawn_us = clock_boot_us();
+        return;
+    }
     screen_fill_model(s);
     s->vm.now_us = clock_wall_us();
     s->vm.gate.boot_us = clock_boot_us();
     int64_t began_us = clock_cpu_us();
     if (s->film != NULL)
         film_fill(s->film);
-    grid_clear(&s->grid);
     view_draw(screen_state(s), &s->vm, &s->grid, &s->info);
     term_draw(s->term, &s->grid, &s->theme, s->info.cursor_x, s->info.cursor_y);
     s->drawn_us = clock_boot_us();
@@ -447,7 +460,7 @@ static int turn_until_left(struct screen *s, const char *note, struct err *e)
     int rc = 0;
     if (note != NULL)
         screen_toast(s, TONE_INFO, "%s", note);
-    s->dirty = true;
+    s->dirty = DIRTY_ALL;
     draw(s);
     if (s->film == NULL)
         loop_arm_us(s->app->loop, s->prewarm_timer, PREWARM_US);

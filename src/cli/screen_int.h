@@ -61,7 +61,8 @@ struct screen {
     struct loop_source *tty, *frame_timer, *frame_idle, *esc_timer, *gate_timer, *settle_timer,
         *second_timer, *toast_timer, *prewarm_timer;
     int64_t drawn_us, draw_cost_us, last_key_us;
-    bool dirty, urgent, leaving, hung_up, resizing;
+    enum { DIRTY_NOTHING, DIRTY_PROMPT, DIRTY_ALL } dirty; /* what is to be drawn again */
+    bool urgent, leaving, hung_up, resizing;
     int64_t leave_by_us;
     int exit_code;
     struct err failed; /* the record can't be written: read-only from now on */
@@ -135,6 +136,7 @@ struct screen {
 void screen_changed(struct screen *s);           /* draw within a frame */
 void screen_changed_by_stream(struct screen *s); /* … or sooner: a model writes */
 void screen_changed_by_key(struct screen *s);    /* draw now */
+void screen_changed_by_typing(struct screen *s); /* draw now; only the prompt is another */
 void screen_toast_over(void *screen);            /* a loop_timer_fn */
 void screen_toast(struct screen *s, enum view_tone tone, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void screen_fail(struct screen *s, const struct err *e); /* as a toast */

@@ -520,10 +520,22 @@ static void on_press(struct screen *s, const struct key_event *ev)
         film_refuse(s);
 }
 
+/* A key that goes to readline and changes nothing but the line. */
+static bool is_typed(const struct screen *s, const struct key_event *ev)
+{
+    return ev->kind == KEY_PRESS && ev->key != KEYMAP_TAB && s->asking == ASK_NOTHING &&
+           s->use == USE_MAIN && s->candidate_count == 0 && s->film == NULL &&
+           screen_context(s) == KEYMAP_IN_PROMPT &&
+           keymap_find_key(KEYMAP_IN_PROMPT, ev->key) == NULL;
+}
+
 void screen_on_key(void *arg, const struct key_event *ev)
 {
     struct screen *s = arg;
-    screen_changed_by_key(s);
+    if (is_typed(s, ev))
+        screen_changed_by_typing(s);
+    else
+        screen_changed_by_key(s);
     if (answer_question(s, ev))
         return;
     if (s->film == NULL && s->vm.focus == PANE_GATE && ev->kind != KEY_PRESS &&

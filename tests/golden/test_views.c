@@ -380,6 +380,59 @@ static void test_prompt(void **state)
     scene_end(&s);
 }
 
+/* Typing draws the bottom only, and the picture is that of a whole drawing. */
+static void test_typing(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "a",
+        "ab",
+        "",
+        "\xe5\x8c\x97 wide",
+        ":help",
+        "\x1b[31m",
+        "a line that is longer than the screen is wide, so that its beginning has to be left away "
+        "and what is typed last can be seen, whatever it is that somebody types at a prompt here",
+        "",
+        "!print(1)",
+    };
+    struct scene s;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct grid g, whole;
+        struct view_info info, all;
+        scene_begin(&s);
+        s.vm.prompt.label = "> ";
+        s.vm.prompt.placeholder = "a task";
+        s.vm.focus = PANE_PROMPT;
+        grid_init(&g, sizes[i].w, sizes[i].h);
+        grid_init(&whole, sizes[i].w, sizes[i].h);
+        view_draw(&s.st, &s.vm, &g, &info);
+        for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
+            s.vm.prompt.text = texts[k];
+            s.vm.prompt.len = s.vm.prompt.cursor = strlen(texts[k]);
+            if (k == ARRAY_LEN(texts) - 1)
+                s.vm.toast = (struct view_message){ "saved", TONE_GOOD };
+            bool drawn = view_draw_typed(&s.st, &s.vm, &g, &info);
+            assert_int_equal(drawn, sizes[i].h > 10); /* the small ones have no bottom line */
+            if (!drawn)
+                continue;
+            view_draw(&s.st, &s.vm, &whole, &all);
+            assert_true(grid_hash(&g) == grid_hash(&whole));
+            assert_int_equal(info.cursor_x, all.cursor_x);
+            assert_int_equal(info.cursor_y, all.cursor_y);
+        }
+        s.vm.prompt.above = "def f(x):"; /* moves the panes */
+        assert_false(view_draw_typed(&s.st, &s.vm, &g, &info));
+        s.vm.prompt.above = NULL;
+        s.vm.focus = PANE_CODE;
+        assert_false(view_draw_typed(&s.st, &s.vm, &g, &info));
+        grid_release(&g);
+        grid_release(&whole);
+        scene_end(&s);
+    }
+}
+
 static void test_ascii(void **state)
 {
     struct scene s;
@@ -475,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_context),
         cmocka_unit_test(test_start_and_help),
         cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_typing),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_every_size),
