@@ -40,7 +40,7 @@ LIB_SRC   := $(wildcard src/base/*.c sessions/*.c providers/*.c providers/planne
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o) $(B)/share_data.o $(B)/guest_data.o
 GUEST_SRC := $(wildcard providers/guest/*.c)
 
-.PHONY: all deps run check lint bench install uninstall docs clean golden units fuzzers fuzz torture
+.PHONY: all deps run check lint bench install uninstall docs clean golden units fuzzers fuzz torture torture-tools
 all: $(B)/airlock
 
 $(B)/airlock: $(B)/src/cli/main.o $(B)/libairlock.a
@@ -86,7 +86,14 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c tests/fuzz/drive.c $(B)/libairlock.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< tests/fuzz/drive.c $(B)/libairlock.a $(PKG_LIBS)
 
+# What `make torture` and its sample in `make check` load into the program. Never sanitised.
+TORTURE_TOOLS := $(B)/tests/crash/shim.so $(patsubst %.c,$(B)/%,$(wildcard tests/crash/check_*.c))
+$(B)/tests/crash/shim.so: tests/crash/shim.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -g -O2 -fPIC -shared -o $@ $< -ldl
+
 units: $(UNIT_BIN)
+torture-tools: $(TORTURE_TOOLS)
 fuzzers: $(FUZZ_BIN)
 fuzz: deps
 	@sh tests/fuzz/run.sh

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sessions/sidecar.h"
 #include "sessions/store.h"
 
 /* A file that was changed this shortly before we looked may change again within the same tick of
@@ -293,7 +294,8 @@ static void note_name(struct scan *sc, const char *name)
         memcpy(f->id, name, stem);
         f->id[stem] = '\0';
         f->hot = f->changed = false;
-    } else if (has_suffix(name, ".db-wal", &stem) || has_suffix(name, ".lock", &stem)) {
+    } else if (has_suffix(name, ".db-wal", &stem) || has_suffix(name, ".lock", &stem) ||
+               has_suffix(name, ".new", &stem)) {
         if (sc->hot_count == sc->hot_cap) {
             sc->hot_cap = sc->hot_cap != 0 ? sc->hot_cap * 2 : 16;
             sc->hot = xreallocarray(sc->hot, sc->hot_cap, sizeof *sc->hot);
@@ -341,6 +343,8 @@ static int list_directory(struct scan *sc, struct err *e)
                                          : NULL;
         if (f != NULL)
             f->hot = true;
+        else
+            sidecar_remove_leftovers(sc->ix->sessions_dir, sc->hot[i]);
     }
     return 0;
 }

@@ -97,6 +97,32 @@ bool lock_is_held(const char *path)
     return held;
 }
 
+/* ---- sessions that never came to be ---- */
+
+static void remove_file(const char *dir, const char *id, const char *ending)
+{
+    char *path = xasprintf("%s/%s%s", dir, id, ending);
+    unlink(path); /* most of them are not there */
+    free(path);
+}
+
+void sidecar_remove_new(const char *dir, const char *id)
+{
+    remove_file(dir, id, ".new-wal");
+    remove_file(dir, id, ".new-shm");
+    remove_file(dir, id, ".new");
+}
+
+void sidecar_remove_leftovers(const char *dir, const char *id)
+{
+    char *lock = xasprintf("%s/%s.lock", dir, id);
+    if (!lock_is_held(lock)) {
+        sidecar_remove_new(dir, id);
+        unlink(lock); /* who is about to lock it sees that it is gone: see still_there */
+    }
+    free(lock);
+}
+
 /* ---- anchors ---- */
 
 #define SEQ_DIGITS  20

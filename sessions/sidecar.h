@@ -15,6 +15,12 @@ void lock_drop(const char *path, int fd); /* removes the file; fd -1 is fine */
 /* Does a process hold it? Never blocks and never gets in a writer's way for more than a moment. */
 bool lock_is_held(const char *path);
 
+/* What a session file that is being made lies in: "<id>.new" and what SQLite puts beside it. */
+void sidecar_remove_new(const char *dir, const char *id);
+/* The same, and the lock, of a session that its maker did not live to finish: there is no session
+ * file of that id and nobody holds the lock. Else nothing. */
+void sidecar_remove_leftovers(const char *dir, const char *id);
+
 /* Anchors: one line of fixed length per durable commit, "seq chain\n". Appended, never synced: the
  * page cache survives us, and after a power cut a missing line only means a weaker check. */
 int anchor_open(const char *path, int *fd, struct err *e) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -369,26 +370,49 @@ int store_open_read(struct store **out, const char *path, struct err *e)
     return 0;
 }
 
-/* The name is ours once this succeeded. SQLite would make the file 0644; it may not be opened
- * behind SQLite's back later, but nobody has it yet. */
-static int make_file(struct store *s, struct err *e)
+/* SQLite would make the file 0644; nobody has it yet. */
+static int make_file(const char *path, struct err *e)
 {
-    int fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return errno == EEXIST ? err_set(e, ERR_BUSY, "session %s exists already", s->id)
-                               : err_sys(e, ERR_IO, "create %s", s->path);
+        return err_sys(e, ERR_IO, "create %s", path);
     close(fd);
     return 0;
 }
 
 /* Nothing is in the file that a crash could hurt, so its tables are written without a journal and
- * unsynced. The step to WAL then syncs the file once, and the first sync of the WAL the directory
- * (eight syncs less at every start). */
-static int fill_new(struct store *s, struct err *e)
+ * unsynced; the step to WAL then syncs the file once. */
+static int fill_new(struct store *s, const char *path, struct err *e)
 {
-    if (sql_open(&s->db, s->path, SQL_WRITE, BUSY_MS, e) < 0 ||
-        sql_exec(s->db, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF", e) < 0 ||
-        schema_create(s->db, s->id, e) < 0 || use_wal(s, e) < 0 || load_tail(s, e) < 0)
+    int rc = -1;
+    if (make_file(path, e) == 0 && sql_open(&s->db, path, SQL_WRITE, BUSY_MS, e) == 0 &&
+        sql_exec(s->db, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF", e) == 0 &&
+        schema_create(s->db, s->id, e) == 0)
+        rc = use_wal(s, e);
+    close_database(s);
+    return rc;
+}
+
+/* A session file appears whole or not at all: it is made as "<id>.new" and renamed. (The first sync
+ * of its WAL syncs the directory.) A crash on the way leaves what sidecar_remove_leftovers knows. */
+static int make_whole(struct store *s, struct err *e)
+{
+    if (access(s->path, F_OK) == 0)
+        return err_set(e, ERR_BUSY, "session %s exists already", s->id);
+    char *path = xasprintf("%s/%s.new", s->dir, s->id);
+    int rc = fill_new(s, path, e);
+    if (rc == 0 && rename(path, s->path) < 0)
+        rc = err_sys(e, ERR_IO, "name %s", s->path);
+    if (rc < 0)
+        sidecar_remove_new(s->dir, s->id);
+    free(path);
+    return rc;
+}
+
+static int open_new(struct store *s, struct err *e)
+{
+    if (sql_open(&s->db, s->path, SQL_WRITE, BUSY_MS, e) < 0 || use_wal(s, e) < 0 ||
+        load_tail(s, e) < 0)
         return -1;
     return open_sidecars(s, e);
 }
@@ -403,11 +427,11 @@ int store_create(struct store **out, const char *dir, const char *id, struct err
     char *path = xasprintf("%s/%s.db", dir, id);
     struct store *s = new_store(path, true, e);
     free(path);
-    if (s == NULL || lock_take(s->lock_path, &s->lock_fd, e) < 0 || make_file(s, e) < 0) {
+    if (s == NULL || lock_take(s->lock_path, &s->lock_fd, e) < 0 || make_whole(s, e) < 0) {
         free_store(s);
         return -1;
     }
-    if (fill_new(s, e) < 0) {
+    if (open_new(s, e) < 0) {
         close_database(s);
         unlink(s->path); /* ours, and nothing is in it */
         unlink(s->head_path);

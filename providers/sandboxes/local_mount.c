@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -217,13 +218,17 @@ static int write_map(pid_t pid, const char *which, id_t on_disk, id_t shown)
 }
 
 /* A user namespace is only a table here: "owner on disk" -> "uid of the sandbox". A child holds it
- * until we have its descriptor. No exit signal: the loop's SIGCHLD is not ours to raise. */
+ * until we have its descriptor, and must not outlive us: it has copies of all our descriptors, the
+ * lock of the session among them. No exit signal: the loop's SIGCHLD is not ours to raise. */
 static int map_namespace(const struct stat *st, uid_t uid, gid_t gid)
 {
-    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER, NULL, NULL, NULL, NULL);
-    if (pid == 0)
+    pid_t us = getpid(), pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER, NULL, NULL, NULL, NULL);
+    if (pid == 0) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != us)
+            _exit(1);
         for (;;)
             pause();
+    }
     if (pid < 0)
         return -1;
     int fd = -1;

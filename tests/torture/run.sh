@@ -10,7 +10,7 @@ export TORTURE="${TORTURE:-full}" B="${B:-build}" AIRLOCK="${AIRLOCK:-$PWD/${B:-
 reports=$B/torture
 mkdir -p "$reports"
 
-if ! $make -s -j2 B="$B" all units >"$reports/build.log" 2>&1; then
+if ! $make -s -j2 B="$B" all units torture-tools >"$reports/build.log" 2>&1; then
     cat "$reports/build.log"
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
