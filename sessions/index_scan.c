@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "sessions/sidecar.h"
 #include "sessions/store.h"
+#include "sessions/trash.h"
 
 /* A file that was changed this shortly before we looked may change again within the same tick of
  * its clock: it is not trusted to be what we read. */
@@ -253,6 +254,14 @@ static int forget(struct scan *sc, const char *id, struct err *e)
     return counted(sc, e);
 }
 
+static bool erase_unborn(const struct scan *sc, const char *id)
+{
+    char *path = xasprintf("%s/%s.db", sc->ix->sessions_dir, id);
+    bool erased = trash_erase_unborn(path);
+    free(path);
+    return erased;
+}
+
 static int check_one(struct scan *sc, const char *id, bool hot, struct err *e)
 {
     struct stamp stamp;
@@ -269,6 +278,8 @@ static int check_one(struct scan *sc, const char *id, bool hot, struct err *e)
     int rc = got < 0 ? -1 : 0;
     if (rc == 0 && !same)
         rc = reread(sc, id, stamp, &m, e);
+    if (rc == 0 && !same && m.last_seq == 0 && erase_unborn(sc, id))
+        rc = forget(sc, id, e);
     summary_release(&m);
     return rc;
 }

@@ -394,12 +394,14 @@ static int fill_new(struct store *s, const char *path, struct err *e)
 }
 
 /* A session file appears whole or not at all: it is made as "<id>.new" and renamed. (The first sync
- * of its WAL syncs the directory.) A crash on the way leaves what sidecar_remove_leftovers knows. */
+ * of its WAL syncs the directory.) A crash on the way leaves what sidecar_remove_leftovers knows.
+ */
 static int make_whole(struct store *s, struct err *e)
 {
     if (access(s->path, F_OK) == 0)
         return err_set(e, ERR_BUSY, "session %s exists already", s->id);
     char *path = xasprintf("%s/%s.new", s->dir, s->id);
+    sidecar_remove_new(s->dir, s->id); /* of one that died on the way */
     int rc = fill_new(s, path, e);
     if (rc == 0 && rename(path, s->path) < 0)
         rc = err_sys(e, ERR_IO, "name %s", s->path);

@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "sessions/sidecar.h"
+#include "sessions/trash.h"
+
 /* ---- killed at any moment ---- */
 
 static char chunk[20000];
@@ -388,6 +391,61 @@ static void test_lock_of_a_dead_process(void **state)
     free(lock);
 }
 
+/* ---- sessions that were never begun ---- */
+
+static void test_unborn(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct store *s = fixture_create();
+    assert_false(trash_erase_unborn(fx.path)); /* somebody is about to begin */
+    store_close(s);
+    char *head = xasprintf("%s/" ID ".head", fx.dir);
+    int fd = open(head, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(write(fd, "an anchor", 9), 9); /* something was cut off */
+    close(fd);
+    assert_false(trash_erase_unborn(fx.path));
+    assert_int_equal(unlink(head), 0);
+    assert_true(trash_erase_unborn(fx.path));
+    assert_int_equal(access(fx.path, F_OK), -1);
+    s = fixture_create();
+    assert_ok(append_json(s, EVENT_TASK_GIVEN, 0, TASK_JSON, &e));
+    store_close(s);
+    assert_false(trash_erase_unborn(fx.path));
+    assert_int_equal(access(fx.path, F_OK), 0);
+    free(head);
+}
+
+static void make_file(const char *name)
+{
+    char *path = xasprintf("%s/%s", fx.dir, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    free(path);
+}
+
+static void test_half_made(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    int fd = -1;
+    make_file(ID ".new");
+    make_file(ID ".new-wal");
+    char *lock = xasprintf("%s/" ID ".lock", fx.dir), *made = xasprintf("%s/" ID ".new", fx.dir);
+    assert_ok(lock_take(lock, &fd, &e));
+    sidecar_remove_leftovers(fx.dir, ID);
+    assert_int_equal(access(made, F_OK), 0); /* being made */
+    close(fd);
+    sidecar_remove_leftovers(fx.dir, ID);
+    assert_int_equal(access(made, F_OK), -1);
+    assert_int_equal(access(lock, F_OK), -1);
+    make_file(ID ".new"); /* of one that died, under the same id */
+    store_close(fixture_create());
+    free(lock);
+    free(made);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, fixture_teardown)
 
 int main(void)
@@ -395,6 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_kill),      T(test_read_while_writing), T(test_writers_take_turns),
         T(test_full_disk), T(test_file_size_limit),    T(test_lock_of_a_dead_process),
+        T(test_unborn),    T(test_half_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
