@@ -33,6 +33,11 @@ void llm_facts_find(struct llm_facts *out, const char *book, const char *model);
 int llm_facts_load(struct llm_facts *out, const char *book, const char *file, const char *model,
                    struct err *e) MUST_CHECK;
 
+typedef void (*llm_facts_fn)(void *arg, const char *model, const struct llm_facts *facts);
+/* Each model of the book and of the user's over it, whose facts then count. Errors as above. */
+int llm_facts_each(const char *book, const char *file, llm_facts_fn fn, void *arg,
+                   struct err *e) MUST_CHECK;
+
 /* In nanodollars; -1 when the price is unknown. Never overflows: absurd counts are capped. */
 int64_t llm_cost(const struct llm_facts *f, const struct llm_usage *u);
 

@@ -43,6 +43,7 @@ complete -c airlock -l mask -r -d 'what a comparison ignores: time, date, durati
 complete -c airlock -l word -d 'mark the words that differ'
 complete -c airlock -l side-by-side -d 'two columns'
 complete -c airlock -l by -r -d 'session, sandbox, model or day'
+complete -c airlock -l what-if -d 'the same calls at the prices of each known model'
 complete -c airlock -l runs -r -d 'only these runs'
 complete -c airlock -l format -r -d 'md, html, ipynb, jsonl or cast'
 complete -c airlock -l output -s o -r -d 'write to FILE instead of standard output'

@@ -9,12 +9,14 @@
 #include "cli/app.h"
 #include "cli/commands.h"
 #include "cli/saved.h"
+#include "cli/whatif.h"
 #include "tool/cost.h"
 #include "ui/text.h"
 
 struct costing {
     struct app *app;
     struct cost cost;
+    struct whatif whatif;
     struct buf out;
     unsigned calls, unreadable;
     char **ids;
@@ -135,6 +137,9 @@ static void on_call(void *arg, const struct event *ev, const char *source, const
 {
     struct costing *c = arg;
     char at[CLOCK_ISO_LEN], name[64];
+    whatif_add(&c->whatif, s);
+    if (c->app->opt.arg_count == 0)
+        return; /* of many sessions: by rows */
     c->calls++;
     if (c->app->opt.json) {
         json_call(ev, source, s, &c->out);
@@ -182,8 +187,6 @@ static int one_session(struct costing *c, const char *word, struct err *e)
     struct store *store = NULL;
     if (saved_open_store(&store, c->app, word, e) < 0)
         return -1;
-    c->cost.call = on_call;
-    c->cost.arg = c;
     cost_begin(&c->cost, store_id(store));
     int rc = store_each_of(store, COST_TYPES, 1, 0, on_event, c, e);
     cost_end(&c->cost);
@@ -230,6 +233,49 @@ static int all_sessions(struct costing *c, struct err *e)
     return 0;
 }
 
+/* ---- at other prices ---- */
+
+static void on_offer(void *arg, const char *book, const char *model, int64_t nanousd)
+{
+    struct costing *c = arg;
+    if (!c->app->opt.json) {
+        char name[100];
+        struct cost_sum s = { .cost_nanousd = nanousd };
+        snprintf(name, sizeof name, "%s:%s", book, model);
+        (void)buf_addf(&c->out, "%-36s ", name);
+        put_money(&s, &c->out);
+        (void)buf_add_char(&c->out, '\n');
+        return;
+    }
+    struct json_w w;
+    json_w_init(&w, &c->out);
+    json_w_object(&w, NULL);
+    json_w_str(&w, "kind", "what-if");
+    char *name = xasprintf("%s:%s", book, model);
+    json_w_str(&w, "model", name);
+    json_w_int(&w, "calls", (int64_t)c->whatif.count);
+    json_w_int(&w, "cost_nanousd", nanousd);
+    json_w_close_object(&w);
+    (void)!json_w_end(&w);
+    (void)buf_add_char(&c->out, '\n');
+    free(name);
+}
+
+static int print_whatif(struct costing *c, struct err *e)
+{
+    if (!c->app->opt.what_if)
+        return 0;
+    if (c->whatif.count == 0 && !c->app->opt.json)
+        (void)buf_add_str(&c->out, "\nno call of a model to price otherwise\n");
+    if (c->whatif.count == 0)
+        return 0;
+    if (!c->app->opt.json)
+        (void)buf_addf(&c->out, "\nthe same tokens in %s%zu call%s, at the price of\n",
+                       c->whatif.full ? "the first " : "", c->whatif.count,
+                       c->whatif.count == 1 ? "" : "s");
+    return whatif_each(&c->whatif, app_setting, c->app, on_offer, c, e);
+}
+
 /* Names in a record may come from anywhere. */
 static int print(struct costing *c)
 {
@@ -256,14 +302,19 @@ int cmd_cost(struct app *app)
         rc = err_set(&e, ERR_USAGE, "--by takes session, sandbox, model or day, not '%.20s'",
                      app->opt.by);
     cost_init(&c.cost, by);
+    c.cost.call = on_call;
+    c.cost.arg = &c;
     buf_init(&c.out, (size_t)16 << 20);
     if (rc == 0)
         rc = one ? one_session(&c, app->opt.args[0], &e) : all_sessions(&c, &e);
     int code = EXIT_OK;
     if (rc == 0) {
         print_rows(&c);
-        code = print(&c);
+        rc = print_whatif(&c, &e);
     }
+    if (rc == 0)
+        code = print(&c);
+    whatif_release(&c.whatif);
     buf_release(&c.out);
     cost_release(&c.cost);
     for (size_t i = 0; i < c.id_count; i++)

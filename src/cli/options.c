@@ -46,6 +46,7 @@ static const struct option_spec option_specs[] = {
     { OPT_WORD, 0, "word", NULL, "mark the words that differ" },
     { OPT_SIDE_BY_SIDE, 0, "side-by-side", NULL, "two columns" },
     { OPT_BY, 0, "by", "WHAT", "session, sandbox, model or day" },
+    { OPT_WHAT_IF, 0, "what-if", NULL, "the same calls at the prices of each known model" },
     { OPT_RUNS, 0, "runs", "A-B", "only these runs" },
     { OPT_FORMAT, 0, "format", "NAME", "md, html, ipynb, jsonl or cast" },
     { OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output" },
@@ -107,8 +108,8 @@ static const struct command command_specs[] = {
       "change",
       BIT(OPT_POLICY) | BIT(OPT_ALL), cmd_stats, false },
     { "cost", "[ID]",
-      "tokens, money and sandbox time: of a session call by call, or of all by --by", BIT(OPT_BY),
-      cmd_cost, false },
+      "tokens, money and sandbox time: of a session call by call, or of all by --by",
+      BIT(OPT_BY) | BIT(OPT_WHAT_IF), cmd_cost, false },
     { "verify", "ID|--all", "check the hash chain", BIT(OPT_ALL), cmd_verify, false },
     { "providers", "",
       "planners and sandboxes: ready, or what is missing; with -p the models of one planner", 0,
@@ -265,6 +266,9 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
         break;
     case OPT_BY:
         opt->by = value;
+        break;
+    case OPT_WHAT_IF:
+        opt->what_if = true;
         break;
     case OPT_WORD:
         opt->word = true;

@@ -16,7 +16,7 @@ struct options {
     size_t contract_count;
     const char *var, *into;
     bool raw, force, artifacts;
-    bool plain, json, no_color, quiet, verbose, all, word, side_by_side, hide_decisions;
+    bool plain, json, no_color, quiet, verbose, all, word, side_by_side, what_if, hide_decisions;
     /* words behind the command */
     char **args;
     int arg_count;
@@ -44,6 +44,7 @@ enum option_id {
     OPT_THEME,
     OPT_WHAT,
     OPT_BY,
+    OPT_WHAT_IF,
     OPT_MASK,
     OPT_WORD,
     OPT_SIDE_BY_SIDE,

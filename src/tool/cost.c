@@ -121,16 +121,15 @@ static void add_usage(struct cost *c, const struct event *ev)
     bool model =
         json_get(ev->body, "input_tokens") != NULL || json_get(ev->body, "output_tokens") != NULL;
     int64_t cost = json_get_int(ev->body, "cost_nanousd", -1);
+    bool priced = cost >= 0;
     struct cost_sum s = {
         .calls = model,
-        .unpriced =
-            model && cost<0, .input_tokens = json_get_int(ev->body, "input_tokens", 0),
-                          .cache_read_tokens = json_get_int(ev->body, "cache_read_tokens", 0),
-                          .cache_write_tokens = json_get_int(ev->body, "cache_write_tokens", 0),
-                          .output_tokens = json_get_int(ev->body, "output_tokens", 0),
-                          .cost_nanousd = cost> 0
-                ? cost
-                : 0,
+        .unpriced = model && !priced,
+        .input_tokens = json_get_int(ev->body, "input_tokens", 0),
+        .cache_read_tokens = json_get_int(ev->body, "cache_read_tokens", 0),
+        .cache_write_tokens = json_get_int(ev->body, "cache_write_tokens", 0),
+        .output_tokens = json_get_int(ev->body, "output_tokens", 0),
+        .cost_nanousd = priced ? cost : 0,
     };
     if (model && c->call != NULL)
         c->call(c->arg, ev, source, &s);

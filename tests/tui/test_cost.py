@@ -21,6 +21,30 @@ def test_a_session_call_by_call(airlock, api):
     assert got[-1]["cost_nanousd"] == 25000000 and got[-1]["sandbox_ms"] > 0
 
 
+def test_the_same_tokens_at_other_prices(airlock, api):
+    env, _ = api("conversation")
+    airlock.run("run", "-p", "anthropic:claude-opus-5-5", "--lease", "runs=5", "Compute.", env=env)
+    said = airlock.run("cost", "last", "--what-if").stdout.decode()
+    assert "the same tokens in 5 calls, at the price of" in said
+    got = [r for r in rows(airlock.run("cost", "--what-if", "--json")) if r["kind"] == "what-if"]
+    prices = {r["model"]: r["cost_nanousd"] for r in got}
+    assert prices["anthropic:claude-opus-5-5"] == 25000000  # as it was
+    assert prices["anthropic:claude-opus-5"] == 25000000 * 5 // 4
+    assert [r["cost_nanousd"] for r in got] == sorted(prices.values()) and got[0]["calls"] == 5
+    own = airlock.home / "prices.json"
+    own.write_text('{"models": {"mine": {"input": 1, "output": 2}, "claude-opus-5": {"input": 0, "output": 0}}}')
+    own.chmod(0o600)
+    assert airlock.run("config", "set", "anthropic.prices", str(own)).returncode == 0
+    got = [r for r in rows(airlock.run("cost", "last", "--what-if", "--json")) if r["kind"] == "what-if"]
+    assert [r["model"] for r in got][:2] == ["anthropic:claude-opus-5", "anthropic:mine"] and got[1]["cost_nanousd"] == 5 * (1000 + 2 * 50)
+    own.write_text("{}")
+    bad = airlock.run("cost", "last", "--what-if")
+    assert bad.returncode == 1 and b"anthropic.prices" in bad.stderr
+    airlock.run("exec", "--lease", "runs=1", "-", input=b"print(1)")
+    own.write_text('{"models": {}}')
+    assert b"no call of a model" in airlock.run("cost", "last", "--what-if").stdout
+
+
 def test_an_unknown_price_is_never_nothing(airlock, api):
     env, _ = api("conversation")
     airlock.run("run", "-p", "anthropic:claude-of-tomorrow", "--lease", "runs=5", "Compute.", env=env)
