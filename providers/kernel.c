@@ -116,6 +116,10 @@ static void add_environment(struct json_w *w, const struct kernel_config *cfg)
     };
     static const char *const threads[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
                                            "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS" };
+    /* HTTP_PROXY in capitals is what a CGI would take from a header; some programs know only one
+     * spelling of each. */
+    static const char *const proxy[] = { "HTTP_PROXY",  "http_proxy", "HTTPS_PROXY",
+                                         "https_proxy", "ALL_PROXY",  "all_proxy" };
     const struct contract *c = cfg->contract;
     char cpu[24];
     snprintf(cpu, sizeof cpu, "%lld", (long long)(c->cpu > 0 ? c->cpu : 1));
@@ -124,6 +128,12 @@ static void add_environment(struct json_w *w, const struct kernel_config *cfg)
         add_env(w, fixed[i][0], fixed[i][1]);
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         add_env(w, threads[i], cpu);
+    for (size_t i = 0; i < ARRAY_LEN(proxy) && c->network == NETWORK_ALLOW; i++)
+        add_env(w, proxy[i], GUEST_PROXY_URL);
+    if (c->network == NETWORK_ALLOW) {
+        add_env(w, "NO_PROXY", "localhost,127.0.0.1,::1");
+        add_env(w, "no_proxy", "localhost,127.0.0.1,::1");
+    }
     for (size_t i = 0; i < c->env_count && cfg->env_values != NULL; i++) {
         if (cfg->env_values[i] != NULL)
             add_env(w, c->env[i], cfg->env_values[i]);

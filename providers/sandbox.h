@@ -15,6 +15,7 @@
 
 struct loop;
 struct launcher;
+struct proxy_note;
 struct sandbox;
 
 enum sandbox_caps {
@@ -117,8 +118,10 @@ enum sandbox_event_kind {
     SANDBOX_RESTORED,  /* run = from_run, kept[], lost[] */
     SANDBOX_FILE_DONE, /* path, ptr/len for get; err when it failed */
     SANDBOX_COMPLETION, /* token, kept[] = candidates */
-    SANDBOX_CLOSED,     /* confirmed = no process is left; always the last event */
     SANDBOX_USAGE,      /* usage: what was used up since the last one */
+    SANDBOX_NET,    /* run (the last one when none is on), net, on_record: under network=allow, an
+                       attempt to reach a host, or the end of a connection */
+    SANDBOX_CLOSED, /* confirmed = no process is left; always the last event */
 };
 
 struct sandbox_finished {
@@ -171,6 +174,9 @@ struct sandbox_event {
     const char *const *lost;
     size_t lost_count;
     const struct err *err;
+    const struct proxy_note *net; /* providers/proxy.h */
+    bool *on_record; /* NET, of an attempt: set it once it is on disk; else nothing goes out */
+    bool background; /* NET: no run was on */
 };
 
 /* All pointers are lent for the call. */

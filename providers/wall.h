@@ -19,6 +19,7 @@
 
 struct loop;
 struct launcher;
+struct proxy_note;
 struct wall;
 
 /* A file that is put inside, read-only, before anything runs. `path` is absolute there. */
@@ -34,6 +35,7 @@ enum wall_event_kind {
     WALL_BYTES, /* ptr/len from the guest */
     WALL_ROOM,  /* after a short write: there is room again */
     WALL_LOG,   /* ptr/len: what the guest or the engine wrote to stderr */
+    WALL_NET,   /* net, *on_record: what went out or tried to, under network=allow */
     WALL_GONE,  /* dead. err: why (code ERR_NONE after kill()); confirmed: it was proved that no
                    process of it is left */
 };
@@ -45,6 +47,8 @@ struct wall_event {
     size_t len;
     bool confirmed;
     const struct err *err;
+    const struct proxy_note *net; /* providers/proxy.h */
+    bool *on_record;              /* of an attempt: set when it was recorded, else it is refused */
 };
 
 /* All pointers are lent for the call. */

@@ -141,6 +141,17 @@ static void log_guest(struct walled *w, const struct wall_event *ev)
     log_msg(LOG_WARN, w->kind->wall->name, "%s says: %.*s", w->id, len, ev->ptr);
 }
 
+static void on_net(struct walled *w, const struct wall_event *ev)
+{
+    struct sandbox_event told = { .kind = SANDBOX_NET,
+                                  .id = w->id,
+                                  .run = w->run != 0 ? w->run : w->last_run,
+                                  .background = w->run == 0,
+                                  .net = ev->net,
+                                  .on_record = ev->on_record };
+    forward(w, &told);
+}
+
 static void on_wall(void *arg, const struct wall_event *ev)
 {
     struct walled *w = arg;
@@ -158,6 +169,9 @@ static void on_wall(void *arg, const struct wall_event *ev)
         break;
     case WALL_LOG:
         log_guest(w, ev);
+        break;
+    case WALL_NET:
+        on_net(w, ev);
         break;
     case WALL_GONE:
         on_gone(w, ev);

@@ -48,7 +48,7 @@ int walled_exec(struct sandbox *s, const struct sandbox_run *rq, struct err *e)
         return -1;
     }
     w->used = true;
-    w->run = rq->run;
+    w->run = w->last_run = rq->run;
     w->first_use = uses_first_time(w, rq->language);
     if (w->ready)
         walled_arm_backstop(w);

@@ -27,6 +27,7 @@ struct walled {
     bool ready, adopted, used, first_use;
     bool say_ready; /* READY is due, from the loop */
     uint32_t run;   /* in flight, 0 none */
+    uint32_t last_run;
     uint32_t refused_run;
     struct err refused; /* check_body said no: its FINISHED is due, from the loop */
     bool ending;        /* kill was asked for: what was running ends `end_as` */

@@ -131,6 +131,13 @@ static const struct type types[EVENT_TYPE_COUNT] = {
         WORD("stream", "stdout stderr result error variable file message"), MAY("name", STR),
         MAY("line", INT), MAY("offset", INT), NEED("severity", STR), NEED("rule", STR),
         NEED("text", STR), MAY("excerpt", STR)),
+    [EVENT_NETWORK_ASKED] = TYPE("network.asked", DURABLE,
+        NEED("attempt", INT), WORD("verdict", "allowed refused failed"), NEED("method", STR),
+        NEED("host", STR), MAY("port", INT), MAY("why", STR), MAY("background", BOOL)),
+    [EVENT_NETWORK_CLOSED] = TYPE("network.closed", GROUPED,
+        NEED("attempt", INT), NEED("host", STR), MAY("port", INT), MAY("address", STR),
+        NEED("sent_bytes", INT), NEED("received_bytes", INT), NEED("wall_ms", INT),
+        MAY("why", STR), MAY("background", BOOL)),
 };
 /* clang-format on */
 

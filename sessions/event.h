@@ -50,6 +50,8 @@ enum event_type {
     EVENT_FILE_PUT,
     EVENT_FILE_GOT,
     EVENT_RUN_FLAGGED,
+    EVENT_NETWORK_ASKED, /* network=allow: on disk before anything leaves */
+    EVENT_NETWORK_CLOSED,
     EVENT_TYPE_COUNT
 };
 

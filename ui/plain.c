@@ -66,6 +66,23 @@ void plain_flag(const struct state_flag *f, uint32_t run, struct buf *out)
     (void)buf_add_str(out, ")\n");
 }
 
+void plain_net(const struct state_net *n, struct buf *out)
+{
+    struct buf line = BUF_INIT(4096);
+    state_net_say(n, &line);
+    (void)buf_add_str(out, "  net    ");
+    put_clean(out, buf_str(&line));
+    (void)buf_add_char(out, '\n');
+    buf_release(&line);
+}
+
+static void put_net(const struct state_run *sr, const struct event *ev, struct buf *out)
+{
+    const struct state_net *n = sr != NULL ? state_net_of(sr, ev) : NULL;
+    if (n != NULL)
+        plain_net(n, out);
+}
+
 static void put_checks(const struct state_run *sr, struct buf *out)
 {
     for (size_t i = 0; i < sr->check_count; i++) {
@@ -249,6 +266,10 @@ void plain_event(const struct state *st, const struct event *ev, struct text_str
     case EVENT_RUN_FLAGGED:
         if (sr != NULL && sr->flag_count > 0)
             plain_flag(&sr->flags[sr->flag_count - 1], ev->run, out);
+        break;
+    case EVENT_NETWORK_ASKED:
+    case EVENT_NETWORK_CLOSED:
+        put_net(sr, ev, out);
         break;
     case EVENT_RUN_VERDICT:
         if (sr != NULL) {

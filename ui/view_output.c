@@ -115,6 +115,16 @@ static void add_flags(struct title *t, enum view_pane pane, const struct state_r
               stream ? where + strlen(first->stream) + 1 : where, more);
 }
 
+/* What it reached for outside: so many let through of so many. The notes say what. */
+static void add_net(struct title *t, const struct state_run *r)
+{
+    unsigned long long asked = r->net_asked, refused = r->net_refused;
+    if (refused > 0)
+        title_add(t, ROLE_BAD, "net %llu/%llu", asked - refused, asked);
+    else if (asked > 0)
+        title_add(t, ROLE_WAIT, "net %llu", asked);
+}
+
 /* A model gets head and tail of it; the person sees all of it here. */
 static bool is_clipped(const struct view *v, enum view_pane pane, const struct state_run *r)
 {
@@ -134,8 +144,10 @@ static void output_title(const struct view *v, enum view_pane pane, const struct
         if (is_clipped(v, pane, r))
             title_add(&t, ROLE_WAIT, "model gets %zu kB", 2 * STATE_OBSERVE_CLIP >> 10);
         add_flags(&t, pane, r);
-        if (pane == PANE_OUT || v->l->pane[PANE_OUT].w == 0)
+        if (pane == PANE_OUT || v->l->pane[PANE_OUT].w == 0) {
+            add_net(&t, r);
             add_end(v, &t, r);
+        }
         const struct state_output *o = &r->out[stream_of(pane)];
         uint64_t lines = o->newlines + (o->bytes > 0 && !o->ends_in_newline);
         if (pane == PANE_ERR && o->bytes)

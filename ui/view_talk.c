@@ -184,6 +184,13 @@ static void build_record(const struct view *v, struct prose *p, const struct sta
                  f->excerpt, f->rule);
         field(p, i ? "" : "flags", text, view_severity_role(f->severity), width);
     }
+    for (size_t i = 0; i < r->net_count; i++) {
+        struct buf line = BUF_INIT(4096);
+        state_net_say(&r->nets[i], &line);
+        field(p, i ? "" : "network", buf_str(&line),
+              r->nets[i].verdict == NET_ALLOWED ? ROLE_TEXT : ROLE_WAIT, width);
+        buf_release(&line);
+    }
 }
 
 void view_draw_record(const struct view *v)

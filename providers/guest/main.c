@@ -3,8 +3,11 @@
 #include "guest.h"
 
 #include <errno.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -15,6 +18,19 @@
 #define DEAD_MAX 64
 
 static int signals;
+
+/* The one way out: whoever accepts from this socket is outside. */
+static void open_proxy_port(const char *number)
+{
+    int to = (int)strtol(number, NULL, 10), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_port = htons(GUEST_PROXY_PORT),
+                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 64) != 0 ||
+        !channel_send(to, "p", &fd, 1))
+        guest_die("guest: no port for the proxy");
+    close(fd);
+}
 
 static void set_up(void)
 {
@@ -122,8 +138,10 @@ static void interps_ready(const struct pollfd *fds, size_t n)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        open_proxy_port(argv[1]);
     set_up();
     stream_open(STDIN_FILENO, STDOUT_FILENO);
     hello_send();

@@ -1,9 +1,11 @@
 /* proto.h - the guest protocol: how we and the guest inside a wall talk. Shared by both sides.
  *
- * THE STREAM. The wall starts GUEST_PATH without arguments, in GUEST_WORKSPACE, with one byte
- * stream on descriptors 0 and 1 (a socketpair locally, pipes, a hijacked Docker stream or vsock
- * elsewhere; both numbers may be one socket) and a log on 2, best as pid 1 of its namespace. The
- * guest speaks first: GUEST_MAGIC, then frames, both ways:
+ * THE STREAM. The wall starts GUEST_PATH in GUEST_WORKSPACE, with one byte stream on descriptors 0
+ * and 1 (a socketpair locally, pipes, a hijacked Docker stream or vsock elsewhere; both numbers may
+ * be one socket) and a log on 2, best as pid 1 of its namespace. Under network=allow it has one
+ * argument, the number of one more descriptor: the guest listens on GUEST_PROXY_PORT of its own
+ * loopback, sends that socket there (SCM_RIGHTS, one byte) before anything else, and closes both.
+ * The guest speaks first: GUEST_MAGIC, then frames, both ways:
  *
  *     u8 kind, u8 stream, u16be 0, u32be len (<= FRAME_MAX), payload
  *
@@ -107,6 +109,10 @@ enum frame_kind { FRAME_CONTROL = 1, FRAME_OUTPUT, FRAME_BULK, FRAME_CREDIT };
 #define BULK_BODY         0 /* to the guest */
 #define BULK_FILE         1
 #define BULK_SAVED        2
+
+/* Where interpreters find the proxy under network=allow. */
+#define GUEST_PROXY_PORT 3128
+#define GUEST_PROXY_URL  "http://127.0.0.1:3128"
 
 /* Ceilings both sides keep to. */
 #define CODE_MAX       (1u << 20)

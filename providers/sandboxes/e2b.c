@@ -257,6 +257,12 @@ static int check_config(const struct sandbox_config *cfg, struct err *e)
     if (cfg->contract->mount_count > 0)
         return err_set(e, ERR_USAGE,
                        "e2b: no directory of this machine can be mounted there; use :put and :get");
+    for (size_t i = 0; i < cfg->contract->host_count; i++)
+        if (strchr(cfg->contract->hosts[i], ':') != NULL)
+            return err_set(e, ERR_USAGE,
+                           "e2b: network=allow:%s: an allow list there knows no ports; write the "
+                           "host alone",
+                           cfg->contract->hosts[i]);
     return check_env(cfg, e);
 }
 

@@ -35,8 +35,8 @@ static void local_enforcement(const struct contract *c, struct contract_enforcem
 {
     memset(out, 0, sizeof *out); /* ENFORCED, no word */
     if (c->network == NETWORK_ALLOW)
-        say(&out->field[FIELD_NETWORK], NOT_ENFORCEABLE,
-            "no list of hosts here: deny or open only");
+        say(&out->field[FIELD_NETWORK], ENFORCED,
+            "by a proxy outside; what an allowed host passes on is not seen");
     if (c->network == NETWORK_OPEN)
         say(&out->field[FIELD_NETWORK], ENFORCED, "this machine's network, loopback included");
     if (!local_limits_by_group(CGROUP_MEMORY))
@@ -85,7 +85,8 @@ const struct sandbox_ops sandbox_local = {
     .isolation = "process (namespaces + seccomp)",
     .held_by = "this machine's kernel holds it to the contract",
     .caps = SANDBOX_IS_STATEFUL | SANDBOX_CAN_CHECKPOINT | SANDBOX_CAN_SAVE | SANDBOX_CAN_FILES |
-            SANDBOX_CAN_NET_DENY | SANDBOX_CAN_COMPLETE | SANDBOX_CAN_WARM | SANDBOX_CAN_TWIN,
+            SANDBOX_CAN_NET_DENY | SANDBOX_CAN_NET_ALLOWLIST | SANDBOX_CAN_COMPLETE |
+            SANDBOX_CAN_WARM | SANDBOX_CAN_TWIN,
     .languages = "python,javascript,bash",
     .available = is_available,
     .enforcement = local_enforcement,

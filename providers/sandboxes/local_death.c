@@ -109,6 +109,7 @@ static void finish(struct local_wall *w)
 {
     local_drain_log(w); /* nobody can write any more, so what is buffered is all there is */
     local_drain_stream(w);
+    proxy_finish(w->proxy);
     say_why(w);
     for (int i = 0; i < WALL_COUNTERS; i++)
         w->last[i] = local_read_counter(w, (enum wall_counter)i);

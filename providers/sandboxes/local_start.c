@@ -18,13 +18,14 @@
 #include "providers/sandboxes/local_start.h"
 
 /* Numbers of the descriptors in bwrap's process. */
-enum { CHILD_ARGS = 3, CHILD_SECCOMP, CHILD_STATUS, CHILD_BLOCK, CHILD_FIRST_FREE };
+enum { CHILD_ARGS = 3, CHILD_SECCOMP, CHILD_STATUS, CHILD_BLOCK, CHILD_NET, CHILD_FIRST_FREE };
 
 #define DATA_MAX 24
 
 /* Everything that is needed until bwrap runs, and closed then. */
 struct preparation {
     const struct wall_config *cfg;
+    int guest_net; /* borrowed; -1 none */
     struct proc_spec spec;
     int next_child_fd;
     int to_close[PROC_FDS_MAX + PROC_MOUNTS_MAX];
@@ -329,13 +330,16 @@ static int make_group(struct local_start *s, const struct contract *c, struct er
 
 static int start_bwrap(struct preparation *p, struct local_start *s, struct err *e)
 {
-    char args_fd[16];
+    char args_fd[16], net_fd[16];
     struct local_scope scope;
     const char *bwrap = local_bwrap_path(e);
     if (bwrap == NULL)
         return -1;
     snprintf(args_fd, sizeof args_fd, "%d", CHILD_ARGS);
-    const char *const argv[] = { bwrap, "--args", args_fd, "--", p->cfg->guest, NULL };
+    snprintf(net_fd, sizeof net_fd, "%d", CHILD_NET);
+    const char *const argv[] = { bwrap, "--args",      args_fd,
+                                 "--",  p->cfg->guest, p->guest_net >= 0 ? net_fd : NULL,
+                                 NULL };
     const char *const envp[] = { NULL };
     p->spec.path = bwrap;
     p->spec.argv = argv;
@@ -363,6 +367,8 @@ static int prepare(struct preparation *p, struct local_start *s, struct err *e)
         (s->status = pipe_from(p, CHILD_STATUS, e)) < 0 ||
         (s->block = socket_to(p, CHILD_BLOCK, e)) < 0)
         return -1;
+    if (p->guest_net >= 0 && give(p, p->guest_net, CHILD_NET, e) < 0)
+        return -1;
     return make_group(s, p->cfg->contract, e);
 }
 
@@ -372,11 +378,13 @@ static void close_if(int fd)
         close(fd);
 }
 
-int local_start(struct local_start *out, const struct wall_config *cfg, struct err *e)
+int local_start(struct local_start *out, const struct wall_config *cfg, int guest_net,
+                struct err *e)
 {
     struct local_start s = { .stream = -1, .log = -1, .status = -1, .block = -1 };
     struct preparation *p = xcalloc(1, sizeof *p);
     p->cfg = cfg;
+    p->guest_net = guest_net;
     p->next_child_fd = CHILD_FIRST_FREE;
     int rc = prepare(p, &s, e);
     if (rc == 0)

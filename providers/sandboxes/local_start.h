@@ -20,9 +20,11 @@ struct local_start {
     bool scoped;          /* the user's systemd limits it: local_scope_adopt() once bwrap runs */
 };
 
-/* The mounts are opened, the group is made, bwrap is started (never as uid 0) and will block before
- * it runs the guest. Failure leaves nothing behind. */
-int local_start(struct local_start *out, const struct wall_config *cfg, struct err *e) MUST_CHECK;
+/* `guest_net` (borrowed, -1 none) is the descriptor the guest sends its proxy port to. The mounts
+ * are opened, the group is made, bwrap is started (never as uid 0) and will block before it runs
+ * the guest. Failure leaves nothing behind. */
+int local_start(struct local_start *out, const struct wall_config *cfg, int guest_net,
+                struct err *e) MUST_CHECK;
 
 /* Facts about this machine, looked up once per process. */
 const char *local_bwrap_path(struct err *e); /* absolute, checked; NULL with the remedy */

@@ -150,21 +150,48 @@ static int watch_all(struct local_wall *w, struct err *e)
 
 static void local_close(struct wall *base);
 
+static bool on_net(void *arg, const struct proxy_note *note)
+{
+    struct local_wall *w = arg;
+    bool on_record = false;
+    struct wall_event ev = { .kind = WALL_NET, .id = w->id, .net = note, .on_record = &on_record };
+    local_emit(w, &ev);
+    return on_record;
+}
+
+/* The proxy first: what bubblewrap starts finds its descriptor. */
+static int start_all(struct local_wall *w, const struct wall_config *cfg, struct local_start *s,
+                     struct err *e)
+{
+    struct proxy_config net = { .loop = cfg->loop,
+                                .launcher = cfg->launcher,
+                                .hosts = cfg->contract->hosts,
+                                .host_count = cfg->contract->host_count,
+                                .sink = on_net,
+                                .arg = w };
+    int guest_net = -1;
+    if (cfg->contract->network == NETWORK_ALLOW && proxy_start(&w->proxy, &net, &guest_net, e) < 0)
+        return err_wrap(e, "local sandbox");
+    int rc = local_start(s, cfg, guest_net, e);
+    if (guest_net >= 0)
+        close(guest_net);
+    return rc;
+}
+
 static int local_create(struct wall **out, const struct wall_config *cfg, struct err *e)
 {
     struct local_start s;
-    if (cfg->contract->network == NETWORK_ALLOW)
-        return err_set(e, ERR_MISSING,
-                       "local sandbox: a list of allowed hosts is not offered; use network=deny or "
-                       "network=open");
-    if (local_start(&s, cfg, e) < 0)
-        return -1;
     struct local_wall *w = xcalloc(1, sizeof *w);
     w->base.ops = &wall_local;
     w->loop = cfg->loop;
     w->launcher = cfg->launcher;
     w->sink = cfg->sink;
     w->arg = cfg->arg;
+    if (start_all(w, cfg, &s, e) < 0) {
+        proxy_free(w->proxy);
+        free(w);
+        return -1;
+    }
     w->outer = s.outer;
     w->stream = s.stream;
     w->log = s.log;
@@ -247,6 +274,7 @@ static void local_close(struct wall *base)
     local_close_fd(w, &w->child_pidfd, &w->on_child);
     local_close_fd(w, &w->pidns_fd, NULL);
     local_close_fd(w, &w->block, NULL);
+    proxy_free(w->proxy);
     proc_free(w->outer);
     cgroup_free(w->group);
     buf_release(&w->document);

@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "base/proc.h"
+#include "providers/proxy.h"
 #include "providers/sandboxes/local_cgroup.h"
 #include "providers/sandboxes/local_wall.h"
 
@@ -27,6 +28,7 @@ struct local_wall {
     enum phase phase;
     bool killed; /* kill() was called: the end is no failure */
     struct proc *outer;
+    struct proxy *proxy; /* network=allow; else NULL */
     bool outer_dead, child_dead;
     pid_t child;
     int child_pidfd, pidns_fd; /* -1 until known */

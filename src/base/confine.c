@@ -1,19 +1,30 @@
-/* confine.c - the system calls a reader of records gives up. */
+/* confine.c - what a reader of records gives up, and what a process does that only has a network.
+ */
 #include "base/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 
 /* By name: the library knows each architecture's numbers, and leaves out what one does not have. */
-static const char *const given_up[] = {
+static const char *const of_a_reader[] = {
     /* processes and threads */
-    "fork", "vfork", "clone", "execve", "execveat",
+    "fork", "vfork", "clone",
     /* sockets, made or used */
     "socket", "socketpair", "socketcall", "connect", "bind", "listen", "accept", "accept4",
-    "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg",
+    "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg"
+};
+
+static const char *const of_everybody[] = {
+    /* programs */
+    "execve", "execveat",
     /* other processes */
     "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_open", "pidfd_getfd",
     "pidfd_send_signal", "process_madvise", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
@@ -30,16 +41,26 @@ static const char *const given_up[] = {
     "settimeofday", "adjtimex", "clock_adjtime", "iopl", "ioperm", "personality"
 };
 
-static int add_calls(scmp_filter_ctx ctx)
+static int add_names(scmp_filter_ctx ctx, const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < ARRAY_LEN(given_up); i++) {
-        int nr = seccomp_syscall_resolve_name(given_up[i]);
+    for (size_t i = 0; i < count; i++) {
+        int nr = seccomp_syscall_resolve_name(names[i]);
         int rc = nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
         if (rc < 0 && rc != -EDOM)
             return rc;
     }
+    return 0;
+}
+
+static int add_calls(scmp_filter_ctx ctx, bool reader)
+{
+    int rc = add_names(ctx, of_everybody, ARRAY_LEN(of_everybody));
+    if (rc == 0 && reader)
+        rc = add_names(ctx, of_a_reader, ARRAY_LEN(of_a_reader));
     /* glibc then falls back to clone. */
-    return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (rc == 0)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    return rc;
 }
 
 /* The kernel reads the request as 32 bits; so must the comparison. */
@@ -63,7 +84,7 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-int confine_to_reading(struct err *e)
+static int load_filter(bool reader, struct err *e)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     int rc = ctx != NULL ? 0 : -ENOMEM;
@@ -72,7 +93,7 @@ int confine_to_reading(struct err *e)
     if (rc == 0)
         rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (rc == 0)
-        rc = add_calls(ctx);
+        rc = add_calls(ctx, reader);
     if (rc == 0)
         rc = add_terminal(ctx);
     if (rc == 0)
@@ -82,8 +103,53 @@ int confine_to_reading(struct err *e)
         errno = -rc;
         return err_sys(e, ERR_IO, "the filter over this process");
     }
+    return 0;
+}
+
+int confine_to_reading(struct err *e)
+{
+    if (load_filter(true, e) < 0)
+        return -1;
 #ifdef __SANITIZE_ADDRESS__
     is_confined = true;
 #endif
     return 0;
+}
+
+/* ---- files ---- */
+
+#define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+/* Everything the first version of Landlock knows. */
+#define ALL_RIGHTS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+
+static void allow_reading(int rules, const char *path)
+{
+    struct landlock_path_beneath_attr beneath = { .allowed_access = READ_RIGHTS,
+                                                  .parent_fd = open(path, O_PATH | O_CLOEXEC) };
+    if (beneath.parent_fd < 0)
+        return;
+    (void)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+    close(beneath.parent_fd);
+}
+
+/* A second line, where the kernel has it: the process is not root and holds no keys anyway. */
+static void confine_files(void)
+{
+    static const char *const readable[] = { "/etc", "/usr", "/lib", "/lib32", "/lib64", "/run" };
+    struct landlock_ruleset_attr handled = { .handled_access_fs = ALL_RIGHTS };
+    int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
+    if (rules < 0)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(readable); i++)
+        allow_reading(rules, readable[i]);
+    (void)syscall(SYS_landlock_restrict_self, rules, 0);
+    close(rules);
+}
+
+int confine_to_network(struct err *e)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return err_sys(e, ERR_IO, "giving up new privileges");
+    confine_files();
+    return load_filter(false, e);
 }

@@ -269,6 +269,7 @@ static int start_requested(char *message, size_t len, const int *fds, size_t fd_
                                .mounts = fds + rq->fd_count,
                                .mount_count = rq->mount_count,
                                .flags = rq->flags,
+                               .inside = rq->inside,
                                .nofile = rq->nofile };
     int rc = EBADMSG;
     plan.path = next_string(&at, end);
@@ -343,6 +344,8 @@ static void on_message(struct launcher_side *l)
     if (kind == WIRE_SPAWN && (size_t)n >= sizeof(struct wire_guard))
         on_spawn(l, (size_t)n, fds, fd_count);
     close_all(fds, fd_count);
+    /* What one helper was given in its environment is not for the memory of the next child. */
+    explicit_bzero(l->message, (size_t)n);
 }
 
 /* ---- the launcher's own loop */

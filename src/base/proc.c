@@ -222,7 +222,9 @@ static size_t gather_fds(const struct proc_spec *s, struct wire_spawn *rq, int f
 
 static int send_request(struct launcher *l, const struct proc_spec *s, uint32_t id, struct err *e)
 {
-    struct wire_spawn rq = { .kind = WIRE_SPAWN, .id = id, .nofile = s->nofile };
+    struct wire_spawn rq = {
+        .kind = WIRE_SPAWN, .id = id, .nofile = s->nofile, .inside = (uintptr_t)s->inside
+    };
     struct buf strings = BUF_INIT(WIRE_MESSAGE_MAX - sizeof rq);
     int fds[WIRE_FDS_MAX];
     const char *cwd = s->cwd != NULL ? s->cwd : "/";

@@ -28,7 +28,11 @@ struct proc_fd {
 };
 
 struct proc_spec {
-    const char *path;        /* absolute */
+    const char *path; /* absolute */
+    /* Instead of a program: a function of ours, run in the launcher's child (a copy of this program
+     * as it was before any key was read) with these arguments and descriptors and no environment;
+     * its value is the exit status. `path` then only names it in messages. */
+    int (*inside)(int argc, char **argv);
     const char *const *argv; /* NULL-terminated */
     const char *const *envp; /* NULL-terminated; built from nothing */
     const char *cwd;         /* NULL: "/" */

@@ -32,6 +32,8 @@ struct wire_spawn {
     uint32_t flags;
     uint32_t fd_count, mount_count, argc, envc;
     uint64_t nofile;
+    uintptr_t
+        inside; /* the function, 0: the path. The launcher is a fork: one address space layout */
     int32_t child_fd[WIRE_CHILD_FDS];
 };
 
@@ -78,6 +80,7 @@ void launcher_main(int sock, pid_t client) NORETURN;
 struct spawn_plan {
     const char *path, *cwd;
     char **argv, **envp;
+    uintptr_t inside;
     const int *fds;          /* here … */
     const int32_t *child_fd; /* … and there */
     size_t fd_count;

@@ -239,6 +239,28 @@ static NORETURN void give_up(int report, enum spawn_step step, int error)
     _exit(127);
 }
 
+static bool is_placed(const struct spawn_plan *plan, int fd)
+{
+    for (size_t i = 0; i < plan->fd_count; i++)
+        if (plan->child_fd[i] == fd)
+            return true;
+    return false;
+}
+
+/* No exec closes what is marked for it, `report` included, whose end says that all went well. */
+static NORETURN void run_inside(const struct spawn_plan *plan)
+{
+    int (*inside)(int, char **) = (int (*)(int, char **))plan->inside;
+    int lowest = lowest_free_number(plan), argc = 0;
+    for (int fd = 3; fd < lowest; fd++)
+        if (!is_placed(plan, fd))
+            close(fd);
+    (void)close_range((unsigned)lowest, UINT_MAX, 0);
+    while (plan->argv[argc] != NULL)
+        argc++;
+    _exit(inside(argc, plan->argv));
+}
+
 static NORETURN void child_main(const struct spawn_plan *plan, int report, pid_t launcher)
 {
     int mounts[PROC_MOUNTS_MAX], rc;
@@ -257,6 +279,8 @@ static NORETURN void child_main(const struct spawn_plan *plan, int report, pid_t
     if (chdir(plan->cwd) < 0)
         give_up(report, SPAWN_CWD, errno);
     default_signals();
+    if (plan->inside != 0)
+        run_inside(plan);
     execve(plan->path, plan->argv, plan->envp);
     give_up(report, SPAWN_EXEC, errno);
 }

@@ -156,6 +156,13 @@ static void show_run(struct saved *s, const struct state_run *sr, struct buf *ou
         (void)buf_add_str(out, i == 0 ? "--- speaks to the model\n" : "");
         plain_flag(&sr->flags[i], 0, out);
     }
+    for (size_t i = 0; i < sr->net_count; i++) {
+        (void)buf_add_str(out, i == 0 ? "--- network\n" : "");
+        plain_net(&sr->nets[i], out);
+    }
+    if (sr->net_asked > sr->net_count)
+        (void)buf_addf(out, "  and %llu attempts more\n",
+                       (unsigned long long)(sr->net_asked - sr->net_count));
     put_stream(s, sr, STREAM_STDOUT, out);
     put_stream(s, sr, STREAM_STDERR, out);
     for (size_t i = 0; i < sr->result_count; i++) {

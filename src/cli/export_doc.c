@@ -65,7 +65,17 @@ static void say_finished(const struct event *ev, struct buf *out)
         (void)buf_addf(out, "; answer: %s", answer);
 }
 
-static void say_other(const struct event *ev, struct buf *out)
+static void say_net(const struct state *st, const struct event *ev, struct buf *out)
+{
+    const struct state_run *r = state_run_at(st, ev->run);
+    const struct state_net *n = r != NULL ? state_net_of(r, ev) : NULL;
+    if (n == NULL)
+        return;
+    (void)buf_addf(out, "run %u, network: ", ev->run);
+    state_net_say(n, out);
+}
+
+static void say_other(const struct state *st, const struct event *ev, struct buf *out)
 {
     if (ev->json == NULL && ev->bytes == NULL) {
         (void)buf_addf(out, "event %" PRIu64 " (%s): its content was erased", ev->seq,
@@ -106,6 +116,10 @@ static void say_other(const struct event *ev, struct buf *out)
                        ev->type == EVENT_FILE_PUT ? "put" : "got",
                        json_get_str(ev->body, "path", ""), json_get_int(ev->body, "bytes", 0));
         break;
+    case EVENT_NETWORK_ASKED:
+    case EVENT_NETWORK_CLOSED:
+        say_net(st, ev, out);
+        break;
     case EVENT_UNKNOWN:
         (void)buf_addf(out, "event %" PRIu64 " (%s) was written by a newer Airlock", ev->seq,
                        ev->type_name);
@@ -118,7 +132,7 @@ static void say_other(const struct event *ev, struct buf *out)
 static void tell_other(struct doc *d, const struct event *ev)
 {
     struct buf text = BUF_INIT(LINE_MAX_BYTES * 4);
-    say_other(ev, &text);
+    say_other(&d->state, ev, &text);
     if (text.len > 0 && d->ops->other != NULL)
         d->ops->other(d->arg, ev, buf_str(&text));
     buf_release(&text);

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "providers/allow.h"
+
 #define PATH_BYTES_MAX 4096
 #define ENV_NAME_MAX   128
-#define HOST_BYTES_MAX 253
 
 #define INT_KEY(field, min, max, dflt, takes, shown, help)                                         \
     {                                                                                              \
@@ -28,7 +29,7 @@ const struct key_rule contract_rules[CONTRACT_KEY_COUNT] = {
               "keep one sandbox for the session or make one per run"),
     INT_KEY(ttl_s, 1, 86400, 3600, "1-86400", "3600", "seconds a sandbox may live"),
     INT_KEY(concurrency, 1, 64, 1, "1-64", "1", "sandboxes at the same time"),
-    OTHER_KEY(KEY_NETWORK, "network", "deny|open|allow:HOST[,HOST...]", "deny",
+    OTHER_KEY(KEY_NETWORK, "network", "deny|open|allow:HOST[:PORT][,HOST...]", "deny",
               "what the code may connect to"),
     OTHER_KEY(KEY_MOUNT, "files.mount", "PATH[:ro|rw]", "",
               "a directory of this machine seen inside (repeatable)"),
@@ -162,24 +163,6 @@ static bool list_add(char **list, size_t *count, size_t max, const char *item)
     return true;
 }
 
-/* A DNS name, an IPv4 address, or `*.` before a name; lower-cased in place. */
-static bool host_is_valid(char *host)
-{
-    size_t len = strlen(host);
-    size_t start = strncmp(host, "*.", 2) == 0 ? 2 : 0;
-    if (len == start || len > HOST_BYTES_MAX || host[start] == '.' || host[len - 1] == '.')
-        return false;
-    for (size_t i = start; i < len; i++) {
-        char ch = host[i];
-        if (ch >= 'A' && ch <= 'Z')
-            host[i] = ch = (char)(ch - 'A' + 'a');
-        bool word = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_';
-        if (!word && (ch != '.' || host[i - 1] == '.'))
-            return false;
-    }
-    return true;
-}
-
 static bool env_name_is_valid(char *name)
 {
     size_t len = strlen(name);
@@ -232,7 +215,7 @@ static int set_network(struct contract *c, const struct key_rule *r, const char 
         /* The list replaces the one before: `network` is one value, whatever is in it. */
         char *hosts[CONTRACT_HOSTS_MAX] = { NULL };
         size_t count = 0;
-        if (add_items(hosts, &count, CONTRACT_HOSTS_MAX, value + 6, host_is_valid, r, e) < 0)
+        if (add_items(hosts, &count, CONTRACT_HOSTS_MAX, value + 6, allow_item_normalise, r, e) < 0)
             return -1;
         drop_hosts(c);
         memcpy(c->hosts, hosts, count * sizeof *hosts);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "providers/proxy.h"
 #include "tool/capsule.h"
 #include "tool/contract.h"
 #include "tool/gate.h"
@@ -170,6 +171,7 @@ void round_save_init(struct round *r);
 void round_save_release(struct round *r);
 /* After a run: have the newest namespace saved, now or after the one that is being written. */
 void round_save_namespace(struct round *r);
+void round_record_net(struct round *r, uint32_t run, const struct sandbox_event *ev);
 void round_on_saved(struct round *r, const struct sandbox_event *ev);
 
 /* ---- round_resume.c ---- */

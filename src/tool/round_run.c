@@ -295,6 +295,34 @@ static void record_file_got(struct round *r, const struct sandbox_event *ev)
     round_record_artifact(r, &b, "application/octet-stream", ev->path, ev->ptr, ev->len);
 }
 
+void round_record_net(struct round *r, uint32_t run, const struct sandbox_event *ev)
+{
+    const struct proxy_note *n = ev->net;
+    bool asked = n->kind == PROXY_ASKED;
+    struct event_builder b;
+    event_begin(&b, asked ? EVENT_NETWORK_ASKED : EVENT_NETWORK_CLOSED, run);
+    json_w_int(&b.w, "attempt", n->attempt);
+    if (asked) {
+        json_w_str(&b.w, "verdict", proxy_verdict_name(n->verdict));
+        json_w_str(&b.w, "method", n->method);
+    }
+    json_w_str(&b.w, "host", n->host);
+    if (n->port != 0)
+        json_w_int(&b.w, "port", n->port);
+    if (!asked) {
+        if (n->address[0] != '\0')
+            json_w_str(&b.w, "address", n->address);
+        json_w_int(&b.w, "sent_bytes", (int64_t)n->sent);
+        json_w_int(&b.w, "received_bytes", (int64_t)n->received);
+        json_w_int(&b.w, "wall_ms", n->ms);
+    }
+    if (n->why[0] != '\0')
+        json_w_str(&b.w, "why", n->why);
+    if (ev->background)
+        json_w_bool(&b.w, "background", true);
+    *ev->on_record = round_record(r, &b) == 0;
+}
+
 void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev)
 {
     struct round *r = arg;
@@ -336,6 +364,9 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
         break;
     case SANDBOX_COMPLETION:
         r->cfg.port.completion(r->cfg.port.arg, ev->token, ev->kept, ev->kept_count);
+        break;
+    case SANDBOX_NET:
+        round_record_net(r, ev->run, ev);
         break;
     case SANDBOX_CLOSED:
         on_closed(r, ev);

@@ -167,6 +167,9 @@ static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev
     case SANDBOX_USAGE:
         round_record_sandbox_usage(r, ev->usage);
         break;
+    case SANDBOX_NET:
+        round_record_net(r, t->run, ev);
+        break;
     case SANDBOX_FAILED:
         twin_fail(r, ev->err);
         break;

@@ -242,6 +242,8 @@ static const state_fn handlers[EVENT_TYPE_COUNT] = {
     [EVENT_FILE_PUT] = state_on_nothing,
     [EVENT_FILE_GOT] = state_on_nothing,
     [EVENT_RUN_FLAGGED] = state_on_flagged,
+    [EVENT_NETWORK_ASKED] = state_on_net_asked,
+    [EVENT_NETWORK_CLOSED] = state_on_net_closed,
 };
 
 /* An erased body tells nothing but that something was there; numbering has to go on. */

@@ -29,6 +29,7 @@
     ((size_t)16 << 10) /* a planner sees so much of an output's head and tail */
 #define STATE_RESULTS_MAX 256
 #define STATE_FLAGS_MAX   64                  /* of a run */
+#define STATE_NETS_MAX    64                  /* of a run */
 #define STATE_TEXT_MAX    ((size_t)256 << 10) /* of a result's text */
 
 enum finding_severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH };
@@ -51,6 +52,20 @@ struct state_flag {
 };
 /* "run 3 stdout line 17", "run 3 variable df". */
 void state_flag_where(const struct state_flag *f, uint32_t run, char *out, size_t size);
+
+/* What a run reached for under network=allow. */
+enum net_verdict { NET_ALLOWED, NET_REFUSED, NET_FAILED /* allowed, but not to be reached */ };
+const char *net_verdict_name(enum net_verdict v);
+struct state_net {
+    uint32_t attempt; /* its number in that sandbox */
+    enum net_verdict verdict;
+    char *host, *method, *address, *why; /* "" unknown, none */
+    uint32_t port;
+    uint64_t sent, received; /* bytes, once closed */
+    bool open, background;   /* background: after the run had ended */
+};
+/* "allowed CONNECT pypi.org:443 (1.2.3.4), 900 bytes out, 5000 in", "refused … : why". */
+void state_net_say(const struct state_net *n, struct buf *out);
 
 /* One stream of one run. */
 struct state_output {
@@ -150,6 +165,9 @@ struct state_run {
     struct state_saved saved;
     struct state_flag *flags; /* in the order in which they were found */
     size_t flag_count;
+    struct state_net *nets; /* the first STATE_NETS_MAX attempts */
+    size_t net_count;
+    uint64_t net_asked, net_refused, net_sent, net_received; /* of all */
     uint64_t first_seq, last_seq, decided_seq;
     uint32_t sharers; /* snapshots that hold this run beside the state */
 };
@@ -288,6 +306,8 @@ int state_apply(struct state *st, const struct event *ev, struct effects *out,
                 struct err *e) MUST_CHECK;
 
 struct state_run *state_run_at(const struct state *st, uint32_t number); /* NULL: none */
+/* The attempt that a network event is about; NULL: not kept. */
+const struct state_net *state_net_of(const struct state_run *r, const struct event *ev);
 /* Where the namespace is that comes nearest to the one after `run` (0: what the session began
  * with): its own, or that of the nearest run before it on its branch. NULL: nowhere. */
 const struct state_run *state_saved_near(const struct state *st, uint32_t run);

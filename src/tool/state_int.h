@@ -1,5 +1,6 @@
 /* state_int.h - what the files of the reducer share: state.c (dispatch), state_session.c (session,
- * plan, lease), state_gate.c (findings, decisions), state_flag.c (flags), state_run.c (proposal to
+ * plan, lease), state_gate.c (findings, decisions), state_flag.c (flags), state_net.c (the
+ * network), state_run.c (proposal to
  * verdict), state_output.c (streams), state_vars.c (the REPL) and state_snapshot.c (what an earlier
  * moment shares with a later one). */
 #ifndef AIRLOCK_TOOL_STATE_INT_H
@@ -42,6 +43,8 @@ STATE_HANDLER(state_on_lease_ended);
 STATE_HANDLER(state_on_sandbox);
 STATE_HANDLER(state_on_usage);
 STATE_HANDLER(state_on_flagged);
+STATE_HANDLER(state_on_net_asked);
+STATE_HANDLER(state_on_net_closed);
 STATE_HANDLER(state_on_nothing);
 
 void effects_add(struct effects *out, enum effect_kind kind, uint32_t run);
@@ -63,6 +66,8 @@ void state_origin_own(struct state *st);
 void state_findings_free(struct state_run *r);
 void state_flags_free(struct state_run *r);
 struct state_flag *state_flags_copy(const struct state_run *r);
+void state_nets_free(struct state_run *r);
+struct state_net *state_nets_copy(const struct state_run *r);
 /* "HIGH" … in any case; a word we do not know is HIGH. */
 enum finding_severity state_read_severity(const char *word);
 void state_steps_free(struct state_step *steps, size_t count);

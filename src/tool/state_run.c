@@ -65,6 +65,7 @@ void state_run_free(struct state_run *r)
         free(*state_run_strings(r, i));
     state_findings_free(r);
     state_flags_free(r);
+    state_nets_free(r);
     for (size_t i = 0; i < ARRAY_LEN(r->out); i++)
         state_output_release(&r->out[i]);
     for (size_t i = 0; i < r->result_count; i++) {

@@ -204,6 +204,7 @@ static struct state_run *copy_run(struct state_run *from)
         *state_run_strings(to, i) = xstrdup(*state_run_strings(from, i));
     to->findings = copy_findings(from);
     to->flags = state_flags_copy(from);
+    to->nets = state_nets_copy(from);
     to->results = copy_results(from);
     to->checks = copy_checks(from);
     to->vars = copy_vars(from->vars, from->var_count);

@@ -25,6 +25,7 @@
 #include "base/net.h"
 #include "base/loop.h"
 #include "base/proc.h"
+#include "providers/proxy.h"
 #include "providers/registry.h"
 #include "providers/walled.h"
 #include "contract/box_remote.h"
@@ -77,6 +78,9 @@ struct box {
     int checked; /* calls of check_body */
     bool refuse; /* what it answers */
     char checked_code[BOX_TEXT];
+    char net[8192]; /* what it reached for, a line each */
+    bool no_record; /* of attempts */
+    int net_closed;
 };
 
 /* One group of tests: these are the same for all its cases. */
@@ -155,6 +159,21 @@ static inline void box_on_output(struct box *b, const struct sandbox_event *ev)
     b->output_events++;
 }
 
+/* "allowed CONNECT host:port\n", "closed host:port\n", one after the other. */
+static inline void box_on_net(struct box *b, const struct sandbox_event *ev)
+{
+    const struct proxy_note *n = ev->net;
+    size_t at = strlen(b->net);
+    if (n->kind == PROXY_ASKED)
+        snprintf(b->net + at, sizeof b->net - at, "%s %s %s:%u %s\n",
+                 proxy_verdict_name(n->verdict), n->method, n->host, n->port, n->why);
+    else
+        snprintf(b->net + at, sizeof b->net - at, "closed %s:%u %llu/%llu %s\n", n->host, n->port,
+                 (unsigned long long)n->sent, (unsigned long long)n->received, n->why);
+    b->net_closed += n->kind == PROXY_CLOSED;
+    *ev->on_record = !b->no_record;
+}
+
 static inline void box_sink(void *arg, struct sandbox *s, const struct sandbox_event *ev)
 {
     struct box *b = arg;
@@ -224,6 +243,9 @@ static inline void box_sink(void *arg, struct sandbox *s, const struct sandbox_e
     case SANDBOX_COMPLETION:
         b->completed++;
         box_join(b->names, sizeof b->names, ev->kept, ev->kept_count);
+        break;
+    case SANDBOX_NET:
+        box_on_net(b, ev);
         break;
     case SANDBOX_CLOSED:
         b->closed++;

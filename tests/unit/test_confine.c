@@ -19,6 +19,7 @@
 #include <cmocka.h>
 #include "base/buf.h"
 #include "base/confine.h"
+#include <string.h>
 
 static long try_fork(void)
 {
@@ -121,10 +122,53 @@ static void a_confined_process_only_reads(void **state)
     }
 }
 
+/* 0: all as it should be; else a number of the step. */
+static int network_child(void)
+{
+    static const char *const refused_names[] = { "execve",   "ptrace",  "unshare",
+                                                 "io_uring", "TIOCSTI", "TIOCSTI high" };
+    struct err e = ERR_INIT;
+    int status, version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+    if (confine_to_network(&e) < 0)
+        return 100;
+    for (size_t k = 0; k < ARRAY_LEN(refused_names); k++)
+        for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+            if (strcmp(refused[i].name, refused_names[k]) == 0 &&
+                (refused[i].call() != -1 || errno != EPERM))
+                return (int)i + 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(3);
+    if (fd < 0 || pid < 0 || waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 3)
+        return 101;
+    if (open("/etc/hosts", O_RDONLY | O_CLOEXEC) < 0)
+        return 102;
+    if (version > 0 &&
+        (open("/tmp", O_RDONLY | O_CLOEXEC) >= 0 || open("/etc/hosts", O_WRONLY | O_CLOEXEC) >= 0 ||
+         open("/proc/self/environ", O_RDONLY | O_CLOEXEC) >= 0))
+        return 103;
+    return 0;
+}
+
+static void a_process_with_a_network_has_little_else(void **state)
+{
+    (void)state;
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(network_child());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_confined_process_only_reads),
+        cmocka_unit_test(a_process_with_a_network_has_little_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

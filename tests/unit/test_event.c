@@ -30,13 +30,13 @@ static void test_names(void **state)
     assert_int_equal(event_type_find("unknown"), EVENT_UNKNOWN);
 }
 
-/* The list of AUD-3, by prefix. */
+/* The list of AUD-3, by prefix; and what lets a connection out. */
 static void test_durable(void **state)
 {
     (void)state;
     static const char *const durable[] = { "gate.",       "sandbox.",    "lease.",
                                            "session.",    "run.started", "run.finished",
-                                           "run.verdict", "task.given" };
+                                           "run.verdict", "task.given",  "network.asked" };
     for (unsigned t = EVENT_UNKNOWN; t < EVENT_TYPE_COUNT; t++) {
         bool want = false;
         for (size_t i = 0; i < ARRAY_LEN(durable); i++)

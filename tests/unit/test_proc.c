@@ -369,6 +369,35 @@ static void test_arguments_environment_directory(void **state)
     assert_string_equal("[name][args][][a b][\xff$(x)\n](/)", out);
 }
 
+/* In the launcher's child: says on 1 what it was given. */
+static int report_inside(int argc, char **argv)
+{
+    char text[256];
+    int n = snprintf(text, sizeof text, "%d %s %s", argc, argv[0], argv[argc - 1]);
+    for (int fd = 0; fd < 300; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            n += snprintf(text + n, sizeof text - (size_t)n, " %d", fd);
+    n += snprintf(text + n, sizeof text - (size_t)n, " %s",
+                  environ == NULL || environ[0] == NULL ? "bare" : environ[0]);
+    return write(1, text, (size_t)n) == n ? 7 : 1;
+}
+
+static void test_a_function_instead_of_a_program(void **state)
+{
+    (void)state;
+    char out[OUT_MAX];
+    int extra = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const char *argv[] = { "name", "last", NULL };
+    struct proc_spec spec = {
+        .path = "/inside", .inside = report_inside, .argv = argv, .envp = no_env, .fd_count = 2
+    };
+    spec.fds[0] = (struct proc_fd){ extra, 6 };
+    spec.fds[1] = (struct proc_fd){ extra, 4 };
+    assert_int_equal(7, WEXITSTATUS(run(&spec, out)));
+    assert_string_equal("2 name last 0 1 2 4 6 bare", out);
+    close(extra);
+}
+
 static void test_signals_are_default(void **state)
 {
     (void)state;
@@ -884,6 +913,7 @@ int main(int argc, char **argv)
         WITH_LAUNCHER(test_sessions),
         WITH_LAUNCHER(test_foreground_keeps_stdio),
         WITH_LAUNCHER(test_nofile),
+        WITH_LAUNCHER(test_a_function_instead_of_a_program),
         WITH_LAUNCHER(test_drop_root),
         WITH_LAUNCHER(test_no_new_privs_is_not_forced_on_helpers),
         WITH_LAUNCHER(test_mounts),

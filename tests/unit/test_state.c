@@ -1102,9 +1102,61 @@ static void snapshots_stay_what_they_were(void **state)
     buf_release(&now);
 }
 
+static void what_a_run_reached_for_is_kept(void **state)
+{
+    struct state st;
+    struct buf line = BUF_INIT(1024);
+    (void)state;
+    begin(&st, "human");
+    OK(feed(&st, "run.proposed", 1,
+            "{'rev':1,'step':'','attempt':1,'language':'python','code':'x','purpose':'',"
+            "'author':'person'}"));
+    OK(feed(&st, "network.asked", 1,
+            "{'attempt':1,'verdict':'allowed','method':'CONNECT','host':'a.example','port':443}"));
+    OK(feed(&st, "network.asked", 1,
+            "{'attempt':2,'verdict':'refused','method':'HTTP','host':'::1','port':80,"
+            "'why':'not on the allow list','background':true}"));
+    OK(feed(&st, "network.asked", 1, /* a word of a newer program is no permission */
+            "{'attempt':3,'verdict':'pondered','method':'','host':''}"));
+    const struct state_run *r = state_run_at(&st, 1);
+    assert_int_equal(r->net_count, 3);
+    assert_true(r->nets[0].open);
+    OK(feed(&st, "network.closed", 1,
+            "{'attempt':1,'host':'a.example','port':443,'address':'1.2.3.4','sent_bytes':5,"
+            "'received_bytes':70,'wall_ms':3}"));
+    assert_false(r->nets[0].open);
+    assert_int_equal(r->net_asked, 3);
+    assert_int_equal(r->net_refused, 2);
+    assert_int_equal(r->net_sent, 5);
+    assert_int_equal(r->net_received, 70);
+    for (size_t i = 0; i < r->net_count; i++) {
+        state_net_say(&r->nets[i], &line);
+        (void)buf_add_char(&line, '\n');
+    }
+    assert_string_equal(buf_str(&line),
+                        "allowed CONNECT a.example:443 (1.2.3.4), 5 bytes out, 70 in\n"
+                        "refused HTTP [::1]:80, in the background: not on the allow list\n"
+                        "refused \n");
+    /* Bounded, but counted; of no run, or of one that is not there. */
+    for (int i = 4; i < 200; i++)
+        OK(feed(&st, "network.asked", 1,
+                "{'attempt':%d,'verdict':'allowed','method':'HTTP','host':'a','port':80}", i));
+    assert_int_equal(r->net_count, STATE_NETS_MAX);
+    assert_int_equal(r->net_asked, 199);
+    OK(feed(&st, "network.closed", 1,
+            "{'attempt':199,'host':'a','sent_bytes':1,'received_bytes':-1,'wall_ms':1}"));
+    OK(feed(&st, "network.asked", 0, "{'attempt':1,'verdict':'allowed','method':'','host':''}"));
+    assert_int_equal(
+        feed(&st, "network.asked", 9, "{'attempt':1,'verdict':'allowed','method':'','host':''}"),
+        ERR_INTEGRITY);
+    buf_release(&line);
+    state_release(&st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_run_reached_for_is_kept),
         cmocka_unit_test(one_run_from_task_to_observation),
         cmocka_unit_test(words_of_the_person_reach_the_planner),
         cmocka_unit_test(own_code_is_not_observed),
