@@ -54,6 +54,22 @@ static int no_completion(int count, int key)
     return 0;
 }
 
+/* What ^X leads to are macros and programs; and a search (^R) that is fed from outside crashes in
+ * readline 8.2 when the first key of a sequence comes. ESC ends a search, ^X does not. [APR-8] */
+static void drop_prefix_x(void)
+{
+    KEYMAP_ENTRY *x = &rl_get_keymap()['X' & 0x1f];
+    x->type = ISFUNC;
+    x->function = NULL;
+}
+
+/* Not while a line is edited: the place in the history would be another entry's. */
+static void trim_history(void)
+{
+    stifle_history(HISTORY_LINES);
+    unstifle_history();
+}
+
 void prompt_open(const char *history_path, prompt_enter fn, void *arg)
 {
     prompt.enter = fn;
@@ -78,10 +94,11 @@ void prompt_open(const char *history_path, prompt_enter fn, void *arg)
     rl_variable_bind("convert-meta", "off");
     rl_callback_handler_install("", on_line);
     rl_bind_key('\t', no_completion);
+    drop_prefix_x();
     using_history();
-    stifle_history(HISTORY_LINES);
     if (prompt.history_path != NULL)
         read_history(prompt.history_path);
+    trim_history();
 }
 
 void prompt_close(void)
@@ -89,6 +106,7 @@ void prompt_close(void)
     if (!prompt.open)
         return;
     rl_callback_handler_remove();
+    trim_history();
     if (prompt.history_path != NULL)
         write_history(prompt.history_path);
     clear_history();
@@ -101,10 +119,14 @@ void prompt_close(void)
     prompt.open = false;
 }
 
+/* No undo: readline 8.2 hands the undo list of a line on to entries of the history and frees it
+ * twice, after ^P and Enter for one. A list that is always empty can't be freed twice. */
 static void run_queue(void)
 {
-    while (prompt.at < prompt.queue.len)
+    while (prompt.at < prompt.queue.len) {
         rl_callback_read_char();
+        rl_free_undo_list();
+    }
     buf_reset(&prompt.queue);
     prompt.at = 0;
 }
@@ -128,6 +150,12 @@ void prompt_feed(const char *bytes, size_t len, bool fast)
         prompt.typed = true;
 }
 
+/* A search (^R) or half a sequence was about the line as it is; Enter would bring that back. */
+static void end_search(void)
+{
+    rl_callback_sigcleanup();
+}
+
 void prompt_paste(const char *text, size_t len, bool keep_lines)
 {
     struct buf clean = BUF_INIT(QUEUE_MAX);
@@ -143,7 +171,9 @@ void prompt_paste(const char *text, size_t len, bool keep_lines)
             (void)buf_add_char(&clean, (char)c);
     }
     if (clean.len > 0) {
+        end_search();
         rl_insert_text(buf_str(&clean));
+        rl_free_undo_list();
         prompt.typed = false;
     }
     buf_release(&clean);
@@ -152,7 +182,9 @@ void prompt_paste(const char *text, size_t len, bool keep_lines)
 void prompt_complete(const char *text, size_t len)
 {
     char *copy = xmemdup(text, len);
+    end_search();
     rl_insert_text(copy);
+    rl_free_undo_list();
     free(copy);
 }
 
@@ -167,6 +199,7 @@ const char *prompt_line(size_t *len, size_t *cursor)
 
 void prompt_set(const char *text)
 {
+    end_search();
     rl_replace_line(text, 1);
     rl_point = rl_end;
     prompt.typed = text[0] == '\0';
