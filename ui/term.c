@@ -4,6 +4,7 @@
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -350,17 +351,17 @@ static bool row_is_shown(const struct term *t, const struct grid *g, int y)
            memcmp(g->cells + at, t->shown.cells + at, (size_t)g->w * sizeof *g->cells) == 0;
 }
 
-void term_draw(struct term *t, const struct grid *g, const struct theme *theme, int cursor_x,
+bool term_draw(struct term *t, const struct grid *g, const struct theme *theme, int cursor_x,
                int cursor_y)
 {
-    term_draw_from(t, g, theme, 0, cursor_x, cursor_y);
+    return term_draw_from(t, g, theme, 0, cursor_x, cursor_y);
 }
 
-void term_draw_from(struct term *t, const struct grid *g, const struct theme *theme, int from,
+bool term_draw_from(struct term *t, const struct grid *g, const struct theme *theme, int from,
                     int cursor_x, int cursor_y)
 {
     if (t->suspended || g->w != t->shown.w || g->h != t->shown.h)
-        return;
+        return false;
     if (t->all_new) {
         clear();
         from = 0;
@@ -383,6 +384,7 @@ void term_draw_from(struct term *t, const struct grid *g, const struct theme *th
     refresh();
     remember_pool(t, g);
     t->all_new = false;
+    return true;
 }
 
 void term_redraw(struct term *t)
@@ -415,4 +417,11 @@ void term_flush_input(struct term *t)
 {
     (void)t;
     tcflush(STDIN_FILENO, TCIFLUSH);
+}
+
+bool term_input_waits(const struct term *t)
+{
+    struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+    (void)t;
+    return poll(&p, 1, 0) != 0;
 }

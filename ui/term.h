@@ -36,11 +36,11 @@ void term_size(const struct term *t, int *w, int *h);
 bool term_resized(struct term *t);
 
 /* Show the grid: only cells that differ from what is shown are written. cursor_x < 0 hides the
- * cursor. */
-void term_draw(struct term *t, const struct grid *g, const struct theme *theme, int cursor_x,
+ * cursor. False: nothing was shown, the terminal is lent or has another size by now. */
+bool term_draw(struct term *t, const struct grid *g, const struct theme *theme, int cursor_x,
                int cursor_y);
 /* The same where only rows [from, g->h) were drawn on since. */
-void term_draw_from(struct term *t, const struct grid *g, const struct theme *theme, int from,
+bool term_draw_from(struct term *t, const struct grid *g, const struct theme *theme, int from,
                     int cursor_x, int cursor_y);
 /* Everything is drawn anew at the next term_draw (^L, after another program had the terminal). */
 void term_redraw(struct term *t);
@@ -51,5 +51,6 @@ void term_resume(struct term *t);
 
 /* Throw away what was typed and not read yet. [APR-9] */
 void term_flush_input(struct term *t);
+bool term_input_waits(const struct term *t);
 
 #endif

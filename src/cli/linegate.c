@@ -1,6 +1,7 @@
 /* linegate.c - deciding in words, line by line. */
 #include "cli/linegate.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 struct line_gate {
     struct headless *h;
-    struct loop_source *in;
+    struct loop_source *in, *arm_timer;
     struct gate gate;
     struct buf line;
 };
@@ -124,6 +125,20 @@ static void take_line(struct line_gate *g, char *line)
     }
 }
 
+static void await_silence(struct line_gate *g)
+{
+    int64_t at = gate_arms_at_us(&g->gate), now = clock_boot_us();
+    loop_arm_us(g->h->app->loop, g->arm_timer, at < 0 ? -1 : at > now ? at - now : 0);
+}
+
+static void on_silence(void *arg)
+{
+    struct line_gate *g = arg;
+    struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+    if (poll(&p, 1, 0) == 0)
+        gate_tick(&g->gate, clock_boot_us());
+}
+
 static void on_input(void *arg, int fd, unsigned events)
 {
     struct line_gate *g = arg;
@@ -142,6 +157,7 @@ static void on_input(void *arg, int fd, unsigned events)
     }
     if (g->gate.open && !gate_is_armed(&g->gate, clock_boot_us())) {
         gate_disturb(&g->gate, clock_boot_us());
+        await_silence(g);
         buf_reset(&g->line);
         say("(typed before the gate was ready: discarded)\n");
         prompt(g);
@@ -168,6 +184,7 @@ int line_gate_new(struct line_gate **out, struct headless *h, struct err *e)
 {
     struct line_gate *g = xcalloc(1, sizeof *g);
     g->h = h;
+    g->arm_timer = loop_add_timer(h->app->loop, on_silence, g);
     buf_init(&g->line, 64 << 10);
     if (loop_add_fd(h->app->loop, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_input, g, &g->in, e) <
         0) {
@@ -183,6 +200,7 @@ void line_gate_free(struct line_gate *g)
     if (g == NULL)
         return;
     loop_remove(g->h->app->loop, g->in);
+    loop_remove(g->h->app->loop, g->arm_timer);
     gate_close(&g->gate);
     buf_release(&g->line);
     free(g);
@@ -209,6 +227,7 @@ void line_gate_open(struct line_gate *g, const char *why)
     int64_t now = clock_boot_us();
     gate_focus(&g->gate, true, now);
     gate_painted(&g->gate, 0, lines, now);
+    await_silence(g);
 }
 
 bool line_gate_is_open(const struct line_gate *g)

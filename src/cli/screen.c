@@ -95,10 +95,10 @@ static void draw(struct screen *s)
     if (s->film != NULL)
         film_fill(s->film);
     view_draw(screen_state(s), &s->vm, &s->grid, &s->info);
-    term_draw(s->term, &s->grid, &s->theme, s->info.cursor_x, s->info.cursor_y);
+    bool shown = term_draw(s->term, &s->grid, &s->theme, s->info.cursor_x, s->info.cursor_y);
     s->drawn_us = clock_boot_us();
     s->draw_cost_us = clock_cpu_us() - began_us;
-    screen_gate_painted(s);
+    screen_gate_painted(s, shown);
     loop_arm_us(s->app->loop, s->second_timer, has_clock(s) ? 1000000 : -1);
 }
 
@@ -177,6 +177,8 @@ static void on_tty(void *arg, int fd, unsigned events)
     /* Any byte at all means that the decision under way did not stand alone. */
     s->pending = GATE_NOTHING;
     int64_t now = clock_boot_us();
+    if (!gate_is_armed(&s->gate, now)) /* also by what is not a whole key yet */
+        gate_disturb(&s->gate, now);
     key_feed(&s->keys, bytes, (size_t)n, now, screen_on_key, s);
     s->last_key_us = now;
     if (!s->hung_up)
@@ -202,30 +204,43 @@ static void on_settled(void *arg)
 
 /* ---- signals ---- */
 
+/* The terminal may have noticed before us, when it came back from another program. */
 static void resize(struct screen *s)
 {
-    if (!term_resized(s->term))
-        return;
     int w, h;
+    (void)term_resized(s->term);
     term_size(s->term, &w, &h);
+    if (w == s->grid.w && h == s->grid.h)
+        return;
     grid_resize(&s->grid, w, h);
-    gate_disturb(&s->gate, clock_boot_us());
-    s->gate.painted = false;
+    screen_changed(s);
+}
+
+/* What was typed while another program had the terminal was not for us. */
+void screen_terminal_is_back(struct screen *s)
+{
+    term_flush_input(s->term);
+    key_flush(&s->keys);
+    s->pending = GATE_NOTHING;
+    resize(s);
+    gate_covered(&s->gate, clock_boot_us());
     screen_changed(s);
 }
 
 static void on_signal(void *arg, int signo)
 {
     struct screen *s = arg;
+    s->pending = GATE_NOTHING; /* on doubt the decision under way is none */
     switch (signo) {
-    case SIGWINCH:
+    case SIGWINCH: /* also when it is as it was: what the terminal shows may not be */
         resize(s);
+        term_redraw(s->term);
+        gate_covered(&s->gate, clock_boot_us());
+        screen_changed(s);
         break;
     case SIGCONT:
-        gate_disturb(&s->gate, clock_boot_us());
-        s->gate.painted = false;
         term_redraw(s->term);
-        screen_changed(s);
+        screen_terminal_is_back(s);
         break;
     case SIGHUP:
         hang_up(s);
@@ -271,14 +286,9 @@ int screen_run_program(struct screen *s, const char *const *argv, int *status, s
     proc_free(p);
     proc_free_words(env);
     term_resume(s->term);
-    term_flush_input(s->term);
-    key_flush(&s->keys);
-    resize(s);
-    gate_disturb(&s->gate, clock_boot_us());
-    s->gate.painted = false;
+    screen_terminal_is_back(s);
     if (loop_add_fd(s->app->loop, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_tty, s, &s->tty, e) < 0)
         rc = -1;
-    screen_changed(s);
     return rc;
 }
 

@@ -133,7 +133,7 @@ static void arm_timer(struct screen *s)
         return;
     }
     int64_t expires = s->gate.opened_boot_us + s->gate.expire_us;
-    int64_t due = at > now ? at : expires;
+    int64_t due = at < 0 || s->gate.armed ? expires : at;
     loop_arm_us(s->app->loop, s->gate_timer, due > now ? due - now : 0);
 }
 
@@ -207,11 +207,21 @@ void screen_gate_focus(struct screen *s, bool on)
     screen_changed(s);
 }
 
-void screen_gate_painted(struct screen *s)
+/* Is the gate itself in the frame, so that the person sees what its keys decide? */
+static bool is_in_frame(const struct screen *s)
+{
+    const struct layout *l = &s->info.layout;
+    return s->vm.screen == SCREEN_SESSION && !l->too_small && l->pane[PANE_GATE].w > 0;
+}
+
+void screen_gate_painted(struct screen *s, bool shown)
 {
     if (!s->gate.open)
         return;
-    gate_painted(&s->gate, s->info.seen_first, s->info.seen_count, clock_boot_us());
+    if (shown && is_in_frame(s))
+        gate_painted(&s->gate, s->info.seen_first, s->info.seen_count, clock_boot_us());
+    else
+        gate_covered(&s->gate, clock_boot_us());
     arm_timer(s);
 }
 
@@ -242,6 +252,8 @@ void screen_gate_timer(struct screen *s)
         screen_toast(s, TONE_WAIT, "%s: denied", why);
         return;
     }
+    if (!term_input_waits(s->term)) /* else it comes first, and the wait begins anew */
+        gate_tick(&s->gate, clock_boot_us());
     screen_changed(s); /* the keys light up */
     arm_timer(s);
 }
@@ -400,9 +412,15 @@ static void scroll(struct screen *s, enum gate_key_kind kind, uint32_t ch)
 
 void screen_gate_key(struct screen *s, const struct key_event *ev)
 {
-    enum gate_key_kind kind = key_kind(ev);
-    enum gate_action a = gate_key(&s->gate, kind, ev->key, clock_boot_us());
+    int64_t now = clock_boot_us();
+    enum gate_key_kind kind = now - s->gate_key_us < KEY_BURST_US ? GATE_KEY_OTHER : key_kind(ev);
+    s->gate_key_us = now;
     s->pending = GATE_NOTHING;
+    if (s->info.layout.too_small && kind == GATE_KEY_CTRL_C) {
+        screen_gate_deny(s, ""); /* the one key that is told there */
+        return;
+    }
+    enum gate_action a = gate_key(&s->gate, kind, ev->key, now);
     if (a == GATE_SCROLL)
         scroll(s, kind, ev->key);
     if (is_decision(a)) {

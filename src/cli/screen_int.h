@@ -69,6 +69,7 @@ struct screen {
 
     /* gate */
     enum gate_action pending; /* a decision that waits until it is known to stand alone */
+    int64_t gate_key_us;      /* of the last key in it */
     struct view_contract_line contract[FIELD_COUNT];
     struct buf contract_text, attachment_text, why_text, state_text;
     struct view_attachment *attachments;
@@ -145,6 +146,7 @@ const struct state *screen_state(const struct screen *s);
 struct round *screen_round(const struct screen *s); /* NULL without a session */
 struct store *screen_store(const struct screen *s); /* NULL without a session */
 void screen_set_theme(struct screen *s, const char *name);
+void screen_terminal_is_back(struct screen *s); /* after a stop, or another program had it */
 /* Give the terminal to a program until it ends; the loop goes on turning. */
 int screen_run_program(struct screen *s, const char *const *argv, int *status,
                        struct err *e) MUST_CHECK;
@@ -187,7 +189,7 @@ void screen_find_release(struct screen *s);
 void screen_gate_open(struct screen *s, const char *why);
 void screen_gate_sync(
     struct screen *s); /* after an event: the gate on screen is the one of the state */
-void screen_gate_painted(struct screen *s); /* after a frame */
+void screen_gate_painted(struct screen *s, bool shown); /* after a frame, if it was shown */
 void screen_gate_key(struct screen *s, const struct key_event *ev);
 void screen_gate_focus(struct screen *s, bool on);
 void screen_gate_deny(struct screen *s, const char *reason);

@@ -172,11 +172,7 @@ static void suspend(struct screen *s)
     raise(SIGTSTP);
     sigaction(SIGTSTP, &old, NULL);
     term_resume(s->term);
-    term_flush_input(s->term);
-    key_flush(&s->keys);
-    gate_disturb(&s->gate, clock_boot_us());
-    s->gate.painted = false;
-    screen_changed(s);
+    screen_terminal_is_back(s);
 }
 
 static void back(struct screen *s, uint32_t key)

@@ -20,7 +20,7 @@ void gate_close(struct gate *g)
 {
     free(g->seen);
     g->seen = NULL;
-    g->open = g->focused = g->painted = g->high = false;
+    g->open = g->focused = g->painted = g->armed = g->high = false;
     g->seen_count = g->line_count = 0;
     g->run = g->rev = 0;
     g->capsule_hex[0] = '\0';
@@ -52,8 +52,7 @@ void gate_focus(struct gate *g, bool on, int64_t now_us)
     if (on == g->focused || !g->open)
         return;
     g->focused = on;
-    g->painted = false; /* it must be painted again, focused, before it arms */
-    gate_disturb(g, now_us);
+    gate_covered(g, now_us); /* it must be painted again, focused, before it arms */
 }
 
 void gate_painted(struct gate *g, size_t first, size_t count, int64_t now_us)
@@ -71,10 +70,23 @@ void gate_painted(struct gate *g, size_t first, size_t count, int64_t now_us)
     }
 }
 
+void gate_covered(struct gate *g, int64_t now_us)
+{
+    g->painted = false;
+    gate_disturb(g, now_us);
+}
+
 void gate_disturb(struct gate *g, int64_t now_us)
 {
     g->quiet_since_us = now_us;
+    g->armed = false;
     drop_prompt(g);
+}
+
+void gate_tick(struct gate *g, int64_t now_us)
+{
+    int64_t at = gate_arms_at_us(g);
+    g->armed = at >= 0 && now_us >= at;
 }
 
 int64_t gate_arms_at_us(const struct gate *g)
@@ -86,8 +98,7 @@ int64_t gate_arms_at_us(const struct gate *g)
 
 bool gate_is_armed(const struct gate *g, int64_t now_us)
 {
-    int64_t at = gate_arms_at_us(g);
-    return at >= 0 && now_us >= at && !gate_has_expired(g, now_us);
+    return g->armed && !gate_has_expired(g, now_us);
 }
 
 bool gate_all_seen(const struct gate *g)

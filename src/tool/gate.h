@@ -3,8 +3,10 @@
  * interface.md "Keys and focus", APR-6…14]
  *
  * One gate is one (capsule, rev). It is armed only after a full paint while focused plus 500 ms
- * without any input byte; every key before that is discarded and restarts the wait. Armed it stays
- * so until gate_disturb, a focus change or a GATE_KEY_OTHER. `a` approves when every line has been
+ * without any input byte, and once its owner has looked at the end of that time and found no input
+ * waiting (gate_tick): a key is as old as its press, not as its reading. Every key before that is
+ * discarded and restarts the wait. Armed it stays so until gate_disturb, gate_covered, a focus
+ * change or a GATE_KEY_OTHER. `a` approves when every line has been
  * on screen and no finding is HIGH; with HIGH it asks for the first two hex digits of the capsule;
  * unseen lines ask for the typed word `unread`, and where both hold for the word first. A dry run
  * executes the same bytes, so `r` asks the same questions. A wrong or any other key at a question
@@ -60,6 +62,7 @@ enum gate_key_kind {
 
 struct gate {
     bool open, focused, high, painted, confirm_hex_always;
+    bool armed; /* gate_tick saw the quiet time end */
     uint32_t run, rev;
     char capsule_hex[65];
     size_t line_count; /* display rows that must be seen, code + attachments */
@@ -84,8 +87,13 @@ void gate_close(struct gate *g);
 void gate_focus(struct gate *g, bool on, int64_t now_us);
 /* A frame was written out completely with rows [first, first+count) of the code visible in it. */
 void gate_painted(struct gate *g, size_t first, size_t count, int64_t now_us);
+/* What is on the screen now is not the gate (too small, another page, given to another program): it
+ * must be painted anew before it arms. */
+void gate_covered(struct gate *g, int64_t now_us);
 /* Any input byte, resize, SIGCONT: restart the quiet time. */
 void gate_disturb(struct gate *g, int64_t now_us);
+/* No input waits: arms the gate when its time has come. */
+void gate_tick(struct gate *g, int64_t now_us);
 bool gate_is_armed(const struct gate *g, int64_t now_us);
 int64_t
 gate_arms_at_us(const struct gate *g); /* for the redraw timer; -1 when it will not by itself */

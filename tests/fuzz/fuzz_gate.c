@@ -102,10 +102,16 @@ static void step(struct account *a, struct gate *g, uint8_t what, uint8_t how)
     case 2:
         a->quiet_since = a->now;
         forget_keys(a);
-        gate_disturb(g, a->now);
+        a->painted = a->painted && (how & 1);
+        if (how & 1)
+            gate_disturb(g, a->now);
+        else
+            gate_covered(g, a->now);
         break;
     case 3:
         a->now += (int64_t)how * 10000;
+        if (what & 8) /* else it stood still: what comes now was typed before */
+            gate_tick(g, a->now);
         break;
     case 4:
         press(a, g, (enum gate_key_kind)(how % (GATE_KEY_OTHER + 1)), how);

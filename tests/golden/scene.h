@@ -281,6 +281,7 @@ static inline void scene_arm(struct scene *s)
 static inline void scene_painted(struct scene *s, const struct view_info *info)
 {
     gate_painted(&s->gate, info->seen_first, info->seen_count, s->gate.opened_boot_us + 1000);
+    gate_tick(&s->gate, s->gate.opened_boot_us + 2000000);
 }
 
 #endif

@@ -29,11 +29,14 @@ static void arm(struct gate *g, bool high, size_t rows, size_t seen)
     gate_focus(g, true, clock_us);
     gate_painted(g, 0, seen, clock_us);
     clock_us += GATE_ARM_US_DEFAULT;
+    gate_tick(g, clock_us);
     assert_true(gate_is_armed(g, clock_us));
 }
 
+/* The owner looked just before: no input waited. */
 static enum gate_action press(struct gate *g, uint32_t ch)
 {
+    gate_tick(g, clock_us);
     return gate_key(g, GATE_KEY_CHAR, ch, clock_us);
 }
 
@@ -202,6 +205,39 @@ static void arming_needs_focus_paint_and_silence(void **state)
     gate_painted(&g, 0, 2, clock_us); /* a later frame does not start the wait again */
     clock_us += 500000;
     assert_int_equal(press(&g, 'a'), GATE_APPROVE);
+    gate_close(&g);
+}
+
+/* A program that stood still reads keys late: they are as old as their press. */
+static void a_key_read_late_is_not_fresh(void **state)
+{
+    (void)state;
+    struct gate g;
+    open_gate(&g, false, 2);
+    gate_focus(&g, true, clock_us);
+    gate_painted(&g, 0, 2, clock_us);
+    clock_us += 2 * SEC;
+    assert_int_equal(gate_key(&g, GATE_KEY_CHAR, 'a', clock_us), GATE_DISCARDED);
+    clock_us += 2 * SEC;
+    gate_tick(&g, clock_us);
+    assert_int_equal(gate_key(&g, GATE_KEY_CHAR, 'a', clock_us), GATE_APPROVE);
+    gate_close(&g);
+}
+
+static void a_covered_gate_must_be_painted_again(void **state)
+{
+    (void)state;
+    struct gate g;
+    arm(&g, true, 2, 2);
+    assert_int_equal(press(&g, 'a'), GATE_PROMPTED);
+    gate_covered(&g, clock_us);
+    assert_int_equal(g.prompt, GATE_PROMPT_NONE);
+    clock_us += 2 * SEC;
+    assert_int_equal(press(&g, 'a'), GATE_DISCARDED);
+    gate_painted(&g, 0, 0, clock_us);
+    clock_us += GATE_ARM_US_DEFAULT;
+    assert_int_equal(press(&g, 'a'), GATE_PROMPTED); /* what was seen stays seen */
+    assert_int_equal(g.prompt, GATE_PROMPT_HEX);
     gate_close(&g);
 }
 
@@ -438,6 +474,8 @@ static size_t random_run(size_t steps)
     for (size_t i = 0; i < steps; i++) {
         uint32_t what = pick(40);
         clock_us += pick(4) == 0 ? pick(600000) : pick(2000);
+        if (pick(3) != 0)
+            gate_tick(&g, clock_us);
         if (what == 0) {
             bool on = pick(4) != 0;
             if (on != o.focused) {
@@ -556,6 +594,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_in_every_state),
         cmocka_unit_test(arming_needs_focus_paint_and_silence),
+        cmocka_unit_test(a_key_read_late_is_not_fresh),
+        cmocka_unit_test(a_covered_gate_must_be_painted_again),
         cmocka_unit_test(armed_stays_armed_until_disturbed),
         cmocka_unit_test(settings_have_a_floor_and_stay),
         cmocka_unit_test(every_row_must_have_been_on_screen),
