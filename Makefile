@@ -92,7 +92,14 @@ $(B)/tests/crash/shim.so: tests/crash/shim.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -g -O2 -fPIC -shared -o $@ $< -ldl
 
-units: $(UNIT_BIN)
+# The gate harness: the real screen between seams of ours (tests/gate/seams.h), put in by the linker.
+GATE_SRC  := $(wildcard tests/gate/*.c)
+GATE_WRAP := $(shell grep -o 'WRAP([a-z0-9_]*)' tests/gate/seams.c | sort -u | sed 's/WRAP(\(.*\))/-Wl,--wrap=\1/')
+$(B)/tests/gate/gate_runs: $(GATE_SRC) $(wildcard tests/gate/*.h tests/golden/*.h) $(B)/libairlock.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) $(GATE_WRAP) -o $@ $(GATE_SRC) $(B)/libairlock.a $(PKG_LIBS)
+
+units: $(UNIT_BIN) $(B)/tests/gate/gate_runs
 torture-tools: $(TORTURE_TOOLS)
 fuzzers: $(FUZZ_BIN)
 fuzz: deps

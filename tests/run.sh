@@ -49,7 +49,7 @@ else
     export AIRLOCK="$PWD/build/airlock"
     {
         list py tests/tui/test_*.py
-        list tap build/tests/contract/test_* build/san/tests/contract/test_*
+        list tap build/tests/contract/test_* build/san/tests/contract/test_* build/tests/gate/gate_runs build/san/tests/gate/gate_runs
         list tap build/tests/unit/test_* build/tests/golden/test_* build/san/tests/unit/test_* build/san/tests/golden/test_*
         list fuzz build/san/tests/fuzz/fuzz_*
     } >"$out/jobs"
