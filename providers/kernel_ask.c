@@ -105,7 +105,8 @@ int kernel_exec(struct kernel *k, const struct sandbox_run *rq, struct err *e)
     if (check_idle(k, e) < 0)
         return -1;
     buf_reset(&k->run.body);
-    bool checkpoint = k->checkpoints && kernel_language(rq->language) == KERNEL_PYTHON;
+    bool checkpoint = k->checkpoints && rq->run != SANDBOX_PROBE_RUN &&
+                      kernel_language(rq->language) == KERNEL_PYTHON;
     if (kernel_encode_exec(rq, k->timeout_ms, checkpoint, &k->run.body, e) < 0)
         return -1;
     bool wait = memory_is_short(k) || k->run.dropping;

@@ -37,6 +37,8 @@ enum sandbox_caps {
                                            bytes that are no UTF-8 are replaced, what comes after
                                            the end of a run is lost, code must be UTF-8 */
     SANDBOX_SHELL_FORGETS = 1u << 15,   /* each run of bash is a shell of its own */
+    SANDBOX_NO_PROBES = 1u << 16,       /* code can't be run without a model being asked, so nothing
+                                           is tried in a new one: its isolation stays unproved */
 };
 
 enum sandbox_stream { STREAM_STDOUT = 1, STREAM_STDERR = 2 };
@@ -65,6 +67,10 @@ struct sandbox_file {
     char *ptr;
     size_t len;
 };
+
+/* The number of the program's own questions to a new sandbox (tool/birth.h): no checkpoint follows
+ * them, what they do is no use of a sandbox that is for one run, and their state is nobody's. */
+#define SANDBOX_PROBE_RUN UINT32_MAX
 
 /* What an execution consists of: exactly the capsule's fields 7–15, as bytes. */
 struct sandbox_run {

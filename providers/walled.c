@@ -259,7 +259,7 @@ static void on_finished(struct walled *w, const struct sandbox_event *ev)
         f.what = w->end_what;
     told.finished = &f;
     w->run = 0;
-    loop_arm_us(w->loop, w->backstop, w->once && !w->gone ? RETIRE_US : -1);
+    loop_arm_us(w->loop, w->backstop, w->once && w->used && !w->gone ? RETIRE_US : -1);
     forward(w, &told);
 }
 
@@ -275,7 +275,7 @@ static void on_kernel(void *arg, const struct sandbox_event *ev)
         break;
     case SANDBOX_STATE:
         forward(w, ev);
-        if (w->once && w->run == 0)
+        if (w->once && w->used && w->run == 0)
             loop_arm_us(w->loop, w->backstop, 0);
         break;
     default:

@@ -47,7 +47,7 @@ int walled_exec(struct sandbox *s, const struct sandbox_run *rq, struct err *e)
             *e = why;
         return -1;
     }
-    w->used = true;
+    w->used = w->used || rq->run != SANDBOX_PROBE_RUN;
     w->run = w->last_run = rq->run;
     w->first_use = uses_first_time(w, rq->language);
     if (w->ready)

@@ -113,6 +113,8 @@ static const struct type types[EVENT_TYPE_COUNT] = {
     [EVENT_SANDBOX_CREATING] = TYPE("sandbox.creating", DURABLE, SANDBOX, MAY("id", STR)),
     [EVENT_SANDBOX_READY] = TYPE("sandbox.ready", DURABLE,
         SANDBOX, NEED("id", STR), MAY("cold_start_ms", INT), MAY("warm", BOOL)),
+    [EVENT_SANDBOX_PROBED] = TYPE("sandbox.probed", DURABLE,
+        SANDBOX, NEED("probes", ARR), MAY("took_ms", INT)),
     [EVENT_SANDBOX_CLOSED] = TYPE("sandbox.closed", DURABLE, SANDBOX, MAY("id", STR)),
     [EVENT_SANDBOX_ORPHANED] = TYPE("sandbox.orphaned", DURABLE, SANDBOX, MAY("id", STR)),
 

@@ -43,6 +43,7 @@ enum event_type {
     EVENT_STATE_RESTORED,
     EVENT_SANDBOX_CREATING,
     EVENT_SANDBOX_READY,
+    EVENT_SANDBOX_PROBED, /* what was tried in it before its first use, and what came of it */
     EVENT_SANDBOX_CLOSED,
     EVENT_SANDBOX_ORPHANED,
     EVENT_USAGE,

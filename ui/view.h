@@ -242,7 +242,6 @@ struct view_model {
     unsigned queued;            /* messages of the person that wait for the model's next call */
     const char *planner_model;  /* "claude-opus-5-5 high"; NULL: as the record says */
     const char *planner_status; /* "waiting for the planner, 3 s"; NULL */
-    const char *lights;         /* isolation: five letters of +-?  ; NULL not tested */
     struct view_replay replay;
     int64_t budget_nanousd;   /* 0 none */
     int64_t now_us;           /* wall clock, for "41 s ago" */

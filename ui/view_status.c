@@ -116,14 +116,16 @@ static void add_sandbox(struct bar *b)
         return;
     int n = snprintf(text, sizeof text, "%.40s%s ", st->sandbox, words[st->sbx]);
     at = n > 0 ? (size_t)n : 0;
-    const char *lights = b->v->vm->lights;
-    for (int i = 0; lights && lights[i] && i < 5 && at + 4 < sizeof text; i++) {
+    const char *lights = st->lights ? st->lights : "";
+    for (int i = 0; lights[i] && i < 5 && at + 4 < sizeof text; i++) {
         n = snprintf(text + at, sizeof text - at, "%s",
-                     SYM(b->v, lights[i] == '+' ? SYM_FULL : SYM_OPEN));
+                     SYM(b->v, lights[i] == '+'   ? SYM_FULL
+                               : lights[i] == '-' ? SYM_FAIL
+                                                  : SYM_OPEN));
         at += n > 0 ? (size_t)n : 0;
     }
-    bar_add(b, st->sbx == SBX_LOST ? ROLE_BAD : ROLE_STATUS,
-            st->sbx == SBX_LOST ? STYLE_REVERSE : 0, text);
+    bool bad = st->sbx == SBX_LOST || strchr(lights, '-') != NULL;
+    bar_add(b, bad ? ROLE_BAD : ROLE_STATUS, bad ? STYLE_REVERSE : 0, text);
 }
 
 static void add_model(struct bar *b)

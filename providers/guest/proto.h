@@ -126,5 +126,6 @@ enum frame_kind { FRAME_CONTROL = 1, FRAME_OUTPUT, FRAME_BULK, FRAME_CREDIT };
 #define SAVED_MAX      (72u << 20) /* 64 MiB of variables and their headers */
 #define RESULT_MAX     (32u << 20) /* one result, decoded */
 #define KEEP_MAX       16
+#define PROBE_RUN      0xffffffffu /* SANDBOX_PROBE_RUN: its variables are nobody's */
 
 #endif

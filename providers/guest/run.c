@@ -376,7 +376,7 @@ static void send_files(void)
 static void ask_for_state(void)
 {
     struct interp *in = run.in;
-    if (in != NULL && in->pid != 0 && in->ready && !run.died) {
+    if (run.id != PROBE_RUN && in != NULL && in->pid != 0 && in->ready && !run.died) {
         if (in->language == LANG_PYTHON) {
             frozen_make(in, run.id, run.checkpoint && !setup.once);
         } else {

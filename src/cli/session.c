@@ -290,6 +290,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
         .default_language = app->config.language,
         .setting = app_setting,
         .setting_arg = app,
+        .private_dir = app->paths.state_dir,
         .typed_runs = spec->typed_runs,
         .allow_warm = spec->allow_warm,
         .port = {

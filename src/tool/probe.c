@@ -55,7 +55,16 @@ void probe_add(struct probe *p, enum probe_outcome o, const char *what, const ch
     }
 }
 
-static void release(struct probe_report *r)
+const char *probe_question(const char *name)
+{
+    for (size_t i = 0; i < PROBE_COUNT; i++) {
+        if (strcmp(probes[i].name, name) == 0)
+            return probes[i].question;
+    }
+    return "";
+}
+
+void probe_report_release(struct probe_report *r)
 {
     for (size_t i = 0; i < r->row_count; i++) {
         free(r->rows[i].what);
@@ -80,7 +89,7 @@ static void run_one(const struct probe_config *cfg, size_t i, struct err *broken
     if (p.broken.code == ERR_NONE)
         cfg->report(cfg->arg, &r);
     *broken = p.broken;
-    release(&r);
+    probe_report_release(&r);
 }
 
 int probe_run(const struct probe_config *cfg, struct err *e)

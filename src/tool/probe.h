@@ -48,6 +48,8 @@ struct probe_config {
 
 #define PROBE_COUNT 7
 const char *probe_name(size_t i); /* filesystem network process timeout state limits kill */
+const char *probe_question(const char *name); /* "" for no probe */
+void probe_report_release(struct probe_report *r);
 
 /* 0 when all were run, whatever their outcome; -1 when the loop itself failed or `only` is no
  * probe. */

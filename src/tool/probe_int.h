@@ -75,6 +75,13 @@ size_t probe_find_processes(const char *nonce, struct probe_process *out, size_t
 size_t probe_count_strays(uint64_t since_ticks);
 uint64_t probe_ticks_now(void);
 
+void probe_boot_id(char *out, size_t size); /* of this machine; "" unknown */
+
+/* ---- probe_net.c: where this host listens, on any address of it; -1 none. `abstract` names have
+ * no file. */
+int probe_listen_inet(bool stream, int *port);
+int probe_listen_unix(const char *path, bool abstract);
+
 /* ---- the probes */
 void probe_files(struct probe *p);
 void probe_network(struct probe *p);

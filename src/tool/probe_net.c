@@ -27,8 +27,9 @@ struct net {
     char word[64];
 };
 
-static int listen_inet(int type, int *port)
+int probe_listen_inet(bool stream, int *port)
 {
+    int type = stream ? SOCK_STREAM : SOCK_DGRAM;
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
     socklen_t len = sizeof a;
     int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -42,7 +43,7 @@ static int listen_inet(int type, int *port)
     return fd;
 }
 
-static int listen_unix(const char *path, bool abstract)
+int probe_listen_unix(const char *path, bool abstract)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     size_t n = strlen(path);
@@ -62,10 +63,10 @@ static void open_all(struct net *n)
 {
     snprintf(n->path, sizeof n->path, "/tmp/airlock-probe-%s", n->p->nonce);
     snprintf(n->word, sizeof n->word, "airlock-probe-%s", n->p->nonce);
-    n->fd[LISTEN_TCP] = listen_inet(SOCK_STREAM, &n->port[0]);
-    n->fd[LISTEN_UDP] = listen_inet(SOCK_DGRAM, &n->port[1]);
-    n->fd[LISTEN_UNIX] = listen_unix(n->path, false);
-    n->fd[LISTEN_ABSTRACT] = listen_unix(n->word, true);
+    n->fd[LISTEN_TCP] = probe_listen_inet(true, &n->port[0]);
+    n->fd[LISTEN_UDP] = probe_listen_inet(false, &n->port[1]);
+    n->fd[LISTEN_UNIX] = probe_listen_unix(n->path, false);
+    n->fd[LISTEN_ABSTRACT] = probe_listen_unix(n->word, true);
 }
 
 static void close_all(struct net *n)

@@ -11,7 +11,7 @@
 #define LOOKS   20
 #define LOOK_US 20000
 
-static void boot_id(char *out, size_t size)
+void probe_boot_id(char *out, size_t size)
 {
     struct buf b = BUF_INIT(256);
     struct err e = ERR_INIT;
@@ -71,7 +71,7 @@ static void judge(struct probe *p, struct probe_box *b)
     struct json *answer = probe_answer(b, "show itself");
     if (answer == NULL)
         return;
-    boot_id(ours, sizeof ours);
+    probe_boot_id(ours, sizeof ours);
     const char *theirs = json_get_str(answer, "boot_id", "");
     size_t count = look(p, seen);
     bool other_kernel = theirs[0] != '\0' && strlen(theirs) == 36 && strcmp(theirs, ours) != 0;

@@ -291,6 +291,7 @@ void round_free(struct round *r)
     round_twin_drop(r);
     if (r->planner != NULL)
         r->planner->ops->close(r->planner);
+    birth_free(r->birth);
     if (r->sandbox != NULL)
         r->sandbox->ops->close(r->sandbox);
     loop_remove(r->cfg.loop, r->idle);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "providers/proxy.h"
+#include "tool/birth.h"
 #include "tool/capsule.h"
 #include "tool/contract.h"
 #include "tool/gate.h"
@@ -48,6 +49,7 @@ struct round_stream {
 /* A throw-away second sandbox in which a dry run happens. */
 struct twin {
     struct sandbox *sandbox;
+    struct birth *birth;
     char label[LABEL_SIZE];
     struct capsule *capsule; /* of the original: these very bytes run */
     uint32_t run, of;        /* the twin's own number, the original's */
@@ -99,6 +101,7 @@ struct round {
     } travel;           /* the person goes back to the variables as they were after that run */
     uint32_t start_run; /* approved, waits for the sandbox */
     struct sandbox *sandbox;
+    struct birth *birth; /* what it is asked before it is used */
     char label[LABEL_SIZE];
     bool sandbox_ready, awaiting_state, awaiting_save, awaiting_restore;
     uint32_t sandbox_seq;
@@ -162,9 +165,18 @@ void round_record_sandbox_usage(struct round *r, const struct sandbox_usage *u);
 void round_flush_output(struct round *r);
 void round_streams_reset(struct round *r, int which);
 
+/* An approved run that can't start still has one end, told as such; nothing was executed. */
+void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why);
 /* The sandbox is there, and has what an earlier one of this session left. */
 bool round_can_start(const struct round *r);
 void round_start_waiting(struct round *r);
+
+/* ---- round_prove.c: before the first use of a new sandbox [SBX-3] ---- */
+/* `done` gets the reports, from the loop; NULL, and at once, where nothing can be tried. */
+void round_prove(struct round *r, struct sandbox *s, struct birth **slot, birth_done_fn done);
+/* Write down what was proved: true when the sandbox may be used. *why: what failed. */
+bool round_record_proved(struct round *r, uint32_t twin,
+                         const struct probe_report reports[LIGHT_COUNT], struct err *why);
 
 /* ---- round_save.c ---- */
 void round_save_init(struct round *r);

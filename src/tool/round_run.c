@@ -105,19 +105,13 @@ void round_end_remote(struct round *r)
 {
     if (r->sandbox == NULL || r->broken || r->sandbox->ops->farewell == NULL)
         return;
+    birth_free(r->birth);
+    r->birth = NULL;
     round_record_closed(r, r->sandbox->ops->farewell(r->sandbox), 0);
     r->sandbox->ops->close(r->sandbox);
     r->sandbox = NULL;
     r->sandbox_ready = false;
     r->sandbox_since_us = 0;
-}
-
-static void on_ready(struct round *r, const struct sandbox_event *ev)
-{
-    round_record_ready(r, ev, 0);
-    r->sandbox_ready = true;
-    r->sandbox_since_us = clock_boot_us();
-    round_bring_state_back(r);
 }
 
 /* ---- starting ---- */
@@ -126,13 +120,14 @@ int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e
 {
     struct round *r = arg;
     const struct capsule *c = r->twin.of != 0 ? r->twin.capsule : r->run_capsule;
+    if (decoded->run == SANDBOX_PROBE_RUN)
+        return birth_check_body(r->birth != NULL ? r->birth : r->twin.birth, decoded, e);
     if (c == NULL)
         return err_set(e, ERR_INTEGRITY, "no approved capsule for run %u", decoded->run);
     return capsule_check_request(c, decoded, e);
 }
 
-/* An approved run that can't start still has one end, told as such; nothing was executed. */
-static void finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why)
+void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why)
 {
     struct sandbox_finished f = {
         .end = end,
@@ -176,7 +171,47 @@ static void start_now(struct round *r)
     rq.exists = r->exists;
     rq.exists_count = r->exists_count;
     if (r->sandbox->ops->exec(r->sandbox, &rq, &e) < 0)
-        finish_unstarted(r, run, e.code == ERR_INTEGRITY ? END_INTEGRITY : END_SANDBOX, &e);
+        round_finish_unstarted(r, run, e.code == ERR_INTEGRITY ? END_INTEGRITY : END_SANDBOX, &e);
+}
+
+/* ---- from its birth to its use */
+
+/* Nothing goes on in it, and nothing is opened again by itself: it would fail again. */
+static void destroy_failed(struct round *r, const struct err *why)
+{
+    r->travel = (struct travelling){ .on = false };
+    r->awaiting_restore = r->restoring_fresh = false;
+    if (r->start_run != 0)
+        round_finish_unstarted(r, r->start_run, END_SANDBOX, why);
+    else
+        round_record_error(r, 0, why, "nothing ran in it; see airlock doctor");
+    if (r->sandbox != NULL)
+        r->sandbox->ops->kill(r->sandbox, END_KILLED);
+}
+
+static void on_proved(void *arg, const struct probe_report reports[LIGHT_COUNT])
+{
+    struct round *r = arg;
+    struct err why = ERR_INIT;
+    bool holds = reports == NULL || round_record_proved(r, 0, reports, &why);
+    birth_free(r->birth);
+    r->birth = NULL;
+    if (r->broken)
+        return;
+    if (!holds) {
+        destroy_failed(r, &why);
+        return;
+    }
+    r->sandbox_ready = true;
+    round_bring_state_back(r);
+    round_start_waiting(r);
+}
+
+static void on_ready(struct round *r, const struct sandbox_event *ev)
+{
+    round_record_ready(r, ev, 0);
+    r->sandbox_since_us = clock_boot_us();
+    round_prove(r, r->sandbox, &r->birth, on_proved);
 }
 
 bool round_can_start(const struct round *r)
@@ -204,7 +239,7 @@ void round_do_start(struct round *r, uint32_t run)
         r->sandbox_ready = false;
         if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, &e) < 0) {
             r->sandbox = NULL;
-            finish_unstarted(r, run, END_SANDBOX, &e);
+            round_finish_unstarted(r, run, END_SANDBOX, &e);
         }
         return;
     }
@@ -242,13 +277,15 @@ static void on_state(struct round *r, const struct sandbox_event *ev)
 static void on_failed(struct round *r, const struct sandbox_event *ev)
 {
     if (r->start_run != 0)
-        finish_unstarted(r, r->start_run, END_SANDBOX, ev->err);
+        round_finish_unstarted(r, r->start_run, END_SANDBOX, ev->err);
     else
         round_record_error(r, 0, ev->err, "the next run starts a new sandbox");
 }
 
 static void on_closed(struct round *r, const struct sandbox_event *ev)
 {
+    birth_free(r->birth);
+    r->birth = NULL;
     round_flush_output(r);
     round_record_closed(r, ev->confirmed, 0);
     if (r->sandbox != NULL)
@@ -326,12 +363,11 @@ void round_record_net(struct round *r, uint32_t run, const struct sandbox_event 
 void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev)
 {
     struct round *r = arg;
-    if (s != r->sandbox)
+    if (s != r->sandbox || birth_take(r->birth, ev))
         return;
     switch (ev->kind) {
     case SANDBOX_READY:
         on_ready(r, ev);
-        round_start_waiting(r);
         break;
     case SANDBOX_FAILED:
         on_failed(r, ev);

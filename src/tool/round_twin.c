@@ -14,6 +14,7 @@
 void round_twin_drop(struct round *r)
 {
     struct twin *t = &r->twin;
+    birth_free(t->birth);
     if (t->sandbox != NULL)
         t->sandbox->ops->close(t->sandbox);
     capsule_free(t->capsule);
@@ -119,6 +120,24 @@ static void twin_ready(struct round *r)
         twin_advance(r);
 }
 
+static void on_twin_proved(void *arg, const struct probe_report reports[LIGHT_COUNT])
+{
+    struct round *r = arg;
+    struct twin *t = &r->twin;
+    struct err why = ERR_INIT;
+    bool holds = reports == NULL || round_record_proved(r, t->run, reports, &why);
+    birth_free(t->birth);
+    t->birth = NULL;
+    if (r->broken)
+        return;
+    if (holds) {
+        twin_ready(r);
+        return;
+    }
+    twin_fail(r, &why);
+    t->sandbox->ops->kill(t->sandbox, END_KILLED);
+}
+
 static void twin_finished(struct round *r, const struct sandbox_finished *f)
 {
     struct twin *t = &r->twin;
@@ -134,12 +153,12 @@ static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev
 {
     struct round *r = arg;
     struct twin *t = &r->twin;
-    if (s != t->sandbox)
+    if (s != t->sandbox || birth_take(t->birth, ev))
         return;
     switch (ev->kind) {
     case SANDBOX_READY:
         round_record_ready(r, ev, t->run);
-        twin_ready(r);
+        round_prove(r, s, &t->birth, on_twin_proved);
         break;
     case SANDBOX_RESTORED:
         t->loading = false;

@@ -225,6 +225,12 @@ struct state {
     struct state_gate gate;
     struct state_lease lease;
     enum sandbox_status sbx;
+    /* What the newest sandbox was asked before its first use: a letter a probe (filesystem,
+     * network, process, timeout, state), + proved, - failed, ? unproved; "" not asked. */
+    char *lights;
+    /* … and the evidence, rows with STATE_ROW_END between: cells "probe", name, result, why; then
+     * its attempts, "row", what, inside, host, result. */
+    char *evidence;
     char *sandbox_id;
     int64_t cold_start_ms;
     bool sandbox_warm;

@@ -1,8 +1,7 @@
 /* state_int.h - what the files of the reducer share: state.c (dispatch), state_session.c (session,
  * plan, lease), state_gate.c (findings, decisions), state_flag.c (flags), state_net.c (the
- * network), state_run.c (proposal to
- * verdict), state_output.c (streams), state_vars.c (the REPL) and state_snapshot.c (what an earlier
- * moment shares with a later one). */
+ * network), state_probe.c (isolation), state_run.c (proposal to verdict), state_output.c (streams),
+ * state_vars.c (the REPL) and state_snapshot.c (what an earlier moment shares with a later one). */
 #ifndef AIRLOCK_TOOL_STATE_INT_H
 #define AIRLOCK_TOOL_STATE_INT_H
 
@@ -41,6 +40,7 @@ STATE_HANDLER(state_on_plan);
 STATE_HANDLER(state_on_lease_granted);
 STATE_HANDLER(state_on_lease_ended);
 STATE_HANDLER(state_on_sandbox);
+STATE_HANDLER(state_on_probed);
 STATE_HANDLER(state_on_usage);
 STATE_HANDLER(state_on_flagged);
 STATE_HANDLER(state_on_net_asked);

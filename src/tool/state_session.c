@@ -279,6 +279,8 @@ int state_on_sandbox(struct state *st, const struct event *ev, struct effects *o
     switch (ev->type) {
     case EVENT_SANDBOX_CREATING:
         st->sbx = SBX_CREATING;
+        string_set(&st->lights, "");
+        string_set(&st->evidence, "");
         break;
     case EVENT_SANDBOX_READY:
         st->sbx = SBX_READY;

@@ -180,6 +180,13 @@ static inline void scene_two_attempts(struct scene *s)
     scene_event(s, EVENT_SANDBOX_READY, 0,
                 "{'kind':'local','id':'sb1','label':'l',"
                 "'cold_start_ms':21}");
+    int64_t at_us = s->now_us;
+    scene_event(s, EVENT_SANDBOX_PROBED, 0,
+                "{'kind':'local','label':'l','probes':["
+                "{'name':'filesystem','result':'PASS'},{'name':'network','result':'PASS'},"
+                "{'name':'process','result':'PASS'},{'name':'timeout','result':'UNPROVED'},"
+                "{'name':'state','result':'PASS'}]}");
+    s->now_us = at_us; /* in the same moment */
     scene_propose(s, 1, 1, "2", 1, "python",
                   "import os, pandas as pd\n"
                   "df = pd.read_csv(\"in.csv\")\n"
@@ -274,7 +281,6 @@ static inline void scene_arm(struct scene *s)
     s->vm.gate.state_line = "continues run 2";
     s->vm.gate.boot_us = boot + 41000000;
     s->vm.now_us = s->now_us + 41000000;
-    s->vm.lights = "++++-";
 }
 
 /* What the terminal would do after a frame is out. */
