@@ -1,6 +1,8 @@
 /* registry.c - the planners and sandboxes by name, and the words of their enums. */
 #include <string.h>
 
+#include "base/buf.h"
+
 #include "providers/registry.h"
 
 static const struct planner_ops *const planners[] = { &planner_human, &planner_runbook,
@@ -27,6 +29,49 @@ const struct sandbox_ops *sandbox_find(const char *name)
         if (strcmp(sandboxes[i]->name, name) == 0)
             return sandboxes[i];
     return NULL;
+}
+
+static const struct sandbox_ops *unknown_sandbox(const char *name, struct err *e)
+{
+    struct buf names = BUF_INIT(1024);
+    for (size_t i = 0; i < ARRAY_LEN(sandboxes); i++)
+        (void)buf_addf(&names, "%s%s", i > 0 ? ", " : "", sandboxes[i]->name);
+    err_set(e, ERR_USAGE, "no sandbox '%.40s'; there are: %s (code never runs on the host)", name,
+            buf_str(&names));
+    buf_release(&names);
+    return NULL;
+}
+
+static const struct sandbox_variant *find_variant(const struct sandbox_ops *ops, const char *word,
+                                                  size_t len)
+{
+    for (const struct sandbox_variant *v = ops->variants; v->word != NULL; v++)
+        if (strlen(v->word) == len && memcmp(v->word, word, len) == 0)
+            return v;
+    return NULL;
+}
+
+const struct sandbox_ops *sandbox_choose(const char *name, const char *image, struct err *e)
+{
+    const struct sandbox_ops *base = sandbox_find(name), *ops = base;
+    if (base == NULL)
+        return unknown_sandbox(name, e);
+    if (base->variants == NULL || image == NULL)
+        return base;
+    for (const char *at = image; *at != '\0';) { /* the first word may be the image itself */
+        size_t len = strcspn(at, ",");
+        if (at != image || memchr(at, '=', len) != NULL) {
+            const struct sandbox_variant *v = find_variant(base, at, len);
+            if (v == NULL) {
+                err_set(e, ERR_USAGE, "sandbox %s: '%.*s' is not known; there is: %s", name,
+                        (int)(len < 60 ? len : 60), at, base->variants->word);
+                return NULL;
+            }
+            ops = v->ops;
+        }
+        at += len + (at[len] == ',');
+    }
+    return ops;
 }
 
 const struct sandbox_ops *const *sandbox_list(size_t *count)

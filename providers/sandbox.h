@@ -219,6 +219,13 @@ struct sandbox_config {
     void *arg;
 };
 
+struct sandbox_ops;
+/* Words behind a comma of the image that choose another table: "kernel=ours". */
+struct sandbox_variant {
+    const char *word; /* NULL: the last one */
+    const struct sandbox_ops *ops;
+};
+
 struct sandbox_ops {
     const char *name;      /* "local", as in `-s` */
     const char *title;     /* one line for `providers` */
@@ -263,6 +270,7 @@ struct sandbox_ops {
     bool (*farewell)(struct sandbox *s);
     /* What `ms` of it cost, in billionths of a dollar; -1 unknown. NULL: nothing. */
     int64_t (*cost)(const struct sandbox *s, int64_t ms);
+    const struct sandbox_variant *variants; /* NULL: none; an image is taken as it is */
     const struct fleet_ops *fleet;    /* of remote ones: what else the account has (fleet.h) */
     void (*close)(struct sandbox *s); /* frees; kills what is left without further events */
     /* Keep one default sandbox ready; may be NULL. */
@@ -276,6 +284,8 @@ struct sandbox {
 
 /* registry.c */
 const struct sandbox_ops *sandbox_find(const char *name); /* NULL: unknown */
+/* As `-s NAME:IMAGE` says it. ERR_USAGE: no such sandbox, or a word it does not know. */
+const struct sandbox_ops *sandbox_choose(const char *name, const char *image, struct err *e);
 const struct sandbox_ops *const *sandbox_list(size_t *count);
 
 #endif

@@ -19,6 +19,7 @@
 
 struct loop;
 struct launcher;
+struct net;
 struct proxy_note;
 struct wall;
 
@@ -57,6 +58,9 @@ typedef void (*wall_sink)(void *arg, const struct wall_event *ev);
 struct wall_config {
     struct loop *loop;
     struct launcher *launcher;
+    struct net *net; /* of remote ones, as are the settings (sandbox.h) */
+    const char *(*setting)(void *arg, const char *name);
+    void *setting_arg;
     const struct contract *contract; /* borrowed for create(); copy what is needed later */
     const char *image;               /* NULL: the default */
     const char *label;

@@ -309,6 +309,9 @@ static int create_wall(struct walled *w, const struct sandbox_config *cfg, struc
     }
     struct wall_config wall = { .loop = cfg->loop,
                                 .launcher = cfg->launcher,
+                                .net = cfg->net,
+                                .setting = cfg->setting,
+                                .setting_arg = cfg->setting_arg,
                                 .contract = cfg->contract,
                                 .image = cfg->image,
                                 .label = cfg->label,
@@ -326,8 +329,13 @@ static int create_wall(struct walled *w, const struct sandbox_config *cfg, struc
 static void create_kernel(struct walled *w, const struct sandbox_config *cfg)
 {
     unsigned has = w->kind->wall->limits(w->wall);
+    struct contract c = *cfg->contract; /* borrowed; the wall may have an interpreter of its own */
+    if (w->kind->python != NULL)
+        c.python = (char *)(uintptr_t)w->kind->python(cfg->contract);
+    if (w->kind->own_allow_list && c.network == NETWORK_ALLOW)
+        c.network = NETWORK_OPEN;
     struct kernel_config kernel = {
-        .contract = cfg->contract,
+        .contract = &c,
         .env_values = cfg->env_values,
         .require = w->kind->require,
         .start = "python",
@@ -418,6 +426,11 @@ void walled_adopted(struct walled *w)
     w->say_ready = true;
     loop_arm_us(w->loop, w->ttl, w->ttl_s * SECOND_US);
     loop_wake_idle(w->loop, w->later);
+}
+
+struct wall *walled_wall(struct sandbox *s)
+{
+    return ((struct walled *)s)->wall;
 }
 
 void walled_close(struct sandbox *s)

@@ -18,6 +18,9 @@ struct walled_kind {
     const struct sandbox_ops *ops;
     const struct wall_ops *wall;
     unsigned require; /* enum kernel_require: what the guest must find true of this wall */
+    /* Which python is started inside; NULL: the contract's. */
+    const char *(*python)(const struct contract *c);
+    bool own_allow_list; /* the place itself keeps network=allow: no proxy of ours leads out */
 };
 
 /* One sandbox that is kept ready under the default contract; adopted, another takes its place.
@@ -54,5 +57,8 @@ int walled_get(struct sandbox *s, const char *path, size_t max, struct err *e);
 int walled_complete(struct sandbox *s, const char *language, const char *text, size_t cursor,
                     uint64_t token, struct err *e);
 void walled_close(struct sandbox *s);
+
+/* The wall it is made of; lent. */
+struct wall *walled_wall(struct sandbox *s);
 
 #endif

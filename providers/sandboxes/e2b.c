@@ -263,7 +263,7 @@ static int check_config(const struct sandbox_config *cfg, struct err *e)
                            "e2b: network=allow:%s: an allow list there knows no ports; write the "
                            "host alone",
                            cfg->contract->hosts[i]);
-    return check_env(cfg, e);
+    return 0;
 }
 
 static void copy_contract(struct e2b *s, const struct sandbox_config *cfg)
@@ -277,6 +277,15 @@ static void copy_contract(struct e2b *s, const struct sandbox_config *cfg)
         s->contract.env[i] = xstrdup(cfg->contract->env[i]);
         s->env_values[i] = v != NULL ? xstrdup(v) : NULL;
     }
+}
+
+/* "TEMPLATE,kernel=ours": the words behind the commas are the registry's. */
+static char *e2b_template(const char *image)
+{
+    size_t len = image != NULL ? strcspn(image, ",") : 0;
+    if (len == 0 || memchr(image, '=', len) != NULL)
+        return xstrdup(E2B_TEMPLATE);
+    return xstrndup(image, len);
 }
 
 static int number_setting(const struct sandbox_config *cfg, const char *name, int dflt)
@@ -303,7 +312,8 @@ static void make_parts(struct e2b *s)
     s->later = loop_add_idle(s->loop, on_later, s);
 }
 
-static int e2b_open(struct sandbox **out, const struct sandbox_config *cfg, struct err *e)
+int e2b_open_machine(struct e2b **out, const struct sandbox_config *cfg,
+                     void (*made)(struct e2b *s), void *owner, struct err *e)
 {
     struct e2b_place place;
     struct net_origin *api;
@@ -322,7 +332,9 @@ static int e2b_open(struct sandbox **out, const struct sandbox_config *cfg, stru
     s->arg = cfg->arg;
     s->place = place;
     s->api = api;
-    s->template = xstrdup(cfg->image != NULL ? cfg->image : E2B_TEMPLATE);
+    s->made = made;
+    s->owner = owner;
+    s->template = e2b_template(cfg->image);
     s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
     s->cwd = xstrdup(E2B_WORKSPACE);
     s->idle_ms = number_setting(cfg, "E2B_IDLE_MS", IDLE_MS);
@@ -332,10 +344,22 @@ static int e2b_open(struct sandbox **out, const struct sandbox_config *cfg, stru
     make_parts(s);
     if (s->place.debug) {
         memcpy(s->id, E2B_DEBUG_ID, sizeof E2B_DEBUG_ID);
-        e2b_prepare(s);
+        if (made != NULL)
+            made(s);
+        else
+            e2b_prepare(s);
     } else {
         e2b_create(s);
     }
+    *out = s;
+    return 0;
+}
+
+static int e2b_open(struct sandbox **out, const struct sandbox_config *cfg, struct err *e)
+{
+    struct e2b *s;
+    if (check_env(cfg, e) < 0 || e2b_open_machine(&s, cfg, NULL, NULL, e) < 0)
+        return -1;
     *out = &s->base;
     return 0;
 }
@@ -491,6 +515,10 @@ static int e2b_origin(const struct sandbox_host *h, char *room, size_t size, str
     return 0;
 }
 
+static const struct sandbox_variant variants[] = { { "kernel=ours", &sandbox_e2b_ours },
+                                                   { "kernel=e2b", &sandbox_e2b },
+                                                   { NULL, NULL } };
+
 const struct sandbox_ops sandbox_e2b = {
     .name = "e2b",
     .title = "E2B: a small machine of its own in the cloud, with E2B's code interpreter",
@@ -518,5 +546,6 @@ const struct sandbox_ops sandbox_e2b = {
     .farewell = e2b_say_farewell,
     .cost = e2b_cost,
     .fleet = &e2b_fleet,
+    .variants = variants,
     .close = e2b_close,
 };

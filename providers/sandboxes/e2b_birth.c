@@ -11,6 +11,8 @@ static void created(struct e2b *s)
 {
     if (s->ending)
         e2b_kill_now(s);
+    else if (s->made != NULL)
+        s->made(s);
     else
         e2b_prepare(s);
 }

@@ -52,6 +52,7 @@ void e2b_start_process(struct e2b_call *c, const void *frame, size_t len, bool a
                               .again = E2B_ONCE,
                               .as_root = as_root,
                               .deadlines = { .idle_ms = 200000, .may_be_slow = true },
+                              .body_max = on_data != NULL ? INT64_MAX : 0,
                               .on_data = on_data,
                               .done = done };
     e2b_send(c, &rq);

@@ -11,6 +11,7 @@
  * e2b_report.c   the cells of ours (share/cells/python.py) and what they say
  * e2b_envd.c     processes and files
  * e2b_offer.c    what is kept of a contract, and how
+ * e2b_wall.c     the machine as a wall, with our guest in it; e2b_ours.c its ops table
  */
 #ifndef AIRLOCK_SANDBOXES_E2B_INT_H
 #define AIRLOCK_SANDBOXES_E2B_INT_H
@@ -187,8 +188,11 @@ struct e2b {
     struct buf report; /* what our last cell told, JSON */
     bool begun_odd;    /* arguments or input of an earlier run are still set */
     char *cwd;         /* of the python context */
-    uint64_t kept;     /* output of the run, both streams */
-    bool paused;       /* output is held back */
+    /* Of a machine that is somebody's wall: called once it is made, instead of e2b_prepare(). */
+    void (*made)(struct e2b *s);
+    void *owner;
+    uint64_t kept; /* output of the run, both streams */
+    bool paused;   /* output is held back */
 
     struct e2b_run *run, *queued;
     uint32_t refused_run;
@@ -212,6 +216,14 @@ void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct
 /* It is gone, or was never there: the run's end, then CLOSED. */
 void e2b_gone(struct e2b *s, bool confirmed);
 void e2b_kill_now(struct e2b *s);
+
+/* A machine without an interpreter of E2B's in it: `made` is called from the loop (in debug mode
+ * from within) and does what has to be done in there; e2b_alive() then keeps it. Only FAILED and
+ * CLOSED come through the sink of `cfg`. */
+int e2b_open_machine(struct e2b **out, const struct sandbox_config *cfg,
+                     void (*made)(struct e2b *s), void *owner, struct err *e) MUST_CHECK;
+/* It is of use from now on: it is renewed until it ends. */
+void e2b_alive(struct e2b *s);
 
 /* ---- e2b_birth.c */
 void e2b_create(struct e2b *s);
@@ -243,6 +255,8 @@ bool e2b_farewell(const struct net_origin *api, const char *id, const char *labe
 
 /* ---- e2b_prepare.c: what is done before the first code, and contexts */
 void e2b_prepare(struct e2b *s);
+/* Where its interpreter and its daemon are, with its tokens. */
+int e2b_reach(struct e2b *s, struct err *e) MUST_CHECK;
 /* The context of `language`, made if there is none; `then` from the loop. */
 void e2b_need_context(struct e2b *s, const char *language,
                       void (*then)(struct e2b *s, const struct err *e));

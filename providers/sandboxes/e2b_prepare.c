@@ -131,6 +131,14 @@ void e2b_need_context(struct e2b *s, const char *language,
 
 /* ---- before the first code */
 
+void e2b_alive(struct e2b *s)
+{
+    s->phase = E2B_READY;
+    s->cold_start_us = clock_boot_us() - s->created_us;
+    if (!s->place.debug)
+        loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
+}
+
 static void on_prepared(struct e2b *s, const struct err *e)
 {
     if (e != NULL) {
@@ -138,11 +146,8 @@ static void on_prepared(struct e2b *s, const struct err *e)
         e2b_end_with(s, END_SANDBOX, "", &why);
         return;
     }
-    s->phase = E2B_READY;
-    s->cold_start_us = clock_boot_us() - s->created_us;
+    e2b_alive(s);
     loop_arm_us(s->loop, s->ttl, s->contract.ttl_s * E2B_SECOND_US);
-    if (!s->place.debug)
-        loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
     struct sandbox_event ev = { .kind = SANDBOX_READY,
                                 .id = s->id,
                                 .cold_start_us = s->cold_start_us };
@@ -165,15 +170,21 @@ static void on_workspace(struct e2b *s, const struct net_result *r)
     e2b_end_with(s, END_SANDBOX, "", &e);
 }
 
-void e2b_prepare(struct e2b *s)
+int e2b_reach(struct e2b *s, struct err *e)
 {
-    struct err e = ERR_INIT;
     const struct e2b_address at = { s->id, s->domain[0] != '\0' ? s->domain : NULL, s->envd_token,
                                     s->traffic_token };
     s->phase = E2B_PREPARING;
-    if (e2b_place_port(&s->place, &at, E2B_PORT_CODE, &s->code, &e) < 0 ||
-        e2b_place_port(&s->place, &at, E2B_PORT_ENVD, &s->envd, &e) < 0) {
-        err_wrap(&e, "e2b");
+    if (e2b_place_port(&s->place, &at, E2B_PORT_CODE, &s->code, e) < 0 ||
+        e2b_place_port(&s->place, &at, E2B_PORT_ENVD, &s->envd, e) < 0)
+        return err_wrap(e, "e2b");
+    return 0;
+}
+
+void e2b_prepare(struct e2b *s)
+{
+    struct err e = ERR_INIT;
+    if (e2b_reach(s, &e) < 0) {
         e2b_end_with(s, END_SANDBOX, "", &e);
         return;
     }

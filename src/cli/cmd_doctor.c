@@ -179,11 +179,9 @@ int cmd_doctor(struct app *app)
     char name[64];
     const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
     const char *image = app_split_name(word, name, sizeof name);
-    const struct sandbox_ops *sandbox = sandbox_find(name);
-    if (sandbox == NULL) {
-        err_set(&e, ERR_USAGE, "no sandbox '%.40s'; see airlock providers", word);
+    const struct sandbox_ops *sandbox = sandbox_choose(name, image, &e);
+    if (sandbox == NULL)
         return app_fail(&e);
-    }
     bool ok = app->opt.arg_count > 0 || check_machine(app);
     /* One that costs money is probed when it is asked for by name. */
     bool probe = app->opt.sandbox != NULL || (sandbox->caps & SANDBOX_IS_REMOTE) == 0;

@@ -1,5 +1,6 @@
 /* cmd_providers.c - what planners and sandboxes there are, what is missing, and the models of one
  * planner. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,7 +97,9 @@ static int check_planner(struct app *app, const struct planner_ops *ops, struct 
     return rc;
 }
 
-static void check_sandbox(struct app *app, const struct sandbox_ops *ops, struct buf *out)
+/* `name`: as `-s` takes it. */
+static void check_sandbox(struct app *app, const struct sandbox_ops *ops, const char *name,
+                          struct buf *out)
 {
     struct err e = ERR_INIT;
     struct buf extra = BUF_INIT(1024), caps = BUF_INIT(1024);
@@ -107,7 +110,7 @@ static void check_sandbox(struct app *app, const struct sandbox_ops *ops, struct
     capability_words(ops->caps, &caps);
     (void)buf_addf(&extra, "%s; %s; %s%s", ops->languages, buf_str(&caps), ops->isolation,
                    (ops->caps & SANDBOX_IS_REMOTE) != 0 ? "" : "; $0");
-    print_provider(app, "sandbox", ops->name, ops->title, buf_str(&extra), rc, &e, out);
+    print_provider(app, "sandbox", name, ops->title, buf_str(&extra), rc, &e, out);
     buf_release(&caps);
     buf_release(&extra);
 }
@@ -255,7 +258,15 @@ int cmd_providers(struct app *app)
     for (size_t i = 0; i < count; i++)
         (void)check_planner(app, planners[i], &out);
     const struct sandbox_ops *const *sandboxes = sandbox_list(&count);
-    for (size_t i = 0; i < count; i++)
-        check_sandbox(app, sandboxes[i], &out);
+    for (size_t i = 0; i < count; i++) {
+        check_sandbox(app, sandboxes[i], sandboxes[i]->name, &out);
+        for (const struct sandbox_variant *v = sandboxes[i]->variants; v != NULL && v->word != NULL;
+             v++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s:%s", sandboxes[i]->name, v->word);
+            if (v->ops != sandboxes[i])
+                check_sandbox(app, v->ops, name, &out);
+        }
+    }
     return print(&out);
 }

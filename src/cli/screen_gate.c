@@ -78,7 +78,7 @@ static void fill_attachments(struct screen *s)
 static void fill_lines(struct screen *s)
 {
     const struct state *st = screen_state(s);
-    const struct sandbox_ops *ops = sandbox_find(st->sandbox);
+    const struct sandbox_ops *ops = sandbox_choose(st->sandbox, st->image, NULL);
     static char title[160], state_line[96];
     snprintf(title, sizeof title, "%s · %s", ops->name, ops->isolation);
     if (st->sbx == SBX_READY && st->vars_run > 0)

@@ -255,22 +255,6 @@ static const struct planner_ops *need_planner(const char *name, struct err *e)
     return NULL;
 }
 
-static const struct sandbox_ops *need_sandbox(const char *name, struct err *e)
-{
-    size_t count;
-    const struct sandbox_ops *ops = sandbox_find(name);
-    if (ops != NULL)
-        return ops;
-    const struct sandbox_ops *const *list = sandbox_list(&count);
-    struct buf names = BUF_INIT(1024);
-    for (size_t i = 0; i < count; i++)
-        (void)buf_addf(&names, "%s%s", i > 0 ? ", " : "", list[i]->name);
-    err_set(e, ERR_USAGE, "no sandbox '%.40s'; there are: %s (code never runs on the host)", name,
-            buf_str(&names));
-    buf_release(&names);
-    return NULL;
-}
-
 static int start_round(struct session *s, const struct session_spec *spec, struct err *e)
 {
     struct app *app = s->app;
@@ -281,7 +265,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
         .state = &s->state,
         .planner = need_planner(spec->planner, e),
         .planner_model = spec->model,
-        .sandbox = need_sandbox(spec->sandbox, e),
+        .sandbox = sandbox_choose(spec->sandbox, spec->image, e),
         .sandbox_image = spec->image,
         .contract = spec->contract,
         .rules = app->rules,
@@ -378,7 +362,8 @@ static void keep_ours_private(const struct app *app)
 static int check_spec(struct app *app, const struct session_spec *spec, struct err *e)
 {
     const struct planner_ops *planner = need_planner(spec->planner, e);
-    const struct sandbox_ops *sandbox = planner != NULL ? need_sandbox(spec->sandbox, e) : NULL;
+    const struct sandbox_ops *sandbox =
+        planner != NULL ? sandbox_choose(spec->sandbox, spec->image, e) : NULL;
     keep_ours_private(app);
     struct contract_enforcement en;
     const struct sandbox_host host = { .launcher = app->launcher,

@@ -86,6 +86,7 @@ struct box {
 /* One group of tests: these are the same for all its cases. */
 struct box_world {
     const struct sandbox_ops *ops;
+    const char *image; /* the word of a variant; NULL: the default */
     struct loop *loop;
     struct launcher *launcher;
     struct net *net;
@@ -318,6 +319,7 @@ static inline int box_open_with(struct box *b, const struct contract *c, const c
                                   .net = box_world.net,
                                   .setting = box_setting,
                                   .contract = c,
+                                  .image = box_world.image,
                                   .label = "contract-test",
                                   .env_values = env,
                                   .allow_warm = allow_warm,
@@ -579,12 +581,20 @@ static char box_home[64] __attribute__((unused));
 typedef int (*box_suite)(const char *name);
 
 /* Who we are here makes no difference to what runs elsewhere. */
-static inline bool box_is_told(const struct sandbox_ops *ops, bool again)
+static inline int box_run_one(box_suite suite, const char *who, bool again,
+                              const struct sandbox_ops *ops, const char *image)
 {
     const char *only = getenv("BOX_SANDBOX"); /* for whoever works on one of them */
-    if (only != NULL && strcmp(only, ops->name) != 0)
-        return false;
-    return !again || (ops->caps & SANDBOX_IS_REMOTE) == 0;
+    char name[64], title[128];
+    snprintf(name, sizeof name, "%s%s%s", ops->name, image != NULL ? ":" : "",
+             image != NULL ? image : "");
+    if ((only != NULL && strcmp(only, name) != 0) ||
+        (again && (ops->caps & SANDBOX_IS_REMOTE) != 0))
+        return 0;
+    snprintf(title, sizeof title, "%s as %s", name, who);
+    box_world.ops = ops;
+    box_world.image = image;
+    return suite(title);
 }
 
 static inline int box_run_all(box_suite suite, const char *who, bool again)
@@ -593,12 +603,10 @@ static inline int box_run_all(box_suite suite, const char *who, bool again)
     int failed = 0;
     const struct sandbox_ops *const *list = sandbox_list(&count);
     for (size_t i = 0; i < count; i++) {
-        char name[128];
-        if (!box_is_told(list[i], again))
-            continue;
-        snprintf(name, sizeof name, "%s as %s", list[i]->name, who);
-        box_world.ops = list[i];
-        failed += suite(name);
+        failed += box_run_one(suite, who, again, list[i], NULL);
+        for (const struct sandbox_variant *v = list[i]->variants; v != NULL && v->word != NULL; v++)
+            if (v->ops != list[i])
+                failed += box_run_one(suite, who, again, v->ops, v->word);
     }
     return failed;
 }

@@ -1,58 +1,10 @@
 /* test_e2b_faults.c - E2B misbehaves by name, on every plane: no false success, no code executed
  * twice, no sandbox left that nobody knows of. */
-#include "contract/box.h"
+#include "contract/e2b_box.h"
 
 #define CODE "f = open('/workspace/ran', 'a'); f.write('x'); f.close()\nprint('hello')\n6 * 7"
 #define TOOK "{\\\"type\\\": \\\"number_of_executions\\\", \\\"execution_count\\\": 1}\\n"
 #define ANY  (-1)
-
-/* ---- what the server saw */
-
-static const struct json *stats(struct json **tree)
-{
-    struct err e = ERR_INIT;
-    const char *line = box_remote_say("{\"ask\":\"stats\"}");
-    if (json_parse(tree, line, strlen(line), &e) < 0)
-        fail_msg("%s: %s", e.msg, line);
-    return *tree;
-}
-
-static int executed(void)
-{
-    struct json *tree;
-    int count = 0;
-    for (const struct json *c = json_first(json_get(stats(&tree), "codes")); c != NULL;
-         c = json_next(c))
-        count += strstr(json_str(c, ""), "'/workspace/ran', 'a'") != NULL;
-    json_free(tree);
-    return count;
-}
-
-static int64_t alive(void)
-{
-    struct json *tree;
-    int64_t n = (int64_t)json_len(json_get(stats(&tree), "alive"));
-    json_free(tree);
-    return n;
-}
-
-static int64_t created(void)
-{
-    struct json *tree;
-    int64_t n = json_get_int(stats(&tree), "created", -1);
-    json_free(tree);
-    return n;
-}
-
-static void say(const char *line)
-{
-    assert_string_equal(box_remote_say(line), "{}\n");
-}
-
-static void forget(void)
-{
-    say("{\"ask\":\"forget\"}");
-}
 
 /* ---- a run meets a fault */
 
@@ -61,10 +13,6 @@ struct fault {
     int end, code;    /* ANY: any end but a success */
     int executed_max; /* 0: it must not have left; 1: perhaps */
 };
-
-#define STATUS(s, body) "\"do\":\"status\",\"status\":" #s ",\"body\":\"" body "\""
-#define REPLAY(body)    "\"do\":\"replay\",\"body\":\"" body "\""
-#define EDGE(m)         "{\\\"sandboxId\\\":\\\"i0\\\",\\\"message\\\":\\\"" m "\\\",\\\"code\\\":1}"
 
 static const struct fault on_run[] = {
     { "not found", STATUS(502, EDGE("The sandbox was not found")), END_LOST, ANY, 0 },
@@ -169,13 +117,6 @@ static const struct fault on_run[] = {
     { "silence at once", "\"do\":\"stall\",\"at\":0", END_UNKNOWN, ANY, 1 },
     { "silence in a line", "\"do\":\"stall\",\"at\":70", END_UNKNOWN, ANY, 1 },
 };
-
-static void set_fault(const char *on, const char *fault)
-{
-    char *line = xasprintf("{\"on\":\"%s\",%s}", on, fault);
-    say(line);
-    free(line);
-}
 
 static void judge(const struct box *b, const struct fault *f, int times)
 {

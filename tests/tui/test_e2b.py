@@ -40,8 +40,12 @@ def server(airlock):
     s.process.wait()
 
 
+def run_on(airlock, sandbox, code, *args):
+    return airlock.run("exec", "-s", sandbox, "--lease", "runs=1", *args, "-", input=code.encode())
+
+
 def run(airlock, code, *args):
-    return airlock.run("exec", "-s", "e2b", "--lease", "runs=1", *args, "-", input=code.encode())
+    return run_on(airlock, "e2b", code, *args)
 
 
 def until(what):
@@ -131,3 +135,20 @@ def test_the_doctor_says_what_is_kept_and_proves_it(airlock, server):
     done = airlock.run("doctor", "-s", "e2b", "state")
     assert b"PASS     probe state" in done.stdout and done.returncode == 0, done.stdout
     assert server.alive() == []
+
+
+def test_our_own_kernel_there_keeps_checkpoints(airlock, server):
+    done = run_on(airlock, "e2b:code-interpreter-v1,kernel=ours", "import sys\nprint(6*7)\nprint('err', file=sys.stderr)\nx = 5\n", "--json")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {e["stream"]: e["text"] for e in events if e["type"] == "run.output"} == {"stdout": "42\n", "stderr": "err\n"}
+    state = next(e for e in events if e["type"] == "state.changed")
+    assert "x" in [v["name"] for v in state["vars"]]
+    created = events[0]
+    assert created["sandbox"] == "e2b" and created["image"] == "code-interpreter-v1,kernel=ours"
+    assert next(e for e in events if e["type"] == "sandbox.closed")["confirmed"] is True
+    assert next(e for e in events if e["type"] == "usage")["source"] == "e2b"
+    assert server.alive() == []
+    wrong = run_on(airlock, "e2b:base,kernel=yours", "1")
+    assert wrong.returncode == 2 and b"kernel=ours" in wrong.stderr
+    assert b"e2b:kernel=ours" in airlock.run("providers").stdout

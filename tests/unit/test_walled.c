@@ -97,7 +97,9 @@ static const struct wall_ops wall_play = {
 };
 
 static const struct sandbox_ops sandbox_play = { .name = "play", .close = walled_close };
-static const struct walled_kind kind = { &sandbox_play, &wall_play, KERNEL_REQUIRE_ALL };
+static const struct walled_kind kind = { .ops = &sandbox_play,
+                                         .wall = &wall_play,
+                                         .require = KERNEL_REQUIRE_ALL };
 
 /* ---- what the wall tells ---- */
 

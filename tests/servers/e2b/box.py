@@ -17,6 +17,8 @@ class Gone(Exception):
 
 
 class Box:
+    all = []  # those under way as well: none may be left
+
     def __init__(self, env, network):
         self.env = {**ENV, **env}
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -32,6 +34,7 @@ class Box:
         fd = theirs.fileno()
         self.process = subprocess.Popen(argv + [PYTHON, "-IS", "/opt/test/inside.py", str(fd)], stdin=subprocess.DEVNULL,
                                         pass_fds=(fd,), start_new_session=True)
+        Box.all.append(self)
         theirs.close()
         self.sock, self.n, self.lock, self.waiting, self.ended = mine, 0, threading.Lock(), {}, {}
         self.changed = threading.Condition()
@@ -91,6 +94,8 @@ class Box:
             pass
 
     def close(self):
+        if self in Box.all:
+            Box.all.remove(self)
         try:
             os.kill(self.process.pid, signal.SIGKILL)
         except OSError:

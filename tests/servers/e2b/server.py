@@ -8,7 +8,7 @@ prints "API-PORT DATA-PORT KEY" on the first line of stdout. Lines on stdin are 
 
 A fault is {"on": "POST /execute", "do": WHAT, "skip": N, "times": N, ...}: the first matching requests after `skip` meet it.
 WHAT: status (status, body, headers) · reset · hang · after (do it, then reset) · after-hang (do it, then never answer) ·
-cut (at: bytes of the body) · end (no more after `at` bytes, but the body ends well) · replay (file or body, split: bytes a chunk,
+cut (at: bytes of the body, or writes: messages of a stream) · end (no more after `at` bytes, but the body ends well) · replay (file or body, split: bytes a chunk,
 at?) · slow (split).
 """
 import argparse
@@ -24,7 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import control
 import envd
-from box import Gone
+from box import Box, Gone
 
 PORT_CODE, PORT_ENVD = "49999", "49983"
 
@@ -104,9 +104,12 @@ class Handler(BaseHTTPRequestHandler):
             self.drop()
         if fault["do"] == "replay-cut" and fault["at"] == 0:
             self.drop()
-        self.sent = 0
+        self.sent = self.writes = 0
 
         def write(data):
+            if self.writes == fault.get("writes"):  # "cut" and "end" between two messages
+                fault["at"] = self.sent
+            self.writes += 1
             left = fault.get("at", 1 << 60) - self.sent if fault["do"] in ("cut", "end", "stall", "replay-cut") else len(data)
             data, over = data[:left], len(data) > left
             size = fault.get("split") or len(data) or 1
@@ -311,8 +314,9 @@ def main():
         else:
             faults.add(m)
             print("{}", flush=True)
-    for s in list(ctl.sandboxes.values()):
-        s.box.close()
+    control.MAKER.shutdown(wait=True, cancel_futures=True)
+    for b in list(Box.all):
+        b.close()
     os._exit(0)
 
 
