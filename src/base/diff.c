@@ -1,243 +1,17 @@
-/* diff.c - lines and words become numbers, seqdiff.c compares them, the result becomes runs. */
+/* diff.c - lines and words become numbers (diff_items.c), seqdiff.c compares them, the result
+ * becomes runs. */
 #include "base/diff.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/seqdiff.h"
-#include "base/sha256.h"
+#include "base/diff_items.h"
 
-#define LINES_MAX   (UINT32_C(1) << 31)
 #define LINE_BUDGET (UINT64_C(64) << 20)
 #define WORD_BUDGET (UINT64_C(2) << 20)
 #define BLOCK       4096 /* bytes compared at once where two texts begin or end alike */
-#define BATCH       32   /* items hashed before the first is looked up */
 #define SLIDE_MAX   64   /* lines a group may be moved to read better ... */
 #define SLIDE_ROOM  16   /* ... also into what both texts begin with */
-
-/* ---- interning: equal text, equal number ---- */
-
-struct slot {
-    uint32_t tag; /* of the hash; and all of it that a larger table needs */
-    uint32_t id;  /* + 1; 0: free */
-};
-
-struct text {
-    const char *ptr;
-    uint32_t len;
-};
-
-struct interner {
-    struct slot *slots;
-    size_t mask;
-    struct text *texts; /* by id */
-    size_t count, room;
-    uint64_t seed;
-};
-
-/* Others choose the text, so its hashes must not be theirs to choose. */
-static uint64_t hash_seed(void)
-{
-    static uint64_t seed;
-    while (seed == 0)
-        random_bytes(&seed, sizeof seed);
-    return seed;
-}
-
-static void interner_init(struct interner *t, size_t expected)
-{
-    size_t size = 64;
-    while (size < expected * 2 && size < (size_t)1 << 21)
-        size *= 2;
-    *t = (struct interner){ .mask = size - 1, .seed = hash_seed() };
-    t->slots = xcalloc(size, sizeof *t->slots);
-}
-
-static void interner_release(struct interner *t)
-{
-    free(t->slots);
-    free(t->texts);
-}
-
-static uint64_t load(const char *p, size_t len)
-{
-    uint64_t v = 0;
-    memcpy(&v, p, len);
-    return v;
-}
-
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* 16 bytes for one wide multiplication, which is about as fast as memory. */
-static uint64_t hash(const struct interner *t, const char *p, size_t len)
-{
-    uint64_t h = t->seed ^ len;
-    for (; len > 16; p += 16, len -= 16)
-        h = mix(load(p, 8) ^ UINT64_C(0x9E3779B97F4A7C15), load(p + 8, 8) ^ h);
-    uint64_t x, y;
-    if (len >= 8) {
-        x = load(p, 8);
-        y = load(p + len - 8, 8);
-    } else if (len >= 4) {
-        x = load(p, 4);
-        y = load(p + len - 4, 4);
-    } else {
-        x = load(p, len);
-        y = 0;
-    }
-    return mix(mix(x ^ UINT64_C(0x9E3779B97F4A7C15), y ^ h), UINT64_C(0xD6E8FEB86659FD93));
-}
-
-static void interner_grow(struct interner *t)
-{
-    size_t mask = t->mask * 2 + 1;
-    struct slot *bigger = xcalloc(mask + 1, sizeof *bigger);
-    for (size_t i = 0; i <= t->mask; i++) {
-        size_t at = t->slots[i].tag & mask;
-        if (t->slots[i].id == 0)
-            continue;
-        while (bigger[at].id != 0)
-            at = (at + 1) & mask;
-        bigger[at] = t->slots[i];
-    }
-    free(t->slots);
-    t->slots = bigger;
-    t->mask = mask;
-}
-
-static uint32_t intern(struct interner *t, const char *p, uint32_t len, uint32_t tag)
-{
-    size_t at = tag & t->mask;
-    for (; t->slots[at].id != 0; at = (at + 1) & t->mask) {
-        if (t->slots[at].tag != tag)
-            continue;
-        INVARIANT(t->texts != NULL);
-        const struct text *x = &t->texts[t->slots[at].id - 1];
-        if (x->len == len && memcmp(x->ptr, p, len) == 0)
-            return t->slots[at].id - 1;
-    }
-    if (t->count == t->room) {
-        t->room = t->room != 0 ? t->room * 2 : 64;
-        t->texts = xreallocarray(t->texts, t->room, sizeof *t->texts);
-    }
-    t->texts[t->count] = (struct text){ p, len };
-    t->slots[at] = (struct slot){ tag, (uint32_t)++t->count };
-    if (t->count * 4 > t->mask * 3)
-        interner_grow(t);
-    return (uint32_t)t->count - 1;
-}
-
-/* ---- items: the lines or words of one side ---- */
-
-typedef size_t (*cut_fn)(const char *p, size_t len); /* length of the first item; len > 0 */
-
-struct items {
-    uint32_t *ids;
-    size_t count, room;
-};
-
-static void items_reserve(struct items *t, size_t more)
-{
-    if (t->room - t->count >= more)
-        return;
-    t->room = t->room != 0 ? t->room * 2 : 256;
-    t->ids = xreallocarray(t->ids, t->room, sizeof *t->ids);
-}
-
-/* In batches: while one item waits for its slot to come from memory, the next are hashed. */
-static int items_add_all(struct items *t, struct interner *in, const char *p, size_t len,
-                         cut_fn cut)
-{
-    while (len > 0) {
-        struct text batch[BATCH];
-        uint32_t tags[BATCH];
-        size_t n = 0;
-        for (; n < BATCH && len > 0; n++) {
-            size_t item = cut(p, len);
-            batch[n] = (struct text){ p, (uint32_t)item };
-            tags[n] = (uint32_t)hash(in, p, item);
-            __builtin_prefetch(&in->slots[tags[n] & in->mask]);
-            p += item;
-            len -= item;
-        }
-        items_reserve(t, BATCH);
-        for (size_t i = 0; i < n; i++)
-            t->ids[t->count++] = intern(in, batch[i].ptr, batch[i].len, tags[i]);
-        if (t->count > LINES_MAX - BATCH)
-            return -1;
-    }
-    return 0;
-}
-
-static size_t cut_line(const char *p, size_t len)
-{
-    const char *lf = memchr(p, '\n', len);
-    return lf != NULL ? (size_t)(lf - p) + 1 : len;
-}
-
-static bool is_word_byte(char c)
-{
-    unsigned char u = (unsigned char)c;
-    return u >= 0x80 || u == '_' || (u >= '0' && u <= '9') ||
-           ((u | 0x20) >= 'a' && (u | 0x20) <= 'z');
-}
-
-/* A word, a run of one kind of blank, or one other byte. */
-static size_t cut_word(const char *p, size_t len)
-{
-    size_t n = 1;
-    if (is_word_byte(p[0])) {
-        while (n < len && is_word_byte(p[n]))
-            n++;
-    } else if (p[0] == ' ' || p[0] == '\t') {
-        while (n < len && p[n] == p[0])
-            n++;
-    }
-    return n;
-}
-
-/* Two texts as numbers, and what seqdiff says about them. */
-struct pair {
-    struct interner in;
-    struct items a, b;
-    struct seqdiff seq;
-};
-
-/* Compares what stands between `from` and the two ends. -1 when there are too many items. */
-static int pair_compare(struct pair *x, const char *a, size_t from, size_t a_end, const char *b,
-                        size_t b_end, cut_fn cut, uint64_t budget)
-{
-    *x = (struct pair){ 0 };
-    interner_init(&x->in, ((a_end > b_end ? a_end : b_end) - from) / 16);
-    if (items_add_all(&x->a, &x->in, a + from, a_end - from, cut) < 0 ||
-        items_add_all(&x->b, &x->in, b + from, b_end - from, cut) < 0)
-        return -1;
-    free(x->in.slots); /* only the texts are asked for from here on */
-    x->in.slots = NULL;
-    x->seq = (struct seqdiff){ .a = x->a.ids,
-                               .b = x->b.ids,
-                               .a_len = x->a.count,
-                               .b_len = x->b.count,
-                               .classes = x->in.count,
-                               .budget = budget,
-                               .del = xcalloc(x->a.count, 1),
-                               .add = xcalloc(x->b.count, 1) };
-    seqdiff_run(&x->seq);
-    return 0;
-}
-
-static void pair_release(struct pair *x)
-{
-    interner_release(&x->in);
-    free(x->a.ids);
-    free(x->b.ids);
-    free(x->seq.del);
-    free(x->seq.add);
-}
 
 /* ---- lines ---- */
 
@@ -273,7 +47,7 @@ static size_t count_lines(const char *p, size_t len)
 {
     size_t n = 0;
     while (len > 0) {
-        size_t line = cut_line(p, len);
+        size_t line = diff_cut_line(p, len);
         p += line;
         len -= line;
         n++;
@@ -311,7 +85,7 @@ static size_t same_from(const struct seqdiff *s, size_t i, size_t j)
     return in_a < in_b ? in_a : in_b;
 }
 
-static bool is_blank(const struct text *t)
+static bool is_blank(const struct diff_item *t)
 {
     for (uint32_t i = 0; i < t->len; i++) {
         char c = t->ptr[i];
@@ -321,7 +95,7 @@ static bool is_blank(const struct text *t)
     return true;
 }
 
-static size_t indent_of(const struct text *t)
+static size_t indent_of(const struct diff_item *t)
 {
     size_t column = 0;
     for (uint32_t i = 0; i < t->len && (t->ptr[i] == ' ' || t->ptr[i] == '\t'); i++)
@@ -331,9 +105,9 @@ static size_t indent_of(const struct text *t)
 
 /* How badly a group of `count` lines reads when it begins at `at`: best is the head of an outer
  * block behind an empty line. */
-static size_t cost_of_start(const struct pair *x, const uint32_t *ids, size_t at, size_t count)
+static size_t cost_of_start(const struct diff_pair *x, const uint32_t *ids, size_t at, size_t count)
 {
-    const struct text *texts = x->in.texts, *first = &texts[ids[at]];
+    const struct diff_item *texts = x->texts, *first = &texts[ids[at]];
     size_t k = 0;
     while (k + 1 < count && is_blank(&texts[ids[at + k]]))
         k++;
@@ -343,7 +117,7 @@ static size_t cost_of_start(const struct pair *x, const uint32_t *ids, size_t at
 
 /* A group of lines that only one side has can be moved over equal lines: the line before it is the
  * same as its last, say. Returns where it begins when it may move by so many lines. */
-static size_t settle_group(const struct pair *x, const uint32_t *ids, size_t at, size_t count,
+static size_t settle_group(const struct diff_pair *x, const uint32_t *ids, size_t at, size_t count,
                            size_t up, size_t down)
 {
     size_t least = at - (up < SLIDE_MAX ? up : SLIDE_MAX);
@@ -368,7 +142,7 @@ static void move_marks(unsigned char *marks, size_t from, size_t to, size_t coun
 }
 
 /* Moves the groups to where they read best; at least one line stays between two of them. */
-static void settle_all(struct pair *x)
+static void settle_all(struct diff_pair *x)
 {
     const struct seqdiff *s = &x->seq;
     size_t i = same_from(s, 0, 0), j = i, before = i + 1; /* as if a line stood before the first */
@@ -428,7 +202,7 @@ static void trim_ends(const char *a, size_t a_len, const char *b, size_t b_len, 
     *tail = common_suffix(a + a_len, b + b_len, shorter - *head);
     /* A line both share begins behind the first LF of what they end with. */
     if (*tail != 0)
-        *tail -= cut_line(a + a_len - *tail, *tail);
+        *tail -= diff_cut_line(a + a_len - *tail, *tail);
     for (int i = 0; i<SLIDE_ROOM && * head> 0; i++)
         *head = line_before(a, *head);
 }
@@ -441,21 +215,22 @@ int diff_lines(struct diff *out, const char *a, size_t a_len, const char *b, siz
     size_t head = 0, tail = 0;
     if (a_len != 0 && b_len != 0)
         trim_ends(a, a_len, b, b_len, &head, &tail);
-    struct pair x;
-    if (pair_compare(&x, a, head, a_len - tail, b, b_len - tail, cut_line, LINE_BUDGET) < 0) {
-        pair_release(&x);
+    struct diff_pair x;
+    if (diff_pair_compare(&x, a, head, a_len - tail, b, b_len - tail, diff_cut_line, LINE_BUDGET) <
+        0) {
+        diff_pair_release(&x);
         return err_set(e, ERR_LIMIT, "texts of more than %u lines are not compared",
-                       (unsigned)LINES_MAX);
+                       (unsigned)DIFF_ITEMS_MAX);
     }
     settle_all(&x);
     struct diff d = { .capped = x.seq.capped };
     size_t before = count_lines(a, head), after = count_lines(a + a_len - tail, tail);
-    d.a_lines = before + x.a.count + after;
-    d.b_lines = before + x.b.count + after;
+    d.a_lines = before + x.seq.a_len + after;
+    d.b_lines = before + x.seq.b_len + after;
     add_run(&d, DIFF_SAME, 0, 0, before);
     add_middle(&d, &x.seq, before);
     add_run(&d, DIFF_SAME, d.a_lines - after, d.b_lines - after, after);
-    pair_release(&x);
+    diff_pair_release(&x);
     *out = d;
     return 0;
 }
@@ -477,7 +252,7 @@ static struct diff_span *spans_of(const char *p, size_t len, const unsigned char
     struct diff_span *spans = NULL;
     size_t n = 0, room = 0, at = 0;
     for (size_t i = 0; at < len; i++) {
-        size_t word = cut_word(p + at, len - at);
+        size_t word = diff_cut_word(p + at, len - at);
         if (marks[i] != 0 && n != 0 && spans[n - 1].start + spans[n - 1].len == at) {
             spans[n - 1].len += word;
         } else if (marks[i] != 0) {
@@ -502,16 +277,16 @@ static void mark_whole(struct diff_span **span, size_t *count, size_t len)
 void diff_words(struct diff_marks *out, const char *a, size_t a_len, const char *b, size_t b_len)
 {
     struct diff_marks m = { 0 };
-    struct pair x = { 0 };
+    struct diff_pair x = { 0 };
     if (a_len > UINT32_MAX || b_len > UINT32_MAX ||
-        pair_compare(&x, a, 0, a_len, b, b_len, cut_word, WORD_BUDGET) < 0) {
+        diff_pair_compare(&x, a, 0, a_len, b, b_len, diff_cut_word, WORD_BUDGET) < 0) {
         mark_whole(&m.a, &m.a_count, a_len);
         mark_whole(&m.b, &m.b_count, b_len);
     } else {
         m.a = spans_of(a, a_len, x.seq.del, &m.a_count);
         m.b = spans_of(b, b_len, x.seq.add, &m.b_count);
     }
-    pair_release(&x);
+    diff_pair_release(&x);
     *out = m;
 }
 
