@@ -3,10 +3,12 @@
 #ifndef AIRLOCK_UI_PLAIN_H
 #define AIRLOCK_UI_PLAIN_H
 
-#include "providers/contract.h"
 #include "sessions/event.h"
 #include "tool/state.h"
 #include "ui/text.h"
+
+struct contract;
+struct contract_enforcement;
 
 /* Lines for one event that was just applied to `st`; nothing for events a person need not hear of.
  * Output is prefixed by `out| ` / `err| ` and cleaned through `streams[stream]` (3 of them), which
@@ -21,9 +23,9 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
 
 /* One line that says how a run ended: "run 3: exit 0, verified (0.41 s)". */
 void plain_run_end(const struct state_run *sr, struct buf *out);
-/* One line: severity, where, what it does, the words themselves. `run` 0: not named. */
 /* "  net    refused CONNECT example.org:443: not on the allow list" */
 void plain_net(const struct state_net *n, struct buf *out);
+/* One line: severity, where, what it does, the words themselves. `run` 0: not named. */
 void plain_flag(const struct state_flag *f, uint32_t run, struct buf *out);
 
 /* "approve" → "approved"; a word it does not know as it is. */
