@@ -44,6 +44,9 @@ struct contract {
     size_t env_count;
     int64_t budget_nanousd; /* 0: none */
     bool strict;            /* refuse what can't be enforced (network, mounts, timeout, ttl) */
+    /* Not a person's key: SHA-256, in hex, of the code of Airlock's own that the sandbox runs in
+     * the interpreter beside what was approved, to read its variables; "" where there is none. */
+    char introspection[65];
 };
 
 /* Fields that have an enforcement of their own; the names are those of `-c`. */

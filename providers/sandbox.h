@@ -246,6 +246,10 @@ struct sandbox_ops {
      * language not offered. */
     const char *(*interpreter)(const struct contract *c, const char *language);
 
+    /* The code of Airlock's own that runs in the interpreter after each run, whole, for a person to
+     * read (static); its digest is in the contract. NULL: there is none. */
+    const char *(*introspection)(size_t *len);
+
     /* Begin creating. READY or FAILED follows. */
     int (*open)(struct sandbox **out, const struct sandbox_config *cfg, struct err *e);
     /* Queue one execution; one at a time. ERR_BUSY while another runs. */

@@ -130,6 +130,7 @@ enum keymap_command {
     CMD_LANGUAGE,
     CMD_EDITOR,
     CMD_CONTRACT,
+    CMD_CELL,
     CMD_LEASE_END,
     /* a replay */
     CMD_PLAY,

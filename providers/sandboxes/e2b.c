@@ -532,6 +532,7 @@ const struct sandbox_ops sandbox_e2b = {
     .origin = e2b_origin,
     .enforcement = e2b_enforcement,
     .interpreter = e2b_interpreter,
+    .introspection = e2b_introspection,
     .open = e2b_open,
     .exec = e2b_exec,
     .interrupt = e2b_interrupt,

@@ -294,6 +294,8 @@ void e2b_cell_report(const struct e2b_context *c, const struct sandbox_run *rq,
 /* One of the smaller cells: `flag` < 0 leaves it out. */
 void e2b_cell_ask(const struct e2b_context *c, const char *name, const char *text, size_t len,
                   int flag, struct e2b_part *out);
+/* All that runs there beside a person's code, as one text. */
+const char *e2b_introspection(size_t *len);
 /* Send a cell of ours; its answer is kept whole. */
 void e2b_send_cell(struct e2b_call *c, const struct e2b_part *cell, int total_ms, e2b_done_fn done);
 /* The whole answer to a cell of ours: what it told goes to `report`. */

@@ -78,6 +78,29 @@ static void finish_cell(const struct e2b_context *c, struct buf *code, struct e2
     buf_release(code);
 }
 
+const char *e2b_introspection(size_t *len)
+{
+    static const char *const names[] = { "cells/python.py", "kernels/python/vars.py",
+                                         "kernels/python/complete.py" };
+    static struct buf text;
+    if (text.len == 0) {
+        buf_init(&text, E2B_CODE_MAX);
+        (void)buf_add_str(&text,
+                          "# Loaded once into the python context, before the first run. After each "
+                          "run, of any language: " CELL "report([paths an expectation asks for]); "
+                          "before one with arguments, input, files or another directory: begin(…); "
+                          "for Tab, :put and :get: names(…), place(…).\n");
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+            const struct share_file *f = share_find(names[i]);
+            INVARIANT(f != NULL);
+            (void)buf_addf(&text, "\n# ==== %s\n\n", names[i]);
+            (void)buf_add(&text, f->ptr, f->len);
+        }
+    }
+    *len = text.len;
+    return text.ptr;
+}
+
 void e2b_cell_setup(const struct e2b_context *c, struct e2b_part *out)
 {
     struct buf code = BUF_INIT(E2B_CODE_MAX);

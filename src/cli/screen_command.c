@@ -217,6 +217,30 @@ static void do_contract(struct screen *s, const char *args, struct err *e)
     buf_release(&text);
 }
 
+/* What runs beside the approved code, byte for byte as its digest in the contract was made. */
+static void do_cell(struct screen *s, const char *args, struct err *e)
+{
+    const struct state *st = screen_state(s);
+    const struct sandbox_ops *ops = sandbox_choose(st->sandbox, st->image, e);
+    struct contract c = { .introspection = "" };
+    size_t len;
+    (void)args;
+    if (ops == NULL || ops->introspection == NULL) {
+        screen_toast(s, TONE_INFO, "this sandbox runs nothing beside the code that is approved");
+        return;
+    }
+    const char *text = ops->introspection(&len);
+    contract_note_introspection(&c, ops);
+    bool same = strstr(st->contract_json, c.introspection) != NULL;
+    char line[160];
+    snprintf(line, sizeof line, "sha256 %s%s", c.introspection,
+             same ? "" : ": not that of this session, which was made by another program");
+    screen_page_begin(s, PAGE_CELL, 0, "Airlock's own cell", "q back");
+    screen_page_add(s, same ? TONE_INFO : TONE_BAD, line, strlen(line), false);
+    screen_page_add_text(s, text);
+    screen_page_show(s);
+}
+
 /* ---- looking, with words ---- */
 
 static void do_language(struct screen *s, const char *args, struct err *e)
@@ -324,6 +348,7 @@ static const struct verb {
     { CMD_PUT, NEEDS_SESSION, do_put },
     { CMD_GET, NEEDS_SESSION, do_get },
     { CMD_CONTRACT, 0, do_contract },
+    { CMD_CELL, NEEDS_SESSION, do_cell },
     { CMD_LANGUAGE, 0, do_language },
     { CMD_THEME, 0, do_theme },
     { CMD_EDITOR, 0, do_editor },

@@ -37,7 +37,15 @@ enum prompt_use {
     USE_STEP_MARK
 };
 
-enum page_kind { PAGE_NONE, PAGE_TRAVEL, PAGE_FORK, PAGE_TREE, PAGE_CHANGES, PAGE_COMPARE };
+enum page_kind {
+    PAGE_NONE,
+    PAGE_TRAVEL,
+    PAGE_FORK,
+    PAGE_TREE,
+    PAGE_CHANGES,
+    PAGE_COMPARE,
+    PAGE_CELL
+};
 
 struct snapshot; /* of what the model sees */
 struct find;     /* screen_find.c */

@@ -318,14 +318,16 @@ static int record_created(struct session *s, const struct session_spec *spec, st
     struct event_builder b;
     uint8_t digest[SHA256_LEN];
     char hex[SHA256_HEX_LEN + 1];
-    contract_digest(spec->contract, digest);
+    struct contract c = *spec->contract; /* borrowed */
+    contract_note_introspection(&c, sandbox_choose(spec->sandbox, spec->image, e));
+    contract_digest(&c, digest);
     hex_encode(digest, sizeof digest, hex);
     event_begin(&b, EVENT_SESSION_CREATED, 0);
     json_w_str(&b.w, "planner", spec->planner);
     json_w_str(&b.w, "model", spec->model != NULL ? spec->model : "");
     json_w_str(&b.w, "sandbox", spec->sandbox);
     json_w_str(&b.w, "image", spec->image != NULL ? spec->image : "");
-    contract_to_json(spec->contract, &b.w, "contract");
+    contract_to_json(&c, &b.w, "contract");
     json_w_str(&b.w, "contract_digest", hex);
     json_w_str(&b.w, "version", AIRLOCK_VERSION);
     if (spec->parent != NULL)

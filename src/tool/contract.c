@@ -125,6 +125,21 @@ void contract_canonical(const struct contract *c, struct buf *out)
         add_value(c, r, out);
         buf_add_char(out, '\n');
     }
+    if (c->introspection[0] != '\0')
+        buf_addf(out, "introspection=%s\n", c->introspection);
+}
+
+void contract_note_introspection(struct contract *c, const struct sandbox_ops *ops)
+{
+    uint8_t digest[SHA256_LEN];
+    size_t len = 0;
+    _Static_assert(sizeof c->introspection == SHA256_HEX_LEN + 1, "room for one digest");
+    c->introspection[0] = '\0';
+    if (ops->introspection == NULL)
+        return;
+    const char *text = ops->introspection(&len);
+    sha256_once(text, len, digest);
+    hex_encode(digest, sizeof digest, c->introspection);
 }
 
 void contract_digest(const struct contract *c, uint8_t out[SHA256_LEN])
@@ -181,6 +196,8 @@ void contract_to_json(const struct contract *c, struct json_w *w, const char *ke
     json_w_object(w, key);
     for (size_t i = 0; i < CONTRACT_KEY_COUNT; i++)
         write_member(c, &contract_rules[i], w);
+    if (c->introspection[0] != '\0')
+        json_w_str(w, "introspection", c->introspection);
     json_w_close_object(w);
 }
 
@@ -231,15 +248,33 @@ static int read_member(struct contract *c, const struct key_rule *r, const struc
     return contract_set_value(c, r, s, e);
 }
 
+/* Only where there is one: older records have none. */
+static int read_introspection(struct contract *c, const struct json *v, struct err *e)
+{
+    const char *hex = json_str(v, "");
+    if (v == NULL)
+        return 0;
+    if (strlen(hex) != SHA256_HEX_LEN || strspn(hex, "0123456789abcdef") != SHA256_HEX_LEN)
+        return err_set(e, ERR_FORMAT, "contract.introspection: not a digest");
+    memcpy(c->introspection, hex, SHA256_HEX_LEN + 1);
+    return 0;
+}
+
 int contract_from_json(struct contract *c, const struct json *o, struct err *e)
 {
     struct contract fresh;
+    const struct json *introspection = json_get(o, "introspection");
+    size_t expected = CONTRACT_KEY_COUNT + (introspection != NULL);
     if (json_kind(o) != JSON_OBJECT)
         return err_set(e, ERR_FORMAT, "contract: not an object");
-    if (json_len(o) != CONTRACT_KEY_COUNT)
-        return err_set(e, ERR_FORMAT, "contract: %zu fields, expected exactly %d", json_len(o),
-                       CONTRACT_KEY_COUNT);
+    if (json_len(o) != expected)
+        return err_set(e, ERR_FORMAT, "contract: %zu fields, expected exactly %zu", json_len(o),
+                       expected);
     contract_init(&fresh);
+    if (read_introspection(&fresh, introspection, e) < 0) {
+        contract_release(&fresh);
+        return -1;
+    }
     for (size_t i = 0; i < CONTRACT_KEY_COUNT; i++) {
         if (read_member(&fresh, &contract_rules[i], o, e) < 0) {
             if (e != NULL)
@@ -326,6 +361,11 @@ static bool key_is_wider(const struct contract *a, const struct contract *b,
 
 bool contract_is_wider(const struct contract *a, const struct contract *b, const char **field)
 {
+    if (strcmp(a->introspection, b->introspection) != 0 && a->introspection[0] != '\0') {
+        if (field != NULL)
+            *field = "introspection";
+        return true;
+    }
     for (size_t i = 0; i < CONTRACT_KEY_COUNT; i++) {
         if (key_is_wider(a, b, &contract_rules[i])) {
             if (field != NULL)

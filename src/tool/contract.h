@@ -15,11 +15,14 @@ void contract_copy(struct contract *dst, const struct contract *src); /* dst uni
 /* One `KEY=VALUE` of `-c`. ERR_USAGE names the key, what it takes and the range; an unknown key
  * names the nearest one. */
 int contract_set(struct contract *c, const char *key_value, struct err *e) MUST_CHECK;
+/* Take note of what `ops` runs by itself: part of the digest from then on. */
+void contract_note_introspection(struct contract *c, const struct sandbox_ops *ops);
 int contract_from_json(struct contract *c, const struct json *o,
                        struct err *e) MUST_CHECK; /* as recorded */
 void contract_to_json(const struct contract *c, struct json_w *w, const char *key);
 
-/* SHA-256 over `key=value\n`, keys sorted, integers decimal, all present. */
+/* SHA-256 over `key=value\n`, keys sorted, integers decimal, all present; then, where there is one,
+ * `introspection=HEX\n`. */
 void contract_digest(const struct contract *c, uint8_t out[SHA256_LEN]);
 void contract_canonical(const struct contract *c, struct buf *out); /* the text that is digested */
 

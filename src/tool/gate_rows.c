@@ -47,6 +47,11 @@ void gate_each_row(const struct capsule *capsule, const struct contract *c, gate
     for (size_t i = 0; i < c->mount_count; i++)
         row(&to, "mount", "%s %s", c->mounts[i].path,
             c->mounts[i].writable ? "read-write" : "read-only");
+    if (c->introspection[0] != '\0')
+        row(&to, "reads",
+            "after each run a cell of Airlock's own reads the variables and the files it changed "
+            "(sha256 %.8s…; :cell shows it whole)",
+            c->introspection);
     if (rq->check_code_len > 0)
         row(&to, "check", "%.1500s", rq->check_code);
 }

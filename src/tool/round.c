@@ -261,6 +261,7 @@ int round_new(struct round **out, const struct round_config *cfg, struct err *e)
     r->sandbox_image = cfg->sandbox_image != NULL ? xstrdup(cfg->sandbox_image) : NULL;
     r->default_language = xstrdup(cfg->default_language != NULL ? cfg->default_language : "python");
     contract_copy(&r->contract, cfg->contract);
+    contract_note_introspection(&r->contract, cfg->sandbox);
     contract_digest(&r->contract, r->contract_digest);
     cfg->sandbox->enforcement(&r->contract, &r->enforcement);
     for (int which = 0; which < 2; which++) {

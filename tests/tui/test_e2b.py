@@ -152,3 +152,16 @@ def test_our_own_kernel_there_keeps_checkpoints(airlock, server):
     wrong = run_on(airlock, "e2b:base,kernel=yours", "1")
     assert wrong.returncode == 2 and b"kernel=ours" in wrong.stderr
     assert b"e2b:kernel=ours" in airlock.run("providers").stdout
+
+
+def test_the_cell_of_our_own_is_a_part_of_the_contract_and_shown(airlock, server):
+    done = run(airlock, "print(1)", "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    digest = events[0]["contract"]["introspection"]
+    assert len(digest) == 64
+    gate = next(e for e in events if e["type"] == "gate.opened")
+    row = next(r for r in gate["attached"] if r.startswith("reads "))
+    assert digest[:8] in row and ":cell" in row
+    assert gate["contract_digest"] == events[0]["contract_digest"]
+    ours = [json.loads(line) for line in run_on(airlock, "e2b:kernel=ours", "print(1)", "--json").stdout.splitlines()]
+    assert "introspection" not in ours[0]["contract"] and ours[0]["contract_digest"] != events[0]["contract_digest"]

@@ -66,6 +66,57 @@ static void canonical_text_and_digest_are_golden(void **state)
     buf_release(&text);
 }
 
+static const char own_cell[] = "print(1)\n";
+
+static const char *give_cell(size_t *len)
+{
+    *len = sizeof own_cell - 1;
+    return own_cell;
+}
+
+/* What a sandbox runs beside the approved code is a part of what was agreed on. */
+static void own_code_is_in_the_digest(void **state)
+{
+    static const struct sandbox_ops with = { .name = "x", .introspection = give_cell },
+                                    without = { .name = "y" };
+    struct contract c, back;
+    struct buf text = BUF_INIT(65536), json = BUF_INIT(65536);
+    struct json_w w;
+    struct json *o = NULL;
+    struct err e = ERR_INIT;
+    char hex[SHA256_HEX_LEN + 1], again[SHA256_HEX_LEN + 1];
+    const char *field = NULL;
+    (void)state;
+    contract_init(&c);
+    contract_note_introspection(&c, &with);
+    assert_string_equal(c.introspection,
+                        "cc42155088fca5730758db72b2a5bca33112a941dfaa2d43098ec422ce4ea213");
+    contract_canonical(&c, &text);
+    assert_non_null(strstr(buf_str(&text), "ttl_s=3600\nintrospection="));
+    digest_hex(&c, hex);
+    assert_string_not_equal(hex, DIGEST_DEFAULT);
+    json_w_init(&w, &json);
+    json_w_object(&w, NULL);
+    contract_to_json(&c, &w, "contract");
+    json_w_close_object(&w);
+    assert_int_equal(json_w_end(&w), 0);
+    assert_int_equal(json_parse(&o, json.ptr, json.len, &e), 0);
+    assert_int_equal(contract_from_json(&back, json_get(o, "contract"), &e), 0);
+    digest_hex(&back, again);
+    assert_string_equal(hex, again);
+    contract_note_introspection(&back, &without);
+    digest_hex(&back, again);
+    assert_string_equal(again, DIGEST_DEFAULT);
+    assert_true(contract_is_wider(&c, &back, &field));
+    assert_string_equal(field, "introspection");
+    assert_false(contract_is_wider(&back, &c, &field));
+    json_free(o);
+    contract_release(&c);
+    contract_release(&back);
+    buf_release(&text);
+    buf_release(&json);
+}
+
 static void values_in_range_are_taken(void **state)
 {
     (void)state;
@@ -447,6 +498,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(canonical_text_and_digest_are_golden),
+        cmocka_unit_test(own_code_is_in_the_digest),
         cmocka_unit_test(values_in_range_are_taken),
         cmocka_unit_test(values_out_of_range_change_nothing),
         cmocka_unit_test(unknown_keys_name_the_nearest),
