@@ -312,6 +312,8 @@ static void note_name(struct scan *sc, const char *name)
             sc->hot = xreallocarray(sc->hot, sc->hot_cap, sizeof *sc->hot);
         }
         sc->hot[sc->hot_count++] = xstrndup(name, stem);
+    } else {
+        sidecar_remove_stray(sc->ix->sessions_dir, name);
     }
 }
 

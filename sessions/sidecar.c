@@ -123,6 +123,27 @@ void sidecar_remove_leftovers(const char *dir, const char *id)
     free(lock);
 }
 
+/* Copies that archive.c makes. Packing and unpacking hold the lock; a reader's copy loses its name
+ * at once, so one with an old name is nobody's. */
+#define STRAY_AGE_S 600
+
+void sidecar_remove_stray(const char *dir, const char *name)
+{
+    static const char *const kinds[] = { ".db.pack-", ".db.unpack-", ".db.copy-" };
+    size_t stem = strcspn(name, ".");
+    struct stat st;
+    bool is = false;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        is |= strncmp(name + stem, kinds[i], strlen(kinds[i])) == 0;
+    if (!is)
+        return;
+    char *path = path_join(dir, name), *lock = xasprintf("%s/%.*s.lock", dir, (int)stem, name);
+    if (!lock_is_held(lock) && lstat(path, &st) == 0 && st.st_mtime < time(NULL) - STRAY_AGE_S)
+        unlink(path);
+    free(path);
+    free(lock);
+}
+
 /* ---- anchors ---- */
 
 #define SEQ_DIGITS  20

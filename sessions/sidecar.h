@@ -20,6 +20,9 @@ void sidecar_remove_new(const char *dir, const char *id);
 /* The same, and the lock, of a session that its maker did not live to finish: there is no session
  * file of that id and nobody holds the lock. Else nothing. */
 void sidecar_remove_leftovers(const char *dir, const char *id);
+/* A copy that packing, unpacking or reading an archived session left when it died; `name` may be
+ * that of any file in `dir`, others stay. */
+void sidecar_remove_stray(const char *dir, const char *name);
 
 /* Anchors: one line of fixed length per durable commit, "seq chain\n". Appended, never synced: the
  * page cache survives us, and after a power cut a missing line only means a weaker check. */

@@ -125,8 +125,8 @@ def jobs(sizes):
             for at in spread(calls, 2 if QUICK else 10 ** 6):
                 yield kill_case, (name, who, "kill", at)
     pick = random.Random(20261122)
-    for number in range(4 if QUICK else 200):
-        yield random_case, (pick.choice(("run", "exec", "resume", "rerun")), number, pick.uniform(0.005, 0.6))
+    for number in range(4 if QUICK else 300):
+        yield random_case, (pick.choice(("run", "exec", "resume", "rerun")), number, pick.uniform(0.01, 0.3))
 
 
 def main():

@@ -446,6 +446,39 @@ static void test_half_made(void **state)
     free(made);
 }
 
+static bool stays(const char *name, long seconds_old)
+{
+    char *path = xasprintf("%s/%s", fx.dir, name);
+    make_file(name);
+    struct timespec at[2] = { { .tv_sec = time(NULL) - seconds_old },
+                              { .tv_sec = time(NULL) - seconds_old } };
+    assert_int_equal(utimensat(AT_FDCWD, path, at, 0), 0);
+    sidecar_remove_stray(fx.dir, name);
+    bool there = access(path, F_OK) == 0;
+    unlink(path);
+    free(path);
+    return there;
+}
+
+static void test_strays(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    int fd = -1;
+    char *lock = xasprintf("%s/" ID ".lock", fx.dir);
+    assert_false(stays(ID ".db.pack-AbC123", 3600));
+    assert_false(stays(ID ".db.unpack-AbC123", 3600));
+    assert_false(stays(ID ".db.copy-AbC123", 3600));
+    assert_true(stays(ID ".db.copy-AbC123", 1)); /* a reader is about to open it */
+    assert_true(stays(ID ".db", 3600));
+    assert_true(stays(ID ".db.gz", 3600));
+    assert_true(stays("notes.db", 3600));
+    assert_ok(lock_take(lock, &fd, &e));
+    assert_true(stays(ID ".db.pack-AbC123", 3600)); /* somebody packs */
+    lock_drop(lock, fd);
+    free(lock);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, fixture_teardown)
 
 int main(void)
@@ -453,7 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_kill),      T(test_read_while_writing), T(test_writers_take_turns),
         T(test_full_disk), T(test_file_size_limit),    T(test_lock_of_a_dead_process),
-        T(test_unborn),    T(test_half_made),
+        T(test_unborn),    T(test_half_made),          T(test_strays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
