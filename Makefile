@@ -99,6 +99,10 @@ $(B)/tests/gate/gate_runs: $(GATE_SRC) $(wildcard tests/gate/*.h tests/golden/*.
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) $(GATE_WRAP) -o $@ $(GATE_SRC) $(B)/libairlock.a $(PKG_LIBS)
 
+$(B)/tests/crash/check_%: tests/crash/check_%.c $(B)/libairlock.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $(B)/libairlock.a $(PKG_LIBS)
+
 units: $(UNIT_BIN) $(B)/tests/gate/gate_runs
 torture-tools: $(TORTURE_TOOLS)
 fuzzers: $(FUZZ_BIN)

@@ -299,7 +299,19 @@ static int find_last(struct index *ix, struct candidates *c, struct err *e)
                    NULL, c, e);
 }
 
-static int decide(const char *word, struct candidates *c, struct err *e)
+static int no_last(struct index *ix, struct err *e)
+{
+    int64_t unreadable = 0;
+    struct err ignored = ERR_INIT;
+    if (sql_get_int(ix->db, "SELECT count(*) FROM session WHERE problem <> ''", &unreadable,
+                    &ignored) < 0)
+        unreadable = 0;
+    return err_set(e, ERR_MISSING,
+                   unreadable > 0 ? "no session can be read: airlock sessions says why"
+                                  : "there is no session yet");
+}
+
+static int decide(struct index *ix, const char *word, struct candidates *c, struct err *e)
 {
     if (c->count == 1)
         return 0;
@@ -307,7 +319,7 @@ static int decide(const char *word, struct candidates *c, struct err *e)
         return err_set(e, ERR_USAGE, "\"%.80s\" could be %zu sessions: %s", word, c->count,
                        buf_str(&c->names));
     if (strcmp(word, "last") == 0)
-        return err_set(e, ERR_MISSING, "there is no session yet");
+        return no_last(ix, e);
     return err_set(e, ERR_MISSING, "no session \"%.80s\" (`airlock sessions` lists them)", word);
 }
 
@@ -338,7 +350,7 @@ int index_resolve(struct index *ix, const char *word, char **id, char **path, st
         err_clear(&ignored); /* an older list is better than none */
     int rc = last ? find_last(ix, &c, e) : find(ix, word, &c, e);
     if (rc == 0)
-        rc = decide(word, &c, e);
+        rc = decide(ix, word, &c, e);
     if (rc == 0) {
         *path = xasprintf("%s/%s.db", ix->sessions_dir, c.id);
         *id = c.id;

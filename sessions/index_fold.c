@@ -291,7 +291,7 @@ static int fold_new(struct summary *m, struct store *s, struct err *e)
     return 0;
 }
 
-void summary_update(struct summary *m, const char *path)
+bool summary_update(struct summary *m, const char *path)
 {
     struct err e = ERR_INIT;
     struct store *s = NULL;
@@ -302,4 +302,5 @@ void summary_update(struct summary *m, const char *path)
     if (rc < 0)
         set_text(&m->problem, e.msg);
     store_close(s);
+    return rc == 0 || (e.code != ERR_IO && e.code != ERR_BUSY && e.code != ERR_LIMIT);
 }

@@ -232,14 +232,16 @@ static int reread(struct scan *sc, const char *id, struct stamp stamp, struct su
     struct texts x = { .ix = sc->ix, .id = id, .e = e };
     char *path = xasprintf("%s/%s.db", sc->ix->sessions_dir, id);
     int rc = begin(sc, e);
+    bool lasts = true;
     m->text = keep_text;
     m->restart = drop_texts;
     m->arg = &x;
     if (rc == 0)
-        summary_update(m, path);
+        lasts = summary_update(m, path);
     m->arg = NULL;
     free(path);
-    if (stamp.mtime_ns > sc->now_ns - RACY_NS || stamp.wal_mtime_ns > sc->now_ns - RACY_NS)
+    if (!lasts || stamp.mtime_ns > sc->now_ns - RACY_NS ||
+        stamp.wal_mtime_ns > sc->now_ns - RACY_NS)
         stamp.size = -1;
     if (rc < 0 || x.failed || save_summary(sc->ix, id, &stamp, m, e) < 0)
         return -1;

@@ -113,6 +113,14 @@ void sidecar_remove_new(const char *dir, const char *id)
     remove_file(dir, id, ".new");
 }
 
+void sidecar_remove_empty(const char *dir, const char *id)
+{
+    remove_file(dir, id, ".head");
+    remove_file(dir, id, ".db-shm");
+    remove_file(dir, id, ".db-wal");
+    remove_file(dir, id, ".db"); /* last: as long as it stands, the others belong to something */
+}
+
 void sidecar_remove_leftovers(const char *dir, const char *id)
 {
     char *lock = xasprintf("%s/%s.lock", dir, id);
@@ -129,7 +137,7 @@ void sidecar_remove_leftovers(const char *dir, const char *id)
 
 void sidecar_remove_stray(const char *dir, const char *name)
 {
-    static const char *const kinds[] = { ".db.pack-", ".db.unpack-", ".db.copy-" };
+    static const char *const kinds[] = { ".db.pack-", ".db.unpack-", ".db.check-", ".db.copy-" };
     size_t stem = strcspn(name, ".");
     struct stat st;
     bool is = false;

@@ -435,8 +435,7 @@ int store_create(struct store **out, const char *dir, const char *id, struct err
     }
     if (open_new(s, e) < 0) {
         close_database(s);
-        unlink(s->path); /* ours, and nothing is in it */
-        unlink(s->head_path);
+        sidecar_remove_empty(s->dir, s->id);
         err_wrap(e, "create %s", s->path);
         free_store(s);
         return -1;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 
 #include "providers/sandboxes/local_seccomp.h"
 
+#define LIBRARY_ROOM     ((size_t)96 << 10)
 #define FILTER_BYTES_MAX (4096 * 8) /* the kernel takes at most 4096 instructions */
 
 /* Calls that change the system, reach into other processes, or are a large kernel surface which
@@ -164,8 +166,16 @@ static int export_program(scmp_filter_ctx ctx, struct buf *out, struct err *e)
     return rc;
 }
 
+/* libseccomp (2.5.4) turns for ever when an allocation of its own fails, so it is made sure before
+ * that what it needs (some 30 KiB) can be had. */
+static void make_room(void)
+{
+    free(xmalloc(LIBRARY_ROOM));
+}
+
 static int build(struct buf *out, struct err *e)
 {
+    make_room();
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     if (ctx == NULL)
         return err_set(e, ERR_MISSING, "system call filter: libseccomp does not start");

@@ -125,7 +125,7 @@ void *xmalloc(size_t n)
 {
     void *p = malloc(n != 0 ? n : 1);
     if (p == NULL)
-        err_bug(__FILE__, __LINE__, "out of memory");
+        err_no_memory();
     return p;
 }
 
@@ -133,7 +133,7 @@ void *xcalloc(size_t n, size_t size)
 {
     void *p = calloc(n != 0 ? n : 1, size != 0 ? size : 1);
     if (p == NULL)
-        err_bug(__FILE__, __LINE__, "out of memory");
+        err_no_memory();
     return p;
 }
 
@@ -141,7 +141,7 @@ void *xrealloc(void *p, size_t n)
 {
     void *q = realloc(p, n != 0 ? n : 1);
     if (q == NULL)
-        err_bug(__FILE__, __LINE__, "out of memory");
+        err_no_memory();
     return q;
 }
 

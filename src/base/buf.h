@@ -1,7 +1,7 @@
 /* buf.h - a growable run of bytes that states its ceiling where it is born, and xmalloc.
  *
  * NUL-terminated past `len` once anything was added. Growth beyond `max` fails with -1 and leaves
- * the contents as they were; running out of memory aborts (xmalloc restores the terminal first).
+ * the contents as they were; running out of memory ends the process (err_no_memory).
  * All functions accept a zeroed struct with `max` set (BUF_INIT).
  */
 #ifndef AIRLOCK_BASE_BUF_H

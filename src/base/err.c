@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 static void (*abort_hook)(void);
+static int no_memory_status = 3;
 
 static void __attribute__((format(printf, 2, 0)))
 set_message(struct err *e, const char *fmt, va_list ap)
@@ -110,6 +111,20 @@ static void write_all(const char *s)
         s += n;
         len -= (size_t)n;
     }
+}
+
+void err_set_no_memory_status(int status)
+{
+    no_memory_status = status;
+}
+
+void err_no_memory(void)
+{
+    if (abort_hook != NULL)
+        abort_hook();
+    write_all("airlock: out of memory. What was recorded is safe: free some memory, then "
+              "`airlock resume last`\n");
+    _exit(no_memory_status);
 }
 
 void err_bug(const char *file, int line, const char *what)

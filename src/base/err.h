@@ -56,6 +56,12 @@ const char *err_code_name(enum err_code code);
 void err_bug(const char *file, int line, const char *what) NORETURN;
 #define INVARIANT(cond) ((cond) ? (void)0 : err_bug(__FILE__, __LINE__, #cond))
 
+/* Memory has run out: the hook, one line on stderr, and the end of the process with the status that
+ * was set (3, something needed is missing). What is on disk is whole at every instruction [AUD-3],
+ * the sandboxes end with us, and cleaning up would want memory. Called by xmalloc and its kin. */
+void err_no_memory(void) NORETURN;
+void err_set_no_memory_status(int status);
+
 /* `fn` must be async-signal-safe. */
 void err_set_abort_hook(void (*fn)(void));
 

@@ -12,6 +12,14 @@ struct sha256 {
     EVP_MD_CTX *ctx;
 };
 
+/* OpenSSL fails for want of memory only, unless the installation is broken. */
+static void need(bool ok)
+{
+    if (!ok && errno == ENOMEM)
+        err_no_memory();
+    INVARIANT(ok);
+}
+
 /* Fetched once: an implicit fetch for every hash costs more than hashing an event. Never freed,
  * like the thread's own context below: they live as long as the process. */
 static const EVP_MD *algorithm(void)
@@ -19,7 +27,7 @@ static const EVP_MD *algorithm(void)
     static EVP_MD *md;
     if (md == NULL)
         md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    INVARIANT(md != NULL);
+    need(md != NULL);
     return md;
 }
 
@@ -27,7 +35,7 @@ struct sha256 *sha256_new(void)
 {
     struct sha256 *h = xmalloc(sizeof *h);
     h->ctx = EVP_MD_CTX_new();
-    INVARIANT(h->ctx != NULL);
+    need(h->ctx != NULL);
     return h;
 }
 
@@ -41,12 +49,12 @@ void sha256_free(struct sha256 *h)
 
 void sha256_begin(struct sha256 *h)
 {
-    INVARIANT(EVP_DigestInit_ex2(h->ctx, algorithm(), NULL) == 1);
+    need(EVP_DigestInit_ex2(h->ctx, algorithm(), NULL) == 1);
 }
 
 void sha256_add(struct sha256 *h, const void *p, size_t len)
 {
-    INVARIANT(EVP_DigestUpdate(h->ctx, p, len) == 1);
+    need(EVP_DigestUpdate(h->ctx, p, len) == 1);
 }
 
 static void add_be(struct sha256 *h, uint64_t v, unsigned bytes)
@@ -74,7 +82,7 @@ void sha256_add_u64be(struct sha256 *h, uint64_t v)
 
 void sha256_end(struct sha256 *h, uint8_t out[SHA256_LEN])
 {
-    INVARIANT(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
+    need(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
 }
 
 void sha256_once(const void *p, size_t len, uint8_t out[SHA256_LEN])
@@ -82,7 +90,7 @@ void sha256_once(const void *p, size_t len, uint8_t out[SHA256_LEN])
     static _Thread_local struct sha256 mine;
     if (mine.ctx == NULL)
         mine.ctx = EVP_MD_CTX_new();
-    INVARIANT(mine.ctx != NULL);
+    need(mine.ctx != NULL);
     sha256_begin(&mine);
     sha256_add(&mine, p, len);
     sha256_end(&mine, out);

@@ -78,8 +78,8 @@ static void say_why(const struct headless *h, const struct state *st, int status
 {
     const struct state_run *sr = state_run_at(st, 1);
     struct buf out = BUF_INIT(8 << 10);
-    if (h->print == PRINT_JSON)
-        return;
+    if (h->print == PRINT_JSON && h->broken.code == ERR_NONE)
+        return; /* it is in the events, unless these came to an end */
     if (h->broken.code != ERR_NONE)
         (void)text_clean(&out, h->broken.msg, strlen(h->broken.msg), TEXT_PROSE, false, false);
     else if (status == EXIT_EXEC_DENIED && sr != NULL)
@@ -131,6 +131,7 @@ int cmd_exec(struct app *app)
     const char *name = app->opt.arg_count > 0 ? app->opt.args[0] : NULL;
     struct headless h = { .print = app->opt.json ? PRINT_JSON : PRINT_OUTPUT };
     int status = EXIT_AIRLOCK_FAILED;
+    err_set_no_memory_status(EXIT_AIRLOCK_FAILED);
     if (name == NULL) {
         err_set(&e, ERR_USAGE, "exec needs a FILE, or - for standard input");
         return app_fail(&e);
@@ -152,5 +153,5 @@ int cmd_exec(struct app *app)
         status = app_fail(&e) == EXIT_USAGE ? EXIT_USAGE : EXIT_AIRLOCK_FAILED;
     }
     buf_release(&code);
-    return status;
+    return headless_status(&h, status, EXIT_AIRLOCK_FAILED);
 }

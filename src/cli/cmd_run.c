@@ -90,5 +90,5 @@ int cmd_run(struct app *app)
                      : status == EXIT_INTERRUPTED ? "interrupted"
                                                   : "failed");
     free(task);
-    return status;
+    return headless_status(&h, status, EXIT_WORK_FAILED);
 }

@@ -19,8 +19,10 @@
 
 static void put(struct headless *h, int fd, const char *p, size_t len)
 {
-    if (!h->out_failed && write_all_fd(fd, p, len) < 0)
-        h->out_failed = true; /* a closed pipe ends the printing, not the record */
+    if (h->out_failed || write_all_fd(fd, p, len) == 0)
+        return;
+    h->out_failed = true; /* that ends the printing, not the record */
+    h->out_error = errno != EPIPE ? errno : 0;
 }
 
 static void print_json(struct headless *h, const struct event *ev)
@@ -346,4 +348,16 @@ void headless_end(struct headless *h, const char *outcome)
     buf_release(&h->json);
     for (int i = 0; i < 3; i++)
         text_stream_release(&h->clean[i]);
+}
+
+int headless_status(const struct headless *h, int status, int failed)
+{
+    struct err e = ERR_INIT;
+    if (h->out_error == 0)
+        return status;
+    err_set(&e, ERR_IO,
+            "what was to be printed is cut short: %s; the record is whole: airlock show last",
+            strerror(h->out_error));
+    app_fail(&e);
+    return status == EXIT_OK ? failed : status;
 }

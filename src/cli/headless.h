@@ -20,6 +20,7 @@ struct headless {
     } print;
     bool person; /* somebody is at the terminal and can be asked */
     bool interrupted, out_failed;
+    int out_error; /* why printing ended, as an errno; 0 also for a reader that went away */
     uint8_t signals;
     struct buf json; /* lines that wait until their events are on disk */
     uint64_t json_seq;
@@ -67,5 +68,8 @@ int headless_run(struct headless *h, struct err *e) MUST_CHECK;
 int headless_print_first(void *arg, const struct event *ev);
 /* `outcome` NULL: the session is not over, only left. */
 void headless_end(struct headless *h, const char *outcome);
+/* After headless_end: `status`, or `failed` instead of 0 and a word on stderr when what was to be
+ * printed could not be. */
+int headless_status(const struct headless *h, int status, int failed);
 
 #endif

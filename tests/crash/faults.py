@@ -32,7 +32,7 @@ def ask_told(name, r, problems):
     """It ended by itself; when that was not well, it said why, in words that begin with its name."""
     if r.status < 0 or r.status == 134:
         problems.append("DIED of signal %d: %s" % (-r.status, r.err[-300:]))
-    told = b"airlock: " in r.err or any(e["type"] == "error" for e in r.lines()) or b"error" in r.out
+    told = b"airlock: " in r.err or any(word in r.out for word in (b'"message"', b'"reason"', b'"error"'))
     if r.status != 0 and not told:
         problems.append("exit %d without a word: %s" % (r.status, r.err[-200:]))
     if b"bug" in r.err:

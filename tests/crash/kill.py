@@ -56,12 +56,13 @@ def make_before(w):
     w.id = done_id
 
 
-def start(w, name, **how):
+def start(w, name, before_run=lambda: None, **how):
     """Run a scenario. Returns how it went, what had been acknowledged and heard before and during."""
     before, argv, stdin = SCENARIOS[name]
     if not w.kept:
         make_before(w)
     acked, marks = w.reset(before)
+    before_run()
     r = w.run(*argv, stdin=stdin.replace(b"EAR", w.ear.encode()), **how)
     return r, acked + (r.lines() if "--json" in argv else []), marks + r.marks
 
