@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [--json FILE] [NAME...] - measure the program beside floors and peers; see bench.h for the lines and the variables.
-# NAME: append ingest open fold replay search diff-1pct diff-worst key start rss frame cell kernel-start gate sse sse-many sse-burst sse-screen flood flood-rss flood-tty flood-key.
+# NAME: append ingest open fold replay search diff-1pct diff-worst key start rss frame cell kernel-start gate sse sse-many sse-burst sse-screen flood flood-rss flood-tty flood-key e2b e2b-flood.
 # Ends with `N passed, N failed, N skipped`; exits 1 when something failed.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -13,7 +13,7 @@ if [ "${1:-}" = --json ]; then
 fi
 
 # Each NAME is measured by one of these programs.
-programs="append ingest open fold replay search diff cell key frame start sse sse_screen flood flood_key"
+programs="append ingest open fold replay search diff cell key frame start sse sse_screen flood flood_key e2b"
 if [ $# -gt 0 ]; then
     programs=
     for name in "$@"; do
@@ -26,7 +26,8 @@ if [ $# -gt 0 ]; then
         sse-screen) p=sse_screen ;;
         flood-rss | flood-tty) p=flood ;;
         flood-key) p=flood_key ;;
-        append | ingest | open | fold | replay | search | diff | cell | key | frame | start | sse | flood) p=$name ;;
+        e2b-flood) p=e2b ;;
+        append | ingest | open | fold | replay | search | diff | cell | key | frame | start | sse | flood | e2b) p=$name ;;
         *)
             echo "bench: no scenario '$name'" >&2
             exit 2
