@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "providers/allow.h"
 
 #define PATH_BYTES_MAX 4096
@@ -294,6 +295,10 @@ int contract_set_value(struct contract *c, const struct key_rule *r, const char 
                        struct err *e)
 {
     int choice = 0;
+    /* The record is JSON: what it can't hold exactly would come back as another contract. */
+    if (!utf8_is_valid(value, strlen(value)))
+        return err_set(e, ERR_USAGE, "contract key %s: the value is not valid UTF-8; rename it",
+                       r->words.key);
     switch (r->kind) {
     case KEY_LIFECYCLE:
         if (set_choice(r, value, "session", "run", &choice, e) < 0)

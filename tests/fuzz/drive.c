@@ -16,7 +16,7 @@
 
 #define SEEDS_MAX  64
 #define INPUT_MAX  8192
-#define PATIENCE_S 3 /* a slow target is tried less often, and says so */
+#define PATIENCE_S 2 /* a slow target is tried less often, and says so */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
