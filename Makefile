@@ -40,7 +40,7 @@ LIB_SRC   := $(wildcard src/base/*.c sessions/*.c providers/*.c providers/planne
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o) $(B)/share_data.o $(B)/guest_data.o
 GUEST_SRC := $(wildcard providers/guest/*.c)
 
-.PHONY: all deps run check lint bench install uninstall docs clean golden units fuzzers fuzz torture torture-tools
+.PHONY: all deps run check lint bench install uninstall docs clean golden units fuzzers fuzz torture torture-tools coverage
 all: $(B)/airlock
 
 $(B)/airlock: $(B)/src/cli/main.o $(B)/libairlock.a
@@ -117,6 +117,15 @@ torture: deps
 	@B=$(B) sh tests/torture/run.sh
 lint: deps
 	@sh tests/lint.sh
+
+# In percent of lines and branches, of everything and of the three modules that decide (tests/coverage.sh).
+COVERAGE_LINES    := 90
+COVERAGE_BRANCHES := 85
+COVERAGE_CORE     := 100
+coverage: deps
+	@sh share/deps.sh coverage
+	@sh tests/run.sh coverage
+	@sh tests/coverage.sh $(COVERAGE_LINES) $(COVERAGE_BRANCHES) $(COVERAGE_CORE)
 bench: deps
 	@sh tests/bench/run.sh
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# deps.sh - install what building, running and testing needs; or print the exact command.
+# deps.sh [coverage] - install what building, running and testing needs (or what `make coverage` wants beside it); or print
+# the exact command.
 set -eu
 
 debian="gcc make pkg-config libncurses-dev libreadline-dev libcurl4-openssl-dev libcjson-dev libsqlite3-dev
@@ -11,6 +12,11 @@ python3-pyte python3-cloudpickle bubblewrap nodejs tmux"
 arch="base-devel ncurses readline curl cjson sqlite libutf8proc md4c libpng libinih libseccomp openssl cmocka python
 python-pytest python-pexpect python-pyte python-cloudpickle bubblewrap nodejs tmux"
 brew="ncurses readline curl cjson sqlite utf8proc md4c libpng inih openssl cmocka"
+
+if [ "${1:-}" = coverage ]; then
+    debian=gcovr fedora=gcovr arch=gcovr brew=gcovr
+    command -v gcovr >/dev/null 2>&1 && exit 0
+fi
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -48,7 +54,7 @@ fi
 
 # Elsewhere we only know the names.
 # shellcheck disable=SC2086
-if pkg-config --exists ncursesw readline libcurl libcjson sqlite3 libutf8proc md4c libpng inih libseccomp libcrypto; then
+if [ "${1:-}" != coverage ] && pkg-config --exists ncursesw readline libcurl libcjson sqlite3 libutf8proc md4c libpng inih libseccomp libcrypto; then
     exit 0
 elif command -v dnf >/dev/null 2>&1; then
     echo "deps: Run: sudo dnf install" $fedora >&2

@@ -1,7 +1,7 @@
 #!/bin/sh
-# run.sh [golden] - every test there is: a normal and a sanitised build, the cmocka programs of both, the whole-program
+# run.sh [golden|coverage] - every test there is: a normal and a sanitised build, the cmocka programs of both, the whole-program
 # tests, the fuzz targets; two at a time, most of them wait rather than work. Prints a report of each program (job.sh) and a
-# closing `N passed, N failed, N skipped`; exits 1 when something failed.
+# closing `N passed, N failed, N skipped`; exits 1 when something failed. `coverage` runs them once, in build/cov (coverage.sh).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 only=${1:-}
@@ -36,15 +36,24 @@ list() { # kind, files...
     kind=$1
     shift
     for t in "$@"; do
-        case $t in *.d | *.o) continue ;; esac
+        case $t in *.d | *.o | *.gcda | *.gcno) continue ;; esac
         [ -f "$t" ] && echo "$kind $t"
     done
 }
 
-build build
-if [ "$only" = golden ]; then
+if [ "$only" = coverage ]; then
+    build build/cov CPPFLAGS= CFLAGS='-g -O0 --coverage -fprofile-update=atomic' LDFLAGS=--coverage fuzzers
+    export AIRLOCK="$PWD/build/cov/airlock" FUZZ_COUNT="${FUZZ_COUNT:-3000}"
+    {
+        list py tests/tui/test_*.py
+        list tap build/cov/tests/contract/test_* build/cov/tests/unit/test_* build/cov/tests/golden/test_* build/cov/tests/gate/gate_runs
+        list fuzz build/cov/tests/fuzz/fuzz_*
+    } >"$out/jobs"
+elif [ "$only" = golden ]; then
+    build build
     list tap build/tests/golden/test_* >"$out/jobs"
 else
+    build build
     build build/san SAN=1 fuzzers
     export AIRLOCK="$PWD/build/airlock"
     {
