@@ -57,6 +57,7 @@ class Gate:
     def answer(self, word):
         """Each key once the one before was taken: on a busy machine they would arrive together, as a paste does."""
         for i, key in enumerate(word):
+            time.sleep(0.02)  # and not faster than fingers
             self.send(key)
             if i + 1 < len(word):
                 self.s.wait(r": ?" + word[: i + 1] + r"\s", 5)
