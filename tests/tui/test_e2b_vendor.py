@@ -52,4 +52,6 @@ def test_the_vendors_packages_work_unchanged():
         server.process.wait()
     del out["id"]
     assert out == {"stdout": "hello\n", "text": "21", "state": "40", "error": "ZeroDivisionError", "rich": "<b>1</b>", "file": "text",
-                   "listed": ["b.txt"], "command": ["out\n", "err\n", 0], "exit": 3, "found": True, "context": "/tmp", "killed": True}
+                   "listed": ["b.txt"], "command": ["out\n", "err\n", 0], "exit": 3, "found": True, "context": "/tmp", "info": ["running", 2, 512],
+                   "metrics": 1, "paused": True, "pausedAgain": False, "pausedState": "paused", "kept": "60", "snapshot": "20",
+                   "snapshots": [True], "otherKilled": True, "deleted": True, "deletedAgain": False, "forks": 2, "killed": True}

@@ -38,7 +38,7 @@ class Box:
         theirs.close()
         self.sock, self.n, self.lock, self.waiting, self.ended = mine, 0, threading.Lock(), {}, {}
         self.changed = threading.Condition()
-        self.alive = True
+        self.alive, self.epoch = True, 0  # epoch: one more each time its connections are cut
         threading.Thread(target=self.listen, daemon=True).start()
 
     def listen(self):
@@ -92,6 +92,34 @@ class Box:
             self.ask("kill", pid=pid, sig=sig)
         except OSError:
             pass
+
+    def cut(self):
+        """Connections do not survive a pause."""
+        self.epoch += 1
+
+    def freeze(self):
+        self.cut()
+        self.ask("freeze")
+
+    def thaw(self):
+        self.ask("thaw")
+
+    def pack(self):
+        """Its files, as bytes."""
+        _, fds = self.ask("pack")
+        with os.fdopen(fds[0], "rb") as f:
+            f.seek(0)
+            return f.read()
+
+    def unpack(self, data):
+        fd = os.memfd_create("files")
+        try:
+            with os.fdopen(os.dup(fd), "wb") as f:
+                f.write(data)
+            os.lseek(fd, 0, os.SEEK_SET)
+            self.ask("unpack", (fd,))
+        finally:
+            os.close(fd)
 
     def close(self):
         if self in Box.all:

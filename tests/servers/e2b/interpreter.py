@@ -90,6 +90,41 @@ class Interpreter:
             self.contexts[c.id] = c
         return c
 
+    def order(self, c, message):
+        """Something of our own to a kernel, between two cells; False: it has none that could."""
+        with c.lock:
+            if c.language != "python" or c.pid is None:
+                return False
+            c.ctl.sendall(json.dumps(message).encode() + b"\n")
+            self.stream(c, c.ctl, lambda data: None, None)
+        return True
+
+    def save(self):
+        """What a snapshot keeps of the contexts: (id, language, cwd, whether it is the language's default, path of its dump or None)."""
+        out = []
+        for c in list(self.contexts.values()):
+            path = "/tmp/.kernel-" + c.id
+            out.append((c.id, c.language, c.cwd, self.defaults.get(c.language) is c, path if self.order(c, {"dump": path}) else None))
+        return out
+
+    def restore(self, saved):
+        for context_id, language, cwd, is_default, path in saved:
+            c = Context(self.box, language, cwd)
+            c.id = context_id
+            c.start()
+            c.fresh = False
+            self.contexts[c.id] = c
+            if is_default:
+                self.defaults[language] = c
+            if path is not None:
+                self.order(c, {"load": path})
+
+    def reboot(self):
+        """Nothing but the files was kept: every context is a new one."""
+        for c in list(self.contexts.values()):
+            c.stop()
+        self.contexts, self.defaults = {}, {}
+
     def find(self, body):
         """Context, or (status, text)."""
         if body.get("context_id") and body.get("language"):

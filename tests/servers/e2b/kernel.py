@@ -121,6 +121,34 @@ def run(code):
     flush()
 
 
+def dump(path):
+    """What a snapshot of the machine's memory would keep, as far as it can be pickled."""
+    import cloudpickle
+    kept = {}
+    for name, value in list(ns.items()):
+        if not name.startswith("__"):
+            try:
+                kept[name] = cloudpickle.dumps(value)
+            except Exception:
+                pass
+    with open(path, "wb") as f:
+        cloudpickle.dump((count, os.getcwd(), kept), f)
+
+
+def load(path):
+    global count
+    import pickle
+    with open(path, "rb") as f:
+        count, cwd, kept = pickle.load(f)
+    for name, data in kept.items():
+        try:
+            ns[name] = pickle.loads(data)
+        except Exception:
+            pass
+    os.chdir(cwd)
+    os.unlink(path)
+
+
 def ignore(signo, frame):
     """An interrupt while no cell runs."""
 
@@ -131,7 +159,13 @@ def main_loop():
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", buffering=0), encoding="utf-8", errors="surrogateescape", write_through=True)
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", buffering=0), encoding="utf-8", errors="backslashreplace", write_through=True)
     for line in ctl_in:
-        run(json.loads(line)["code"])
+        m = json.loads(line)
+        if "dump" in m:
+            dump(m["dump"])
+        elif "load" in m:
+            load(m["load"])
+        else:
+            run(m["code"])
         send({"done": 1})
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """An E2B on loopback: control plane, code interpreter that executes Python, envd. Standard library and bubblewrap only.
 
-    server.py [--keepalive S] [--v1] [--concurrent N] [--life S]
+    server.py [--keepalive S] [--v1] [--concurrent N] [--life S] [--transition S]
 
 prints "API-PORT DATA-PORT KEY" on the first line of stdout. Lines on stdin are JSON: a fault to come, answered "{}", or
-{"ask": "stats"}, answered with what happened so far ("forget": the faults; "expire": every sandbox ends now). Ends with its stdin.
+{"ask": "stats"}, answered with what happened so far ("forget": the faults; "expire": every sandbox ends now; "cap": so many may
+run, "to"). Ends with its stdin.
 
 A fault is {"on": "POST /execute", "do": WHAT, "skip": N, "times": N, ...}: the first matching requests after `skip` meet it.
 WHAT: status (status, body, headers) · reset · hang · after (do it, then reset) · after-hang (do it, then never answer) ·
@@ -61,7 +62,7 @@ class Faults:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    fault = None
+    fault = guard = None
 
     def log_message(self, *_):
         pass
@@ -106,10 +107,15 @@ class Handler(BaseHTTPRequestHandler):
             self.drop()
         self.sent = self.writes = 0
 
+        box, epoch = self.guard or (None, 0)
+
         def write(data):
             if self.writes == fault.get("writes"):  # "cut" and "end" between two messages
                 fault["at"] = self.sent
             self.writes += 1
+            if box is not None and box.epoch != epoch:  # it was paused
+                self.connection.shutdown(socket.SHUT_RDWR)
+                raise ConnectionResetError
             left = fault.get("at", 1 << 60) - self.sent if fault["do"] in ("cut", "end", "stall", "replay-cut") else len(data)
             data, over = data[:left], len(data) > left
             size = fault.get("split") or len(data) or 1
@@ -196,7 +202,7 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 status, value, headers = self.server.control.handle(self, self.path, json.loads(body) if body else {})
             except control.Refusal as r:
-                return self.answer_json(r.status, r.body)
+                return self.answer_json(r.status, r.body, r.headers)
             return self.answer_json(status, value, headers)
         sandbox_id, port = self.headers.get("E2b-Sandbox-Id"), self.headers.get("E2b-Sandbox-Port")
         if not sandbox_id or not port:
@@ -207,6 +213,7 @@ class Handler(BaseHTTPRequestHandler):
         if s.traffic and port != PORT_ENVD and self.headers.get("E2B-Traffic-Access-Token") != s.traffic:
             return self.edge(403, sandbox_id, "Sandbox is secured with traffic access token. Token header 'e2b-traffic-access-token' is "
                              "missing")
+        self.guard = (s.box, s.box.epoch)
         if port == PORT_ENVD:
             return envd.route(s.envd, self, self.path, body)
         if port == PORT_CODE and s.interpreter is not None:
@@ -278,7 +285,9 @@ class Server(ThreadingHTTPServer):
 def stats(ctl, faults):
     alive = {s.id: s.metadata for s in ctl.sandboxes.values()}
     made = [c for s in list(ctl.sandboxes.values()) if s.interpreter for c in s.interpreter.made]
-    return {"alive": alive, "created": ctl.created, "killed": ctl.killed, "codes": made, "requests": faults.requests}
+    return {"alive": alive, "states": {s.id: s.state for s in ctl.sandboxes.values()}, "snapshots": list(ctl.snapshots),
+            "created": ctl.created, "killed": ctl.killed, "codes": made, "requests": faults.requests,
+            "networks": {s.id: [s.internet, s.network] for s in ctl.sandboxes.values()}}
 
 
 def main():
@@ -287,8 +296,9 @@ def main():
     p.add_argument("--v1", action="store_true")
     p.add_argument("--concurrent", type=int, default=20)
     p.add_argument("--life", type=float, default=280)
+    p.add_argument("--transition", type=float, default=0.0)
     a = p.parse_args()
-    faults, ctl = Faults(), control.Control(a.keepalive, not a.v1, a.concurrent)
+    faults, ctl = Faults(), control.Control(a.keepalive, not a.v1, a.concurrent, a.transition)
     servers = [Server(True, ctl, faults), Server(False, ctl, faults)]
     for s in servers:
         threading.Thread(target=s.serve_forever, daemon=True).start()
@@ -305,10 +315,13 @@ def main():
                 faults.list.clear()
                 faults.requests.clear()
             print("{}", flush=True)
+        elif m.get("ask") == "cap":
+            ctl.concurrent = m["to"]
+            print("{}", flush=True)
         elif m.get("ask") == "expire":
             for s in ctl.sandboxes.values():
                 s.end_at = 0
-            while ctl.sandboxes:
+            while any(s.state == "running" for s in ctl.sandboxes.values()):
                 time.sleep(0.01)
             print("{}", flush=True)
         else:

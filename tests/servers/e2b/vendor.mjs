@@ -30,6 +30,28 @@ try {
         const context = await sandbox.createCodeContext({ language: 'python', cwd: '/tmp' });
         return sandbox.runCode('import os; os.getcwd()', { context });
     })()).text;
+    const info = await sandbox.getInfo();
+    out.info = [info.state, info.cpuCount, info.memoryMB];
+    out.metrics = (await sandbox.getMetrics()).length;
+    await sandbox.updateNetwork?.({ denyOut: ['0.0.0.0/0'] });
+    const before = sandbox.sandboxId;
+    out.paused = await sandbox.pause();
+    out.pausedAgain = await sandbox.pause();
+    out.pausedState = (await Sandbox.getInfo(before)).state;
+    const again = await Sandbox.connect(before, { timeoutMs: 60000 });
+    out.kept = (await again.runCode('x * 3')).text;
+    const snapshot = await again.createSnapshot({ name: 'airlock-vendor-test' });
+    await again.runCode('x = 0');
+    const other = await Sandbox.create(snapshot.snapshotId, { timeoutMs: 60000 });
+    out.snapshot = (await other.runCode('x')).text;
+    const listed = await Sandbox.listSnapshots({ sandboxId: before }).nextItems();
+    out.snapshots = listed.map((s) => s.snapshotId === snapshot.snapshotId);
+    out.otherKilled = await other.kill();
+    out.deleted = await Sandbox.deleteSnapshot(snapshot.snapshotId);
+    out.deletedAgain = await Sandbox.deleteSnapshot(snapshot.snapshotId);
+    const forks = await again.fork?.({ count: 2, timeoutMs: 60000 });
+    out.forks = forks?.length;
+    for (const f of forks ?? []) await (f.sandbox ?? f).kill();
 } finally {
     out.killed = await sandbox.kill();
 }
