@@ -45,9 +45,12 @@ static const struct sandbox_ops *unknown_sandbox(const char *name, struct err *e
 static const struct sandbox_variant *find_variant(const struct sandbox_ops *ops, const char *word,
                                                   size_t len)
 {
-    for (const struct sandbox_variant *v = ops->variants; v->word != NULL; v++)
-        if (strlen(v->word) == len && memcmp(v->word, word, len) == 0)
+    for (const struct sandbox_variant *v = ops->variants; v->word != NULL; v++) {
+        size_t n = strlen(v->word);
+        bool option = v->word[n - 1] == '=';
+        if ((n == len || (option && n < len)) && memcmp(v->word, word, n) == 0)
             return v;
+    }
     return NULL;
 }
 
@@ -67,7 +70,7 @@ const struct sandbox_ops *sandbox_choose(const char *name, const char *image, st
                         (int)(len < 60 ? len : 60), at, base->variants->word);
                 return NULL;
             }
-            ops = v->ops;
+            ops = v->ops != NULL ? v->ops : ops;
         }
         at += len + (at[len] == ',');
     }

@@ -127,7 +127,14 @@ enum sandbox_event_kind {
     SANDBOX_USAGE,      /* usage: what was used up since the last one */
     SANDBOX_NET,    /* run (the last one when none is on), net, on_record: under network=allow, an
                        attempt to reach a host, or the end of a connection */
-    SANDBOX_CLOSED, /* confirmed = no process is left; always the last event */
+    SANDBOX_QUEUED, /* no room for another one at the moment (err: why): it is asked for again, for
+                       at most `ms`; READY or FAILED follows. kill() gives up */
+    SANDBOX_PAUSED, /* it keeps its memory and costs nothing until wake(); err: it runs on, or
+                       (confirmed) stays paused, since it could not be woken */
+    SANDBOX_SNAPSHOT, /* run, id: what a later sandbox can start from; err: there is none. id and
+                         err: it could not be deleted; neither: it is deleted */
+    SANDBOX_LEASE,    /* ms: it ends in so long, unless something changes that again */
+    SANDBOX_CLOSED,   /* confirmed = no process is left; always the last event */
 };
 
 struct sandbox_finished {
@@ -163,6 +170,9 @@ struct sandbox_event {
     const char *id;
     int64_t cold_start_us;
     bool warm, main, confirmed;
+    bool again; /* READY: it lived before (attach, snapshot, wake): RESTORED follows with what its
+                   interpreter still has */
+    int64_t ms;
     enum sandbox_stream stream;
     const char *mime, *path, *digest, *checkpoint_kind;
     const char *ptr;
@@ -214,13 +224,20 @@ struct sandbox_config {
     const char *label;               /* random instance id + seq, sent as metadata [SBX-9] */
     const char *const *env_values;   /* values of contract->env, same order; NULL = unset */
     bool allow_warm; /* may adopt the prewarmed one when the contract equals the default */
+    /* Not a new one, where it can: the one with this id, living or paused ("": whichever has
+     * `label`), or one that starts from this snapshot. Both NULL: a new one. */
+    const char *attach, *snapshot;
+    /* Billionths of a dollar it may still cost, its own life so far not counted; -1 no limit. NULL:
+     * no limit. `arg` is the one below. */
+    int64_t (*allowance)(void *arg);
     sandbox_sink sink;
     sandbox_check_body check_body;
     void *arg;
 };
 
 struct sandbox_ops;
-/* Words behind a comma of the image that choose another table: "kernel=ours". */
+/* Words behind a comma of the image that choose another table ("kernel=ours"), or, with `ops` NULL
+ * and a "=" at the end, options that the table reads by itself ("snapshots="). */
 struct sandbox_variant {
     const char *word; /* NULL: the last one */
     const struct sandbox_ops *ops;
@@ -269,6 +286,14 @@ struct sandbox_ops {
                struct err *e); /* → FILE_DONE; never follows a link out */
     int (*complete)(struct sandbox *s, const char *language, const char *text, size_t cursor,
                     uint64_t token, struct err *e);
+    /* With SANDBOX_CAN_PAUSE. ERR_BUSY while something runs in it. pause → PAUSED; wake → READY. A
+     * paused one is left as it is by close(), not by kill(). */
+    int (*pause)(struct sandbox *s, struct err *e);
+    int (*wake)(struct sandbox *s, struct err *e);
+    /* With SANDBOX_CAN_SNAPSHOT: of the state after `run`, at most *keep of a session → SNAPSHOT.
+     * ERR_USAGE when it was not asked for. drop: delete one → SNAPSHOT without an id. */
+    int (*snapshot)(struct sandbox *s, uint32_t run, unsigned *keep, struct err *e);
+    int (*drop_snapshot)(struct sandbox *s, uint32_t run, const char *id, struct err *e);
     /* Remote ones: kill it, without further events, and wait a few seconds for the proof. Is it
      * known that nothing is left? close() follows. NULL elsewhere. */
     bool (*farewell)(struct sandbox *s);

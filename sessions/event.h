@@ -46,6 +46,9 @@ enum event_type {
     EVENT_SANDBOX_PROBED, /* what was tried in it before its first use, and what came of it */
     EVENT_SANDBOX_CLOSED,
     EVENT_SANDBOX_ORPHANED,
+    EVENT_SANDBOX_PAUSED,  /* keeps its memory, costs nothing; sandbox.ready again: woken */
+    EVENT_SANDBOX_WAITING, /* the provider has no place free */
+    EVENT_SANDBOX_LEASE,   /* when it ends has moved */
     EVENT_USAGE,
     EVENT_ERROR,
     EVENT_FILE_PUT,

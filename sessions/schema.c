@@ -255,7 +255,7 @@ static int derive_sandbox(struct sql_stmt *st, const struct event *ev, struct er
 bool event_has_rows(enum event_type t)
 {
     return t == EVENT_STATE_CHANGED || t == EVENT_SANDBOX_CREATING || t == EVENT_SANDBOX_READY ||
-           t == EVENT_SANDBOX_CLOSED || t == EVENT_SANDBOX_ORPHANED;
+           t == EVENT_SANDBOX_CLOSED || t == EVENT_SANDBOX_ORPHANED || t == EVENT_SANDBOX_PAUSED;
 }
 
 int derive_rows(struct derive *d, const struct event *ev, struct err *e)

@@ -101,6 +101,8 @@ enum keymap_command {
     /* work */
     CMD_INTERRUPT,
     CMD_KILL,
+    CMD_PAUSE,
+    CMD_WAKE,
     CMD_RESTART,
     CMD_RESTORE,
     CMD_FORK,

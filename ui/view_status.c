@@ -5,6 +5,8 @@
 #include <string.h>
 #include "ui/keymap.h"
 
+#define SOON_US INT64_C(120000000) /* a sandbox that ends so soon stands out */
+
 /* ---- the status line: by importance, dropped from the right ---- */
 
 struct bar {
@@ -106,16 +108,40 @@ static void add_lease(struct bar *b)
     bar_add(b, ROLE_WAIT, STYLE_REVERSE, text);
 }
 
+/* How long it waits for a place, or until it is ended: "ends 29:12". */
+static bool sandbox_span(const struct view *v, char *out, size_t size)
+{
+    const struct state *st = v->st;
+    char clock[24] = "";
+    if (st->sbx == SBX_WAITING && v->vm->now_us >= st->sandbox_waits_at_us)
+        view_clock(v->vm->now_us - st->sandbox_waits_at_us, clock, sizeof clock);
+    else if (st->sandbox_ends_boot_us != 0)
+        view_clock(st->sandbox_ends_boot_us > v->vm->gate.boot_us
+                       ? st->sandbox_ends_boot_us - v->vm->gate.boot_us
+                       : 0,
+                   clock, sizeof clock);
+    else
+        return false;
+    snprintf(out, size, "%s%s%s", st->sbx == SBX_WAITING ? "for a place " : "ends ", clock,
+             st->sbx == SBX_WAITING ? ", ^C gives up" : "");
+    return true;
+}
+
 static void add_sandbox(struct bar *b)
 {
     const struct state *st = b->v->st;
-    static const char *const words[] = { "", " starting", "", " closed", " LOST" };
-    char text[160];
+    static const char *const words[] = { "",      " starting", "",       " closed",
+                                         " LOST", " WAITS",    " paused" };
+    char text[160], span[64];
     size_t at = 0;
     if (!st->sandbox || !st->sandbox[0])
         return;
     int n = snprintf(text, sizeof text, "%.40s%s ", st->sandbox, words[st->sbx]);
     at = n > 0 ? (size_t)n : 0;
+    if (sandbox_span(b->v, span, sizeof span)) {
+        n = snprintf(text + at, sizeof text - at, "%s ", span);
+        at += n > 0 ? (size_t)n : 0;
+    }
     const char *lights = st->lights ? st->lights : "";
     for (int i = 0; lights[i] && i < 5 && at + 4 < sizeof text; i++) {
         n = snprintf(text + at, sizeof text - at, "%s",
@@ -124,8 +150,15 @@ static void add_sandbox(struct bar *b)
                                                   : SYM_OPEN));
         at += n > 0 ? (size_t)n : 0;
     }
+    bool soon = st->sandbox_ends_boot_us != 0 &&
+                st->sandbox_ends_boot_us - b->v->vm->gate.boot_us < SOON_US;
+    bool loud = st->sbx == SBX_WAITING || soon;
     bool bad = st->sbx == SBX_LOST || strchr(lights, '-') != NULL;
-    bar_add(b, bad ? ROLE_BAD : ROLE_STATUS, bad ? STYLE_REVERSE : 0, text);
+    bar_add(b,
+            bad    ? ROLE_BAD
+            : loud ? ROLE_WAIT
+                   : ROLE_STATUS,
+            bad || loud ? STYLE_REVERSE : 0, text);
 }
 
 static void add_model(struct bar *b)
@@ -388,7 +421,7 @@ static bool is_possible(const struct view *v, enum keymap_command id)
     case CMD_RESULT:
         return out && out->result_count > 0;
     case CMD_RESTORE:
-        return run && (run->has_checkpoint || run->saved.there);
+        return run && (run->has_checkpoint || run->saved.there || run->snapshot[0]);
     case CMD_PICK_LEFT:
     case CMD_PICK_RIGHT:
         return v->vm->page.two;

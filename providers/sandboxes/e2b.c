@@ -6,11 +6,13 @@
 
 #include "base/utf8.h"
 #include "providers/registry.h"
+#include "providers/sandboxes/e2b_image.h"
 #include "providers/sandboxes/e2b_int.h"
 
 #define SEEK_MS  1000
 #define IDLE_MS  30000 /* a keepalive comes every 5 s */
 #define CLOSE_MS 5000
+#define QUEUE_MS 600000
 
 /* ---- events */
 
@@ -116,80 +118,30 @@ void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct
     e2b_call_drop(&s->side);
     e2b_errand_drop(s);
     s->then = NULL;
-    loop_arm_us(s->loop, s->deadline, -1);
-    loop_arm_us(s->loop, s->step_timer, -1);
-    if (s->phase == E2B_READY || s->phase == E2B_PREPARING) {
+    struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl };
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++)
+        loop_arm_us(s->loop, timers[i], -1);
+    if (s->phase == E2B_READY || s->phase == E2B_PREPARING || s->phase == E2B_PAUSED) {
         if (s->place.debug)
             loop_wake_idle(s->loop, s->later);
-        else
+        else if (s->freezing == 0) /* else once that is known */
             e2b_kill_now(s);
+    } else if (s->phase == E2B_QUEUED) {
+        loop_arm_us(s->loop, s->renew, -1);
+        loop_wake_idle(s->loop, s->later);
+    } else if (s->phase == E2B_PAUSING && !s->life.busy) { /* between two looks */
+        e2b_kill_now(s);
     } else if (s->phase == E2B_CREATING && s->life.net == NULL) { /* between two tries */
         e2b_call_drop(&s->life);
         loop_wake_idle(s->loop, s->later);
     } /* else: what was asked for must first be known */
 }
 
-/* ---- staying alive */
-
-static void on_renewed(struct e2b *s, const struct net_result *r)
-{
-    struct err e = ERR_INIT;
-    struct e2b_refusal why;
-    if (e2b_succeeded(r))
-        return;
-    (void)e2b_why(&s->side, r, "keeping the sandbox alive", &why, &e);
-    log_msg(LOG_WARN, "e2b", "%s: %s", s->id, e.msg);
-    if (r->end == NET_ANSWERED && r->status == 404)
-        e2b_end_with(s, END_LOST, "", &e);
-}
-
-static void on_renew(void *arg)
-{
-    struct e2b *s = arg;
-    struct buf target = BUF_INIT(256), body = BUF_INIT(64);
-    if (s->closed)
-        return;
-    if (s->phase == E2B_SEEKING) {
-        e2b_seek(s);
-        return;
-    }
-    loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
-    if (s->side.busy)
-        return;
-    int64_t age_s = (clock_boot_us() - s->created_us) / E2B_SECOND_US;
-    int64_t left_s = s->contract.ttl_s + E2B_SLACK_S - age_s;
-    e2b_target(&target, s->id, "timeout");
-    (void)buf_addf(&body, "{\"timeout\":%lld}",
-                   (long long)(left_s < 1             ? 1
-                               : left_s < E2B_LEASE_S ? left_s
-                                                      : E2B_LEASE_S));
-    struct e2b_request rq = { .plane = E2B_API,
-                              .method = "POST",
-                              .target = buf_str(&target),
-                              .body = body.ptr,
-                              .body_len = body.len,
-                              .again = E2B_AGAIN,
-                              .deadlines = { .total_ms = E2B_CONTROL_MS },
-                              .done = on_renewed };
-    e2b_send(&s->side, &rq);
-    buf_release(&target);
-    buf_release(&body);
-}
-
-static void on_ttl(void *arg)
-{
-    struct e2b *s = arg;
-    struct err why = ERR_INIT;
-    err_set(&why, ERR_LIMIT, "the sandbox reached its ttl_s and was destroyed");
-    if (!s->closed)
-        e2b_end_with(s, END_LIMIT, "ttl", &why);
-}
-
 /* ---- making and freeing */
 
 static void free_it(struct e2b *s)
 {
-    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
+    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file, &s->trash };
     struct loop_source *sources[] = { s->deadline, s->step_timer, s->ttl, s->renew, s->later };
     e2b_errand_drop(s);
     for (size_t i = 0; i < ARRAY_LEN(calls); i++)
@@ -227,7 +179,9 @@ static void on_later(void *arg)
         return;
     }
     e2b_enter(s);
-    if (s->ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING && !s->life.busy)
+    if (s->ending && s->phase == E2B_QUEUED && s->id[0] != '\0')
+        e2b_kill_now(s); /* it is paused and was to be woken */
+    else if (s->ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING && !s->life.busy)
         e2b_gone(s, true);
     tell_refused(s);
     if (!s->closed)
@@ -250,6 +204,16 @@ static int check_env(const struct sandbox_config *cfg, struct err *e)
     return 0;
 }
 
+/* Ids come from a record; they end up in paths. */
+static int check_beginning(const struct sandbox_config *cfg, struct err *e)
+{
+    if (cfg->attach != NULL && cfg->attach[0] != '\0' && !e2b_is_id(cfg->attach))
+        return err_set(e, ERR_FORMAT, "'%.60s' is no sandbox of E2B's", cfg->attach);
+    if (cfg->snapshot != NULL && !e2b_is_snapshot(cfg->snapshot))
+        return err_set(e, ERR_FORMAT, "'%.60s' is no snapshot of E2B's", cfg->snapshot);
+    return check_env(cfg, e);
+}
+
 static int check_config(const struct sandbox_config *cfg, struct err *e)
 {
     if (cfg->net == NULL)
@@ -263,7 +227,7 @@ static int check_config(const struct sandbox_config *cfg, struct err *e)
                            "e2b: network=allow:%s: an allow list there knows no ports; write the "
                            "host alone",
                            cfg->contract->hosts[i]);
-    return 0;
+    return check_beginning(cfg, e);
 }
 
 static void copy_contract(struct e2b *s, const struct sandbox_config *cfg)
@@ -279,15 +243,6 @@ static void copy_contract(struct e2b *s, const struct sandbox_config *cfg)
     }
 }
 
-/* "TEMPLATE,kernel=ours": the words behind the commas are the registry's. */
-static char *e2b_template(const char *image)
-{
-    size_t len = image != NULL ? strcspn(image, ",") : 0;
-    if (len == 0 || memchr(image, '=', len) != NULL)
-        return xstrdup(E2B_TEMPLATE);
-    return xstrndup(image, len);
-}
-
 static int number_setting(const struct sandbox_config *cfg, const char *name, int dflt)
 {
     const char *v = cfg->setting != NULL ? cfg->setting(cfg->setting_arg, name) : NULL;
@@ -297,7 +252,7 @@ static int number_setting(const struct sandbox_config *cfg, const char *name, in
 
 static void make_parts(struct e2b *s)
 {
-    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
+    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file, &s->trash };
     struct e2b_stream_told told;
     for (size_t i = 0; i < ARRAY_LEN(calls); i++)
         e2b_call_init(calls[i], s);
@@ -307,17 +262,39 @@ static void make_parts(struct e2b *s)
     buf_init(&s->report, (size_t)16 << 20);
     s->deadline = loop_add_timer(s->loop, e2b_on_deadline, s);
     s->step_timer = loop_add_timer(s->loop, e2b_on_step_timer, s);
-    s->ttl = loop_add_timer(s->loop, on_ttl, s);
-    s->renew = loop_add_timer(s->loop, on_renew, s);
+    s->ttl = loop_add_timer(s->loop, e2b_on_ttl, s);
+    s->renew = loop_add_timer(s->loop, e2b_on_renew, s);
     s->later = loop_add_idle(s->loop, on_later, s);
+}
+
+static void begin_life(struct e2b *s, const struct sandbox_config *cfg)
+{
+    if (cfg->snapshot != NULL)
+        snprintf(s->snapshot, sizeof s->snapshot, "%s", cfg->snapshot);
+    if (cfg->attach != NULL)
+        snprintf(s->id, sizeof s->id, "%s", cfg->attach);
+    if (s->place.debug) {
+        memcpy(s->id, E2B_DEBUG_ID, sizeof E2B_DEBUG_ID);
+        s->since_us = s->created_us;
+        if (s->made != NULL)
+            s->made(s);
+        else
+            e2b_prepare(s);
+    } else if (cfg->attach != NULL) {
+        e2b_attach(s);
+    } else {
+        e2b_create(s);
+    }
 }
 
 int e2b_open_machine(struct e2b **out, const struct sandbox_config *cfg,
                      void (*made)(struct e2b *s), void *owner, struct err *e)
 {
     struct e2b_place place;
+    struct e2b_image image;
     struct net_origin *api;
-    if (check_config(cfg, e) < 0 || e2b_place_read(&place, cfg->setting, cfg->setting_arg, e) < 0)
+    if (check_config(cfg, e) < 0 || e2b_image_read(&image, cfg->image, e) < 0 ||
+        e2b_place_read(&place, cfg->setting, cfg->setting_arg, e) < 0)
         return -1;
     if (e2b_place_api(&place, cfg->setting, cfg->setting_arg, &api, e) < 0) {
         e2b_place_release(&place);
@@ -334,23 +311,19 @@ int e2b_open_machine(struct e2b **out, const struct sandbox_config *cfg,
     s->api = api;
     s->made = made;
     s->owner = owner;
-    s->template = e2b_template(cfg->image);
+    s->template = xstrdup(image.template);
+    s->snapshots = image.snapshots;
+    s->allowance = cfg->allowance;
+    s->cpus = s->memory_mib = -1;
     s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
     s->cwd = xstrdup(E2B_WORKSPACE);
     s->idle_ms = number_setting(cfg, "E2B_IDLE_MS", IDLE_MS);
     s->seek_ms = number_setting(cfg, "E2B_SEEK_MS", SEEK_MS);
+    s->queue_ms = number_setting(cfg, "E2B_QUEUE_MS", QUEUE_MS);
     s->created_us = clock_boot_us();
     copy_contract(s, cfg);
     make_parts(s);
-    if (s->place.debug) {
-        memcpy(s->id, E2B_DEBUG_ID, sizeof E2B_DEBUG_ID);
-        if (made != NULL)
-            made(s);
-        else
-            e2b_prepare(s);
-    } else {
-        e2b_create(s);
-    }
+    begin_life(s, cfg);
     *out = s;
     return 0;
 }
@@ -414,7 +387,16 @@ static int e2b_exec(struct sandbox *base, const struct sandbox_run *rq, struct e
 static void e2b_interrupt(struct sandbox *base)
 {
     struct e2b *s = (struct e2b *)base;
-    e2b_run_stop(s, END_INTERRUPTED);
+    struct sandbox_event paused = { .kind = SANDBOX_PAUSED, .id = s->id };
+    if (s->phase == E2B_QUEUED && s->id[0] != '\0' && !s->ending) { /* it stays paused */
+        s->phase = E2B_PAUSED;
+        loop_arm_us(s->loop, s->renew, -1);
+        e2b_tell(s, &paused);
+    } else if (s->phase < E2B_CONNECTING && !s->attaching) {
+        e2b_end_with(s, END_INTERRUPTED, NULL, NULL);
+    } else {
+        e2b_run_stop(s, END_INTERRUPTED);
+    }
 }
 
 static void e2b_kill(struct sandbox *base, enum run_end as)
@@ -457,7 +439,7 @@ static int no_load(struct sandbox *base, const char *ptr, size_t len, struct err
 static bool e2b_say_farewell(struct sandbox *base)
 {
     struct e2b *s = (struct e2b *)base;
-    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file };
+    struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file, &s->trash };
     struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl, s->renew };
     if (s->phase == E2B_GONE)
         return true;
@@ -471,11 +453,11 @@ static bool e2b_say_farewell(struct sandbox *base)
     return s->place.debug || e2b_farewell(s->api, s->id, s->label, CLOSE_MS);
 }
 
-/* The size is the template's; the default one is taken. */
+/* The size is the template's: as E2B told it, else the default one. */
 static int64_t e2b_cost(const struct sandbox *base, int64_t ms)
 {
-    (void)base;
-    return e2b_nanousd(-1, -1, (ms + 999) / 1000);
+    const struct e2b *s = (const struct e2b *)base;
+    return e2b_nanousd(s->cpus, s->memory_mib, (ms + 999) / 1000);
 }
 
 static void e2b_close(struct sandbox *base)
@@ -483,6 +465,8 @@ static void e2b_close(struct sandbox *base)
     struct e2b *s = (struct e2b *)base;
     if (s == NULL || s->closed)
         return;
+    if (s->phase == E2B_PAUSED && !s->ending)
+        s->phase = E2B_GONE; /* left as it is */
     (void)e2b_say_farewell(base);
     s->sink = NULL;
     s->closed = true;
@@ -516,6 +500,7 @@ static int e2b_origin(const struct sandbox_host *h, char *room, size_t size, str
 }
 
 static const struct sandbox_variant variants[] = { { "kernel=ours", &sandbox_e2b_ours },
+                                                   { "snapshots=", NULL },
                                                    { "kernel=e2b", &sandbox_e2b },
                                                    { NULL, NULL } };
 
@@ -526,7 +511,7 @@ const struct sandbox_ops sandbox_e2b = {
     .held_by = "E2B's machine and firewall hold it; only these bytes are sent",
     .caps = SANDBOX_IS_STATEFUL | SANDBOX_CAN_FILES | SANDBOX_CAN_NET_DENY |
             SANDBOX_CAN_NET_ALLOWLIST | SANDBOX_CAN_COMPLETE | SANDBOX_IS_REMOTE |
-            SANDBOX_IS_TEXT_ONLY | SANDBOX_SHELL_FORGETS,
+            SANDBOX_IS_TEXT_ONLY | SANDBOX_SHELL_FORGETS | SANDBOX_CAN_PAUSE | SANDBOX_CAN_SNAPSHOT,
     .languages = "python,javascript,typescript,r,java,bash",
     .available = e2b_available,
     .origin = e2b_origin,
@@ -544,6 +529,10 @@ const struct sandbox_ops sandbox_e2b = {
     .put = e2b_put,
     .get = e2b_get,
     .complete = e2b_complete,
+    .pause = e2b_pause,
+    .wake = e2b_wake,
+    .snapshot = e2b_snapshot,
+    .drop_snapshot = e2b_drop_snapshot,
     .farewell = e2b_say_farewell,
     .cost = e2b_cost,
     .fleet = &e2b_fleet,

@@ -5,19 +5,22 @@
 #include "providers/sandboxes/e2b_int.h"
 
 #define SEEKS_MAX 5
-#define CREATE_MS 80000
 
 static void created(struct e2b *s)
 {
+    s->lived = s->snapshot[0] != '\0';
+    s->since_us = clock_boot_us();
     if (s->ending)
         e2b_kill_now(s);
     else if (s->made != NULL)
         s->made(s);
+    else if (s->lived)
+        e2b_find_again(s);
     else
         e2b_prepare(s);
 }
 
-static void not_created(struct e2b *s, const struct err *e)
+void e2b_not_born(struct e2b *s, const struct err *e)
 {
     if (!s->ending) {
         s->why = *e;
@@ -26,40 +29,6 @@ static void not_created(struct e2b *s, const struct err *e)
     }
     s->ending = true;
     e2b_gone(s, !s->orphan_possible);
-}
-
-static void on_connected(struct e2b *s, const struct net_result *r)
-{
-    struct err e = ERR_INIT;
-    if (e2b_succeeded(r) && e2b_take_sandbox(s, r->body, r->body_len, &e) == 0) {
-        created(s);
-        return;
-    }
-    if (e.code == ERR_NONE)
-        (void)e2b_why(&s->life, r, "reaching the sandbox that was made", NULL, &e);
-    s->ending = true;
-    s->end_as = END_SANDBOX;
-    s->end_what = "";
-    s->why = e;
-    e2b_kill_now(s);
-}
-
-static void connect_to(struct e2b *s)
-{
-    struct buf target = BUF_INIT(256), body = BUF_INIT(256);
-    e2b_target(&target, s->id, "connect");
-    (void)buf_addf(&body, "{\"timeout\":%lld}", (long long)e2b_lease_s(s));
-    struct e2b_request rq = { .plane = E2B_API,
-                              .method = "POST",
-                              .target = buf_str(&target),
-                              .body = body.ptr,
-                              .body_len = body.len,
-                              .again = E2B_AGAIN,
-                              .deadlines = { .first_byte_ms = CREATE_MS, .total_ms = CREATE_MS },
-                              .done = on_connected };
-    e2b_send(&s->life, &rq);
-    buf_release(&target);
-    buf_release(&body);
 }
 
 static void seek_again(struct e2b *s)
@@ -73,7 +42,7 @@ static void seek_again(struct e2b *s)
     err_set(&e, ERR_NET,
             "e2b: the answer to the creation was lost and no sandbox of ours is listed; if one "
             "comes up it ends by itself within 5 minutes: airlock sandboxes");
-    not_created(s, &e);
+    e2b_not_born(s, &e);
 }
 
 static void on_listed(struct e2b *s, const struct net_result *r)
@@ -86,7 +55,7 @@ static void on_listed(struct e2b *s, const struct net_result *r)
         if (s->ending)
             e2b_kill_now(s);
         else
-            connect_to(s);
+            e2b_connect(s);
         return;
     }
     seek_again(s);
@@ -134,12 +103,17 @@ static void on_created(struct e2b *s, const struct net_result *r)
         return;
     }
     (void)e2b_why(&s->life, r, "creating a sandbox", &why, &e);
-    if (!s->v1 && !s->ending && r->end == NET_ANSWERED && (r->status == 404 || r->status == 405) &&
-        strstr(why.message, "template") == NULL) {
+    if (s->snapshot[0] != '\0' && r->status == 404 && strstr(why.message, "emplate") != NULL) {
+        err_set(&e, ERR_MISSING, "the snapshot %.100s is not at E2B any more", s->snapshot);
+        e2b_not_born(s, &e);
+    } else if (!s->v1 && !s->ending && r->end == NET_ANSWERED &&
+               (r->status == 404 || r->status == 405) && strstr(why.message, "template") == NULL) {
         s->v1 = true; /* an older server */
         e2b_create(s);
+    } else if (why.at_cap && !s->ending) {
+        e2b_queue(s, &e);
     } else if (surely_nothing(r, &why)) {
-        not_created(s, &e);
+        e2b_not_born(s, &e);
     } else {
         e2b_seek(s);
     }
@@ -147,6 +121,7 @@ static void on_created(struct e2b *s, const struct net_result *r)
 
 void e2b_create(struct e2b *s)
 {
+    s->created_us = clock_boot_us();
     struct buf body = BUF_INIT((size_t)1 << 20);
     int rc = e2b_write_create(s, &body);
     INVARIANT(rc == 0);
@@ -156,7 +131,8 @@ void e2b_create(struct e2b *s)
                               .body = body.ptr,
                               .body_len = body.len,
                               .again = E2B_ONCE,
-                              .deadlines = { .first_byte_ms = CREATE_MS, .total_ms = CREATE_MS },
+                              .deadlines = { .first_byte_ms = E2B_START_MS,
+                                             .total_ms = E2B_START_MS },
                               .done = on_created };
     e2b_send(&s->life, &rq);
     buf_release(&body);

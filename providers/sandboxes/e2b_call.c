@@ -81,9 +81,21 @@ static bool may_go_away(const struct net_result *r)
     return r->status == 429 || r->status == 409 || (r->status >= 500 && !full && !never);
 }
 
+/* Waiting for room is another matter: it takes minutes, and the person sees it. (e2b_queue.c) */
+static bool is_at_cap(struct e2b_call *c, const struct net_result *r)
+{
+    struct e2b_refusal why;
+    struct err e;
+    if (r->end != NET_ANSWERED || r->status != 429)
+        return false;
+    (void)e2b_why(c, r, "", &why, &e);
+    return why.at_cap;
+}
+
 static int64_t pause_ms(struct e2b_call *c, const struct net_result *r)
 {
-    if (e2b_succeeded(r) || c->rq.again == E2B_NEVER || c->streaming || !may_go_away(r))
+    if (e2b_succeeded(r) || c->rq.again == E2B_NEVER || c->streaming || !may_go_away(r) ||
+        is_at_cap(c, r))
         return -1;
     if (c->rq.again == E2B_ONCE && !did_nothing(c, r))
         return -1;

@@ -17,13 +17,8 @@ void e2b_target(struct buf *out, const char *id, const char *action)
 
 /* ---- create */
 
-/* What the contract says of the network, as rules that leave nothing to a default: nobody outside
- * reaches a port, the list is the whole list. */
-static void write_network(struct json_w *w, const struct contract *c)
+static void write_rules(struct json_w *w, const struct contract *c)
 {
-    json_w_bool(w, "allow_internet_access", c->network != NETWORK_DENY);
-    json_w_object(w, "network");
-    json_w_bool(w, "allowPublicTraffic", false);
     if (c->network == NETWORK_ALLOW) {
         json_w_array(w, "allowOut");
         for (size_t i = 0; i < c->host_count; i++)
@@ -35,7 +30,29 @@ static void write_network(struct json_w *w, const struct contract *c)
         json_w_str(w, NULL, SLASH24);
         json_w_close_array(w);
     }
+}
+
+/* What the contract says of the network, as rules that leave nothing to a default: nobody outside
+ * reaches a port, the list is the whole list. */
+static void write_network(struct json_w *w, const struct contract *c)
+{
+    json_w_bool(w, "allow_internet_access", c->network != NETWORK_DENY);
+    json_w_object(w, "network");
+    json_w_bool(w, "allowPublicTraffic", false);
+    write_rules(w, c);
     json_w_close_object(w);
+}
+
+/* The same for one that runs: what is not named is cleared, who may come in stays. */
+int e2b_write_network(const struct e2b *s, struct buf *out)
+{
+    struct json_w w;
+    json_w_init(&w, out);
+    json_w_object(&w, NULL);
+    json_w_bool(&w, "allow_internet_access", s->contract.network != NETWORK_DENY);
+    write_rules(&w, &s->contract);
+    json_w_close_object(&w);
+    return json_w_end(&w);
 }
 
 int64_t e2b_lease_s(const struct e2b *s)
@@ -50,7 +67,7 @@ int e2b_write_create(const struct e2b *s, struct buf *out)
     struct json_w w;
     json_w_init(&w, out);
     json_w_object(&w, NULL);
-    json_w_str(&w, "templateID", s->template);
+    json_w_str(&w, "templateID", s->snapshot[0] != '\0' ? s->snapshot : s->template);
     json_w_int(&w, "timeout", e2b_lease_s(s));
     if (s->v1)
         json_w_bool(&w, "secure", true);

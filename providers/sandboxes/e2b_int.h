@@ -2,6 +2,12 @@
  *
  * e2b.c          the ops table, the time between birth and death, and the end
  * e2b_birth.c    create, and what when its answer is lost
+ * e2b_queue.c    no room: asked again
+ * e2b_attach.c   one that lived before: connected to, and what it still has
+ * e2b_pause.c    paused and woken
+ * e2b_snapshot.c snapshots made and deleted
+ * e2b_lease.c    how long it may live: kept alive, and the end of that
+ * e2b_image.c    what stands behind `e2b:`
  * e2b_call.c     one request with its retries
  * e2b_control.c  bodies and answers of the control plane
  * e2b_prepare.c  the workspace, contexts, our cells in them
@@ -25,19 +31,21 @@
 #include "providers/sandboxes/e2b_place.h"
 #include "providers/sandboxes/e2b_stream.h"
 
-#define E2B_CONTROL_MS 30000
-#define E2B_LABEL_KEY  "airlock" /* metadata: our label */
-#define E2B_LEASE_S    300       /* how long a sandbox lives without a word from us */
-#define E2B_RENEW_S    100
-#define E2B_SLACK_S    30 /* beyond ttl_s: Airlock ends it, E2B only when Airlock can not */
-#define E2B_CODE_MAX   ((size_t)1 << 20)
-#define E2B_INPUT_MAX  ((size_t)64 << 20)
-#define E2B_BODY_MAX   ((size_t)96 << 20)
-#define E2B_SECOND_US  INT64_C(1000000)
-#define E2B_WORKSPACE  "/workspace"
-#define E2B_CONTEXTS   6
-#define E2B_GRACE_US   (2 * E2B_SECOND_US) /* what an interrupt is given before the next one */
-#define E2B_PATIENCE_S 8                   /* for an interrupted context to answer again */
+#define E2B_CONTROL_MS   30000
+#define E2B_LABEL_KEY    "airlock" /* metadata: our label */
+#define E2B_LEASE_S      300       /* how long a sandbox lives without a word from us */
+#define E2B_RENEW_S      100
+#define E2B_SLACK_S      30 /* beyond ttl_s: Airlock ends it, E2B only when Airlock can not */
+#define E2B_CODE_MAX     ((size_t)1 << 20)
+#define E2B_INPUT_MAX    ((size_t)64 << 20)
+#define E2B_BODY_MAX     ((size_t)96 << 20)
+#define E2B_SECOND_US    INT64_C(1000000)
+#define E2B_WORKSPACE    "/workspace"
+#define E2B_CONTEXTS     6
+#define E2B_START_MS     80000 /* create, connect, pause, snapshot [e2b.md §2] */
+#define E2B_SNAPSHOT_MAX 200
+#define E2B_GRACE_US     (2 * E2B_SECOND_US) /* what an interrupt is given before the next one */
+#define E2B_PATIENCE_S   8                   /* for an interrupted context to answer again */
 
 struct e2b;
 struct e2b_errand; /* e2b_envd.c */
@@ -145,9 +153,13 @@ struct e2b_run {
 
 enum e2b_phase {
     E2B_CREATING,
-    E2B_SEEKING, /* the answer to the create was lost: is there one with our label? */
+    E2B_QUEUED,     /* the plan allows no more at once */
+    E2B_SEEKING,    /* the answer to the create was lost: is there one with our label? */
+    E2B_CONNECTING, /* to one that lived before */
     E2B_PREPARING,
     E2B_READY,
+    E2B_PAUSING,
+    E2B_PAUSED,
     E2B_KILLING,
     E2B_GONE,
 };
@@ -173,11 +185,27 @@ struct e2b {
     int seek_ms;          /* between two looks for what a lost create may have made [1 s] */
     int64_t created_us, cold_start_us, wait_until_us;
     unsigned seeks;
+    int queue_ms; /* how long a place is waited for [10 min] */
+    int64_t queued_us;
+    unsigned asked;            /* so often while queued */
+    bool attaching;            /* open() was to connect: when it is gone, it is not replaced */
+    bool lived;                /* its interpreter may have variables */
+    bool fresh;                /* … but a new one had to be started */
+    unsigned looks;            /* after the outcome of a pause */
+    int64_t cpus, memory_mib;  /* -1 unknown */
+    int64_t since_us, used_us; /* it runs since; so long it ran before that */
+    int64_t ends_us;           /* when it is ended, as last told */
+    int64_t (*allowance)(void *arg);
+    unsigned snapshots;              /* kept of a session; 0: none are made */
+    char snapshot[E2B_SNAPSHOT_MAX]; /* it starts from that one */
+    uint32_t freezing;               /* a snapshot of that run is being made */
+    uint32_t dropping;               /* … or deleted */
 
-    struct e2b_call life; /* create, seek, kill */
-    struct e2b_call work; /* preparing, then the run's steps */
-    struct e2b_call side; /* renewing, nudging */
-    struct e2b_call file; /* put, get, complete */
+    struct e2b_call life;  /* create, seek, connect, pause, snapshot, kill */
+    struct e2b_call work;  /* preparing, then the run's steps */
+    struct e2b_call side;  /* renewing, nudging, asking for its size */
+    struct e2b_call file;  /* put, get, complete */
+    struct e2b_call trash; /* deleting a snapshot */
     struct e2b_stream stream;
     struct connect frames; /* of a process */
     struct err frames_err;
@@ -227,6 +255,40 @@ void e2b_alive(struct e2b *s);
 
 /* ---- e2b_birth.c */
 void e2b_create(struct e2b *s);
+/* It is not there and was not made, or nobody knows (orphan_possible). */
+void e2b_not_born(struct e2b *s, const struct err *e);
+
+/* ---- e2b_queue.c */
+/* As many as the plan allows are running: `again` is tried until there is room. */
+void e2b_queue(struct e2b *s, const struct err *why);
+void e2b_queue_ask(struct e2b *s); /* its time has come */
+
+/* ---- e2b_attach.c */
+void e2b_attach(struct e2b *s);  /* open() was given an id, or a label alone */
+void e2b_connect(struct e2b *s); /* to s->id */
+/* The sandbox itself is there: look what its interpreter still has, then READY and RESTORED. */
+void e2b_find_again(struct e2b *s);
+/* Its size, from the answer to a look at it. */
+void e2b_take_size(struct e2b *s, const struct json *o);
+void e2b_ask_size(struct e2b *s);
+
+/* ---- e2b_pause.c */
+int e2b_pause(struct sandbox *base, struct err *e);
+void e2b_not_woken(struct e2b *s, const struct err *e); /* it stays paused */
+int e2b_wake(struct sandbox *base, struct err *e);
+void e2b_pause_look(struct e2b *s);             /* was it done? */
+int e2b_pause_it(struct e2b *s, struct err *e); /* for a reason of our own */
+
+/* ---- e2b_snapshot.c */
+int e2b_snapshot(struct sandbox *base, uint32_t run, unsigned *keep, struct err *e);
+int e2b_drop_snapshot(struct sandbox *base, uint32_t run, const char *id, struct err *e);
+
+/* ---- e2b_lease.c */
+void e2b_lease_begin(struct e2b *s); /* it is ready */
+void e2b_lease_end(struct e2b *s);   /* it is paused */
+void e2b_on_renew(void *arg);
+void e2b_on_ttl(void *arg);
+int64_t e2b_ends_in_ms(const struct e2b *s);
 /* The answer to the create was lost. It may have been made: it has our label. Never a second
  * create. */
 void e2b_seek(struct e2b *s);
@@ -253,10 +315,17 @@ extern const struct fleet_ops e2b_fleet;
  * "", a create is under way) whatever has `label`. Is it known that nothing is left? */
 bool e2b_farewell(const struct net_origin *api, const char *id, const char *label, int ms);
 
+/* ---- e2b_control.c, too */
+int e2b_write_network(const struct e2b *s, struct buf *out);
+/* Is it a snapshot's id that may stand in a path? */
+bool e2b_is_snapshot(const char *id);
+
 /* ---- e2b_prepare.c: what is done before the first code, and contexts */
 void e2b_prepare(struct e2b *s);
 /* Where its interpreter and its daemon are, with its tokens. */
 int e2b_reach(struct e2b *s, struct err *e) MUST_CHECK;
+/* It can run code: READY. */
+void e2b_is_ready(struct e2b *s);
 /* The context of `language`, made if there is none; `then` from the loop. */
 void e2b_need_context(struct e2b *s, const char *language,
                       void (*then)(struct e2b *s, const struct err *e));
@@ -286,7 +355,8 @@ int e2b_check_parts(struct e2b *s, struct e2b_run *r, struct err *e) MUST_CHECK;
 /* ---- e2b_report.c: cells of ours */
 void e2b_part_release(struct e2b_part *p);
 int e2b_cell_code(const struct e2b_context *c, const char *code, size_t len, struct e2b_part *out);
-void e2b_cell_setup(const struct e2b_context *c, struct e2b_part *out);
+/* `again`: there may be variables of the person's already. */
+void e2b_cell_setup(const struct e2b_context *c, bool again, struct e2b_part *out);
 int e2b_cell_begin(const struct e2b_context *c, const struct sandbox_run *rq, const char *input,
                    struct e2b_part *out);
 void e2b_cell_report(const struct e2b_context *c, const struct sandbox_run *rq,
@@ -304,6 +374,7 @@ int e2b_read_cell(const struct net_result *r, struct buf *report, enum e2b_troub
 int e2b_take_hello(struct e2b_context *c, const struct buf *report, struct err *e) MUST_CHECK;
 void e2b_take_exists(const struct buf *report, bool *exists, size_t count);
 void e2b_tell_state(struct e2b *s, const struct buf *report, uint32_t run);
+void e2b_tell_restored(struct e2b *s, const struct buf *report);
 
 /* ---- e2b_envd.c: processes and files */
 int e2b_write_process(const struct sandbox_run *rq, const char *input, struct buf *out);

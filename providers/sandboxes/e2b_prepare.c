@@ -43,7 +43,7 @@ void e2b_set_up(struct e2b *s, void (*next)(struct e2b *s, const struct err *e))
 {
     struct e2b_part cell;
     s->then = next;
-    e2b_cell_setup(&s->contexts[0], &cell);
+    e2b_cell_setup(&s->contexts[0], s->lived && !s->fresh, &cell);
     e2b_send_cell(&s->work, &cell, CELL_MS, on_cells);
     e2b_part_release(&cell);
 }
@@ -134,9 +134,21 @@ void e2b_need_context(struct e2b *s, const char *language,
 void e2b_alive(struct e2b *s)
 {
     s->phase = E2B_READY;
+    s->queued_us = 0;
+    s->asked = 0;
     s->cold_start_us = clock_boot_us() - s->created_us;
-    if (!s->place.debug)
-        loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
+    e2b_lease_begin(s);
+}
+
+void e2b_is_ready(struct e2b *s)
+{
+    e2b_alive(s);
+    struct sandbox_event ev = { .kind = SANDBOX_READY,
+                                .id = s->id,
+                                .cold_start_us = s->cold_start_us,
+                                .again = s->lived,
+                                .ms = e2b_ends_in_ms(s) };
+    e2b_tell(s, &ev);
 }
 
 static void on_prepared(struct e2b *s, const struct err *e)
@@ -146,12 +158,7 @@ static void on_prepared(struct e2b *s, const struct err *e)
         e2b_end_with(s, END_SANDBOX, "", &why);
         return;
     }
-    e2b_alive(s);
-    loop_arm_us(s->loop, s->ttl, s->contract.ttl_s * E2B_SECOND_US);
-    struct sandbox_event ev = { .kind = SANDBOX_READY,
-                                .id = s->id,
-                                .cold_start_us = s->cold_start_us };
-    e2b_tell(s, &ev);
+    e2b_is_ready(s);
     if (!s->closed)
         e2b_run_next(s);
 }
@@ -174,6 +181,9 @@ int e2b_reach(struct e2b *s, struct err *e)
 {
     const struct e2b_address at = { s->id, s->domain[0] != '\0' ? s->domain : NULL, s->envd_token,
                                     s->traffic_token };
+    net_origin_free(s->code);
+    net_origin_free(s->envd);
+    s->code = s->envd = NULL;
     s->phase = E2B_PREPARING;
     if (e2b_place_port(&s->place, &at, E2B_PORT_CODE, &s->code, e) < 0 ||
         e2b_place_port(&s->place, &at, E2B_PORT_ENVD, &s->envd, e) < 0)
@@ -188,6 +198,7 @@ void e2b_prepare(struct e2b *s)
         e2b_end_with(s, END_SANDBOX, "", &e);
         return;
     }
+    e2b_ask_size(s);
     e2b_shell(&s->work, make_workspace, on_workspace);
 }
 
@@ -195,7 +206,9 @@ void e2b_on_step_timer(void *arg)
 {
     struct e2b *s = arg;
     e2b_enter(s);
-    if (s->then != NULL && !s->work.busy && !s->ending)
+    if (s->phase == E2B_PAUSING)
+        e2b_pause_look(s);
+    else if (s->then != NULL && !s->work.busy && !s->ending)
         ask_context(s);
     else if (s->run != NULL)
         e2b_run_urge(s);

@@ -87,7 +87,8 @@ const char *e2b_introspection(size_t *len)
         buf_init(&text, E2B_CODE_MAX);
         (void)buf_add_str(&text,
                           "# Loaded once into the python context, before the first run. After each "
-                          "run, of any language: " CELL "report([paths an expectation asks for]); "
+                          "run, of any language, and after a pause: " CELL
+                          "report([paths an expectation asks for]); "
                           "before one with arguments, input, files or another directory: begin(…); "
                           "for Tab, :put and :get: names(…), place(…).\n");
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -101,7 +102,7 @@ const char *e2b_introspection(size_t *len)
     return text.ptr;
 }
 
-void e2b_cell_setup(const struct e2b_context *c, struct e2b_part *out)
+void e2b_cell_setup(const struct e2b_context *c, bool again, struct e2b_part *out)
 {
     struct buf code = BUF_INIT(E2B_CODE_MAX);
     (void)buf_add_str(&code, "exec(compile(");
@@ -110,7 +111,7 @@ void e2b_cell_setup(const struct e2b_context *c, struct e2b_part *out)
     add_share(&code, "kernels/python/vars.py");
     (void)buf_add_str(&code, ", 'COMPLETE': ");
     add_share(&code, "kernels/python/complete.py");
-    (void)buf_add_str(&code, "})");
+    (void)buf_addf(&code, ", 'AGAIN': %s})", again ? "True" : "False");
     finish_cell(c, &code, out);
 }
 
@@ -322,5 +323,26 @@ void e2b_tell_state(struct e2b *s, const struct buf *report, uint32_t run)
     e2b_tell(s, &ev);
     free(vars);
     free(files);
+    json_free(o);
+}
+
+/* What the interpreter of one that lived before still has. */
+void e2b_tell_restored(struct e2b *s, const struct buf *report)
+{
+    struct json *o = NULL;
+    if (report->len == 0 || json_parse(&o, report->ptr, report->len, NULL) < 0)
+        o = NULL;
+    struct sandbox_var *vars = xcalloc(VARS_MAX, sizeof *vars);
+    const char **kept = xcalloc(VARS_MAX, sizeof *kept);
+    size_t count = read_vars(json_get(o, "vars"), vars), n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (vars[i].change != CHANGE_GONE)
+            kept[n++] = vars[i].name;
+    struct sandbox_event ev = {
+        .kind = SANDBOX_RESTORED, .vars = vars, .var_count = count, .kept = kept, .kept_count = n
+    };
+    e2b_tell(s, &ev);
+    free(kept);
+    free(vars);
     json_free(o);
 }

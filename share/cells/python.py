@@ -1,7 +1,7 @@
 # python.py - what Airlock asks a remote notebook kernel beside the code of a person: variables, changed files, whether a path
 # exists. Loaded once into a context, under a module name of its own; nothing of it stands among the variables.
 #
-# VARS and COMPLETE are the texts of share/kernels/python/vars.py and complete.py, which call no code of the user.
+# VARS and COMPLETE are the texts of share/kernels/python/vars.py and complete.py, which call no code of the user; AGAIN is a truth value.
 
 import json
 import os
@@ -112,7 +112,7 @@ def begin(argv, cwd, stdin, modes):
 
 def report(paths):
     """After a run."""
-    tell({'exists': [os.path.exists(os.path.join(ROOT, p)) for p in paths], 'vars': changed_vars(), 'files': changed_files()})
+    tell({'pid': os.getpid(), 'exists': [os.path.exists(os.path.join(ROOT, p)) for p in paths], 'vars': changed_vars(), 'files': changed_files()})
 
 
 def place(path, writing):
@@ -139,7 +139,9 @@ def complete(text):
 me = types.ModuleType('_airlock_cells')
 me.begin, me.report, me.place, me.names = begin, report, place, complete
 me.vars, me.complete = load('vars', VARS), load('complete', COMPLETE)
-me.base = dict(shell().user_ns)
+# AGAIN: the interpreter lived before, so what has a name of a person's is a person's.
+OURS = ('In', 'Out', 'get_ipython', 'exit', 'quit', 'open')
+me.base = {n: v for n, v in shell().user_ns.items() if not AGAIN or n in OURS or n.startswith('_')}
 me.seen, me.files = {}, scan()
 sys.modules['_airlock_cells'] = me
 hello()

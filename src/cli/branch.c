@@ -32,8 +32,9 @@ int branch_describe(struct branch *b, struct store *store, const struct state *s
                        "with",
                        st->session);
     travel_plan_fork(&t, st, run);
-    if (t.how != TRAVEL_SAVED)
+    if (t.how != TRAVEL_SAVED && t.how != TRAVEL_SNAPSHOT)
         return err_set(e, ERR_MISSING, "run %u: %s", run, t.why);
+    b->snapshot = t.how == TRAVEL_SNAPSHOT;
     b->run = state_run_at(st, run);
     b->from = t.from == 0 ? st->origin : state_run_at(st, t.from);
     b->seq = b->run->last_seq;
@@ -118,8 +119,30 @@ static int append_made(const struct branch *br, struct store *to, struct state *
     return rc;
 }
 
+/* The snapshot itself stays where it is: the branch begins in a sandbox made of it. */
+static int bring_snapshot(const struct branch *br, struct store *to, struct state *st,
+                          struct err *e)
+{
+    struct event_builder b;
+    event_begin(&b, EVENT_CHECKPOINT_MADE, 0);
+    json_w_str(&b.w, "kind", "snapshot");
+    json_w_str(&b.w, "snapshot", br->from->snapshot);
+    json_w_str(&b.w, "language", "python");
+    write_lost(&b.w, br);
+    write_vars(&b.w, br->from);
+    int rc = event_end(&b, e);
+    if (rc == 0)
+        rc = store_append(to, &b.ev, e);
+    if (rc == 0)
+        rc = state_apply(st, &b.ev, NULL, e);
+    event_release(&b);
+    return rc;
+}
+
 int branch_bring(const struct branch *b, struct store *to, struct state *st, struct err *e)
 {
+    if (b->snapshot)
+        return bring_snapshot(b, to, st, e);
     struct buf blob = BUF_INIT((size_t)96 << 20);
     int rc = store_read_checkpoint(b->store, b->from->saved.digest, &blob, e), part = 0;
     if (rc == 0 && (int64_t)blob.len != b->from->saved.bytes)

@@ -15,6 +15,7 @@ struct branch {
     const struct state *state;
     const struct state_run *run, *from; /* gone back to; whose namespace it is */
     char parent[STORE_ID_MAX + 16], name[112];
+    bool snapshot; /* the provider's snapshot of `from`, not its namespace */
     uint64_t seq;
     char chain[SHA256_HEX_LEN + 1];
 };

@@ -264,7 +264,7 @@ int cmd_providers(struct app *app)
              v++) {
             char name[64];
             snprintf(name, sizeof name, "%s:%s", sandboxes[i]->name, v->word);
-            if (v->ops != sandboxes[i])
+            if (v->ops != NULL && v->ops != sandboxes[i])
                 check_sandbox(app, v->ops, name, &out);
         }
     }

@@ -71,7 +71,8 @@ static bool has_clock(const struct screen *s)
     const struct state *st = screen_state(s);
     if (s->film != NULL)
         return false; /* its clock stands at the event */
-    return st->running != 0 || st->gate.open || st->lease.active || st->phase == PHASE_PLANNING;
+    return st->running != 0 || st->gate.open || st->lease.active || st->phase == PHASE_PLANNING ||
+           st->sandbox_ends_boot_us != 0 || st->sbx == SBX_WAITING;
 }
 
 static void draw(struct screen *s)

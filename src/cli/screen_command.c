@@ -156,6 +156,22 @@ static void do_kill(struct screen *s, const char *args, struct err *e)
     screen_toast(s, TONE_WAIT, "destroying the sandbox");
 }
 
+static void do_pause(struct screen *s, const char *args, struct err *e)
+{
+    (void)args;
+    if (round_pause(screen_round(s), e) < 0)
+        screen_fail(s, e);
+    else
+        screen_toast(s, TONE_WAIT, "pausing the sandbox");
+}
+
+static void do_wake(struct screen *s, const char *args, struct err *e)
+{
+    (void)args;
+    if (round_wake(screen_round(s), e) < 0)
+        screen_fail(s, e);
+}
+
 /* "A B" → A and B; B may be missing. Both are lent from `room`. */
 static void two_words(const char *args, char *room, size_t size, const char **a, const char **b)
 {
@@ -339,6 +355,8 @@ static const struct verb {
     { CMD_EXPECT, NEEDS_SESSION, do_expect },
     { CMD_KILL, NEEDS_SESSION, do_kill },
     { CMD_RESTART, NEEDS_SESSION, do_kill },
+    { CMD_PAUSE, NEEDS_SESSION, do_pause },
+    { CMD_WAKE, NEEDS_SESSION, do_wake },
     { CMD_RESTORE, NEEDS_SESSION, screen_travel },
     { CMD_FORK, NEEDS_SESSION, screen_fork },
     { CMD_CHANGES, NEEDS_SESSION, screen_changes },

@@ -27,7 +27,7 @@ static void show_plan(struct screen *s, const struct travel *t, bool fork)
 {
     char title[64];
     struct buf text = BUF_INIT((size_t)8 << 20);
-    bool can = t->how == TRAVEL_FROZEN || t->how == TRAVEL_SAVED;
+    bool can = t->how == TRAVEL_FROZEN || t->how == TRAVEL_SAVED || t->how == TRAVEL_SNAPSHOT;
     snprintf(title, sizeof title, fork ? "Fork from run %u" : "Time travel to run %u", t->run);
     screen_page_begin(s, fork ? PAGE_FORK : PAGE_TRAVEL, t->run, title,
                       !can   ? "q back"

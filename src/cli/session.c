@@ -545,7 +545,7 @@ void session_close(struct session *s)
     if (s == NULL)
         return;
     if (s->round != NULL)
-        round_end_remote(s->round);
+        round_end_remote(s->round, false);
     round_free(s->round);
     loop_remove(s->app->loop, s->flush);
     bool had_store = s->store != NULL;

@@ -328,7 +328,8 @@ bool round_is_quiet(const struct round *r)
         return true;
     return r->queue_len == 0 && !st->gate.open && st->running == 0 && r->start_run == 0 &&
            !r->planner_busy && r->waiting == NULL && r->twin.of == 0 && !r->awaiting_state &&
-           !r->awaiting_save && !r->awaiting_restore && r->save.stage == SAVE_NOTHING;
+           !r->awaiting_save && !r->awaiting_restore && !r->awaiting_snapshot && !r->pausing &&
+           r->save.stage == SAVE_NOTHING;
 }
 
 bool round_planner_done(const struct round *r)
@@ -359,7 +360,7 @@ int round_finish(struct round *r, const char *outcome, const char *answer, struc
     if (st->finished)
         return err_set(e, ERR_USAGE, "the session has ended already");
     round_flush_output(r);
-    round_end_remote(r);
+    round_end_remote(r, true);
     struct event_builder b;
     event_begin(&b, EVENT_SESSION_FINISHED, 0);
     json_w_str(&b.w, "outcome", outcome);

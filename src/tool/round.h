@@ -148,6 +148,10 @@ unsigned round_queued(const struct round *r);
 
 void round_interrupt(struct round *r);    /* first ^C: the run under way, else the planner's call */
 void round_kill_sandbox(struct round *r); /* second ^C */
+/* A remote sandbox that costs nothing until the next run or round_wake(); left as it is when the
+ * session is left, and found again by a resume. ERR_USAGE, ERR_BUSY. */
+int round_pause(struct round *r, struct err *e) MUST_CHECK;
+int round_wake(struct round *r, struct err *e) MUST_CHECK;
 /* Go back to the variables as they were after `run` (tool/travel.h says how and at what price):
  * what follows is a branch, nothing is deleted. ERR_BUSY while something runs or waits at the gate.
  * → state.restored, or an error in the record. */
@@ -161,9 +165,10 @@ int round_resume_state(struct round *r, struct err *e) MUST_CHECK;
 /* A fact about the session itself (renamed, tagged): through the same door. Releases `b` in every
  * case. */
 int round_append_event(struct round *r, struct event_builder *b, struct err *e) MUST_CHECK;
-/* A remote sandbox does not outlive its session: ended within a few seconds, and written down
- * whether that is known. Nothing is done for local ones, which die with us. */
-void round_end_remote(struct round *r);
+/* A remote sandbox does not outlive its session, but a paused one of a session that goes on: ended
+ * within a few seconds, and written down whether that is known. Nothing is done for local ones,
+ * which die with us. */
+void round_end_remote(struct round *r, bool ended);
 /* End the session: session.finished. */
 int round_finish(struct round *r, const char *outcome, const char *answer,
                  struct err *e) MUST_CHECK;

@@ -104,6 +104,13 @@ struct round {
     struct birth *birth; /* what it is asked before it is used */
     char label[LABEL_SIZE];
     bool sandbox_ready, awaiting_state, awaiting_save, awaiting_restore;
+    bool sandbox_paused, pausing;
+    bool attaching;     /* connecting to one that lived before; RESTORED says what it still has */
+    bool from_snapshot; /* it starts from the snapshot after run `load_from` */
+    bool snapshot_missing; /* … which is not there any more */
+    bool awaiting_snapshot;
+    bool lived; /* … before: what its interpreter has is told */
+    unsigned snapshots_kept;
     uint32_t sandbox_seq;
     int64_t sandbox_since_us;  /* ready at (boot clock) */
     struct expectation expect; /* of the run under way */
@@ -162,6 +169,9 @@ int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink,
 void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_t twin);
 void round_record_closed(struct round *r, bool confirmed, uint32_t twin);
 void round_record_sandbox_usage(struct round *r, const struct sandbox_usage *u);
+/* The run that waits for the sandbox does not get it. */
+void round_fail_unstarted(struct round *r, const struct err *why);
+void round_record_cost(struct round *r, int64_t ms); /* what it cost to live so long */
 void round_flush_output(struct round *r);
 void round_streams_reset(struct round *r, int which);
 
@@ -186,10 +196,29 @@ void round_save_namespace(struct round *r);
 void round_record_net(struct round *r, uint32_t run, const struct sandbox_event *ev);
 void round_on_saved(struct round *r, const struct sandbox_event *ev);
 
+/* ---- round_life.c ---- */
+int64_t round_allowance(void *arg);
+void round_on_queued(struct round *r, const struct sandbox_event *ev);
+void round_on_lease(struct round *r, const struct sandbox_event *ev);
+void round_on_paused(struct round *r, const struct sandbox_event *ev);
+void round_take_snapshot(struct round *r, uint32_t run);
+void round_on_snapshot(struct round *r, const struct sandbox_event *ev);
+/* Which a new sandbox should start from; NULL: none. */
+const struct state_run *round_choose_snapshot(const struct round *r);
+/* FAILED because the snapshot is not there: written down, true. */
+bool round_snapshot_missing(struct round *r, const struct sandbox_event *ev);
+/* Connect to the sandbox that the record knows of: 1 begun, 0 there is none. */
+int round_attach(struct round *r, struct err *e) MUST_CHECK;
+/* It is closed; was it one that was being connected to? Then what follows was begun. */
+bool round_attach_failed(struct round *r, bool gone);
+
 /* ---- round_resume.c ---- */
+int round_open_next(struct round *r, struct err *e) MUST_CHECK; /* a new one, to bring state into */
 /* A new sandbox in a session that had variables: load the newest saved namespace, or state what is
  * lost. */
 void round_bring_state_back(struct round *r);
+bool round_had_state(const struct round *r);
+void round_open_again(struct round *r);       /* the last one could not be had as was wished */
 void round_go_on_travelling(struct round *r); /* the old sandbox is closed */
 
 /* ---- round_watch.c: text that is addressed to the model, and where strings came from ---- */

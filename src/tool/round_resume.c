@@ -97,6 +97,25 @@ static void write_lost_files(struct round *r, struct json_w *w)
     }
 }
 
+/* In the sandbox there was, but not as the record has it: what was cut off went on with it. */
+static void write_changed_vars(struct round *r, struct json_w *w, const struct sandbox_event *ev)
+{
+    const struct state *st = r->cfg.state;
+    for (size_t i = 0; i < ev->var_count; i++) {
+        const struct sandbox_var *is = &ev->vars[i];
+        for (size_t k = 0; k < st->var_count; k++) {
+            const struct state_var *was = &st->vars[k];
+            if (strcmp(was->name, is->name) != 0 || strcmp(was->language, "python") != 0 ||
+                is->change == CHANGE_GONE || was->digest[0] == '\0' || is->digest[0] == '\0' ||
+                strcmp(was->digest, is->digest) == 0 || strcmp(was->type, "type") == 0)
+                continue;
+            char *words = xasprintf("%s (changed since by code that was cut off)", was->name);
+            json_w_strn(w, NULL, words, strlen(words));
+            free(words);
+        }
+    }
+}
+
 static void write_restored(struct round *r, const struct sandbox_event *ev, uint32_t from,
                            const char *how)
 {
@@ -109,6 +128,8 @@ static void write_restored(struct round *r, const struct sandbox_event *ev, uint
     for (size_t i = 0; i < ev->lost_count; i++)
         json_w_strn(&b.w, NULL, ev->lost[i], strlen(ev->lost[i]));
     write_lost_vars(r, &b.w, ev, from);
+    if (strcmp(how, "attached") == 0)
+        write_changed_vars(r, &b.w, ev);
     if (r->restoring_fresh)
         write_lost_files(r, &b.w);
     json_w_close_array(&b.w);
@@ -158,10 +179,21 @@ static void not_restored(struct round *r, const struct err *why)
     loop_wake_idle(r->cfg.loop, r->idle);
 }
 
+bool round_had_state(const struct round *r)
+{
+    return had_state(r->cfg.state);
+}
+
 void round_record_restored(struct round *r, const struct sandbox_event *ev)
 {
+    bool attached = r->attaching, started = r->from_snapshot;
+    r->attaching = r->from_snapshot = false;
     if (ev->err != NULL)
         not_restored(r, ev->err);
+    else if (attached)
+        restored(r, ev, r->cfg.state->vars_run, "attached");
+    else if (started)
+        restored(r, ev, r->load_from, "snapshot");
     else if (r->restoring_fresh)
         restored(r, ev, r->load_from, "saved");
     else
@@ -205,6 +237,27 @@ void round_bring_state_back(struct round *r)
 
 /* ---- going back on purpose ---- */
 
+int round_open_next(struct round *r, struct err *e)
+{
+    if (!had_state(r->cfg.state) && !r->travel.on)
+        return 0;
+    const struct state_run *from = state_saved_near(r->cfg.state, r->cfg.state->vars_run);
+    set_parent_state(r, from != NULL ? from->number : 0);
+    r->awaiting_restore = true;
+    if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, e) == 0)
+        return 0;
+    r->sandbox = NULL;
+    r->awaiting_restore = false;
+    return -1;
+}
+
+void round_open_again(struct round *r)
+{
+    struct err e = ERR_INIT;
+    if (round_open_next(r, &e) < 0)
+        round_record_error(r, 0, &e, "the next run starts a new sandbox");
+}
+
 /* In place of the sandbox there is, or the first one. */
 static int travel_saved(struct round *r, struct err *e)
 {
@@ -241,13 +294,14 @@ int round_travel(struct round *r, uint32_t run, struct err *e)
     travel_plan(&t, st, run);
     if (t.how == TRAVEL_NOT || t.how == TRAVEL_HERE)
         return err_set(e, ERR_USAGE, "%s", t.why);
-    if (t.how == TRAVEL_SAVED && (r->awaiting_save || r->save.stage != SAVE_NOTHING))
+    bool elsewhere = t.how == TRAVEL_SAVED || t.how == TRAVEL_SNAPSHOT;
+    if (elsewhere && (r->awaiting_snapshot || r->awaiting_save || r->save.stage != SAVE_NOTHING))
         return err_set(e, ERR_BUSY,
                        "the variables are being saved: in a moment, so that they are "
                        "not lost");
     r->awaiting_restore = true;
     r->travel = (struct travelling){ .on = true, .run = run };
-    if (t.how == TRAVEL_SAVED)
+    if (elsewhere)
         return travel_saved(r, e);
     if (r->sandbox->ops->restore(r->sandbox, run, e) == 0)
         return 0;
@@ -319,17 +373,11 @@ static void settle_left_over(struct round *r)
 
 int round_resume_state(struct round *r, struct err *e)
 {
-    const struct state *st = r->cfg.state;
     settle_left_over(r);
-    if (r->sandbox != NULL || r->contract.lifecycle != LIFECYCLE_SESSION || !had_state(st))
+    if (r->sandbox != NULL || r->contract.lifecycle != LIFECYCLE_SESSION)
         return 0;
-    const struct state_run *from = state_saved_near(st, st->vars_run);
-    set_parent_state(r, from != NULL ? from->number : 0);
-    r->awaiting_restore = true;
-    if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, e) < 0) {
-        r->sandbox = NULL;
-        r->awaiting_restore = false;
+    int begun = round_attach(r, e);
+    if (begun < 0 || (begun == 0 && round_open_next(r, e) < 0))
         return err_wrap(e, "the REPL state can't be restored now");
-    }
     return 0;
 }

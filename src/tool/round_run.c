@@ -17,13 +17,36 @@ static void record_sandbox(struct round *r, struct event_builder *b, enum event_
     json_w_str(&b->w, "label", twin != 0 ? r->twin.label : r->label);
 }
 
+/* Which sandbox: the one there was, one from a snapshot, or a new one. */
+static void choose_beginning(struct round *r, struct sandbox_config *sc)
+{
+    const struct state *st = r->cfg.state;
+    const struct state_run *from = NULL;
+    r->from_snapshot = r->snapshot_missing = false;
+    if (r->attaching) {
+        snprintf(r->label, LABEL_SIZE, "%s", st->sandbox_label);
+        sc->attach = st->sandbox_id;
+        return;
+    }
+    if (r->travel.on || round_had_state(r))
+        from = round_choose_snapshot(r);
+    if (from != NULL) {
+        r->from_snapshot = true;
+        r->load_from = from->number;
+        sc->snapshot = from->snapshot;
+    }
+}
+
 int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, uint32_t twin,
                        struct err *e)
 {
     struct event_builder b;
     char *label = twin != 0 ? r->twin.label : r->label;
     const char *values[CONTRACT_ENV_MAX];
-    snprintf(label, LABEL_SIZE, "%s-%u", r->cfg.state->session, ++r->sandbox_seq);
+    if (r->sandbox_seq < r->cfg.state->sandbox_seq)
+        r->sandbox_seq = r->cfg.state->sandbox_seq;
+    if (twin != 0 || !r->attaching)
+        snprintf(label, LABEL_SIZE, "%s-%u", r->cfg.state->session, ++r->sandbox_seq);
     for (size_t i = 0; i < r->contract.env_count; i++)
         values[i] = getenv(r->contract.env[i]);
     struct sandbox_config sc = {
@@ -39,14 +62,26 @@ int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink,
         .allow_warm = r->cfg.allow_warm,
         .sink = sink,
         .check_body = round_check_body,
+        .allowance = round_allowance,
         .arg = r,
     };
+    if (twin == 0)
+        choose_beginning(r, &sc);
+    char *id = sc.attach != NULL ? xstrdup(sc.attach) : NULL; /* the record moves on */
+    char *snapshot = sc.snapshot != NULL ? xstrdup(sc.snapshot) : NULL;
+    int rc = -1;
+    sc.attach = id;
+    sc.snapshot = snapshot;
     /* Intent first, then the act. [SBX-9] */
-    record_sandbox(r, &b, EVENT_SANDBOX_CREATING, NULL, twin);
+    record_sandbox(r, &b, EVENT_SANDBOX_CREATING, id, twin);
     round_record(r, &b);
     if (r->broken)
-        return err_set(e, ERR_IO, "the sandbox's creation could not be recorded");
-    return r->cfg.sandbox->open(out, &sc, e);
+        err_set(e, ERR_IO, "the sandbox's creation could not be recorded");
+    else
+        rc = r->cfg.sandbox->open(out, &sc, e);
+    free(id);
+    free(snapshot);
+    return rc;
 }
 
 void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_t twin)
@@ -55,11 +90,15 @@ void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_
     record_sandbox(r, &b, EVENT_SANDBOX_READY, ev->id, twin);
     json_w_int(&b.w, "cold_start_ms", (ev->cold_start_us + 500) / 1000);
     json_w_bool(&b.w, "warm", ev->warm);
+    if (ev->again)
+        json_w_bool(&b.w, "again", true);
+    if (ev->ms > 0)
+        json_w_int(&b.w, "ends_ms", ev->ms);
     round_record(r, &b);
 }
 
 /* What the sandbox cost, at the provider's published rate. */
-static void record_cost(struct round *r, int64_t ms)
+void round_record_cost(struct round *r, int64_t ms)
 {
     const struct sandbox_ops *ops = r->cfg.sandbox;
     int64_t cost = ops->cost != NULL && r->sandbox != NULL ? ops->cost(r->sandbox, ms) : -1;
@@ -92,21 +131,29 @@ void round_record_closed(struct round *r, bool confirmed, uint32_t twin)
     struct event_builder b;
     bool timed = twin == 0 && r->sandbox_since_us != 0;
     int64_t ms = timed ? (clock_boot_us() - r->sandbox_since_us) / 1000 : 0;
-    record_sandbox(r, &b, EVENT_SANDBOX_CLOSED, twin != 0 ? NULL : r->cfg.state->sandbox_id, twin);
+    /* What may still run stays in the list of what to look after. */
+    bool orphan = !confirmed && r->cfg.sandbox->fleet != NULL;
+    record_sandbox(r, &b, orphan ? EVENT_SANDBOX_ORPHANED : EVENT_SANDBOX_CLOSED,
+                   twin != 0 ? NULL : r->cfg.state->sandbox_id, twin);
     json_w_bool(&b.w, "confirmed", confirmed);
     if (timed)
         json_w_int(&b.w, "sandbox_ms", ms);
     round_record(r, &b);
     if (timed)
-        record_cost(r, ms);
+        round_record_cost(r, ms);
 }
 
-void round_end_remote(struct round *r)
+void round_end_remote(struct round *r, bool ended)
 {
     if (r->sandbox == NULL || r->broken || r->sandbox->ops->farewell == NULL)
         return;
     birth_free(r->birth);
     r->birth = NULL;
+    if (r->sandbox_paused && !ended) {
+        r->sandbox->ops->close(r->sandbox);
+        r->sandbox = NULL;
+        return;
+    }
     round_record_closed(r, r->sandbox->ops->farewell(r->sandbox), 0);
     r->sandbox->ops->close(r->sandbox);
     r->sandbox = NULL;
@@ -144,6 +191,11 @@ void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, con
     round_record_verdict(r, run, &f);
     capsule_free(r->run_capsule);
     r->run_capsule = NULL;
+}
+
+void round_fail_unstarted(struct round *r, const struct err *why)
+{
+    round_finish_unstarted(r, r->start_run, END_SANDBOX, why);
 }
 
 static void start_now(struct round *r)
@@ -203,15 +255,22 @@ static void on_proved(void *arg, const struct probe_report reports[LIGHT_COUNT])
         return;
     }
     r->sandbox_ready = true;
-    round_bring_state_back(r);
+    if (!r->lived)
+        round_bring_state_back(r);
     round_start_waiting(r);
 }
 
 static void on_ready(struct round *r, const struct sandbox_event *ev)
 {
     round_record_ready(r, ev, 0);
-    r->sandbox_since_us = clock_boot_us();
-    round_prove(r, r->sandbox, &r->birth, on_proved);
+    r->sandbox_since_us = clock_boot_us() - (r->cfg.sandbox->cost != NULL ? ev->cold_start_us : 0);
+    r->lived = ev->again;
+    if (ev->again) /* RESTORED is on its way */
+        r->awaiting_restore = true;
+    if (ev->again && r->attaching) /* it proved its walls when it was new */
+        r->sandbox_ready = true;
+    else
+        round_prove(r, r->sandbox, &r->birth, on_proved);
 }
 
 bool round_can_start(const struct round *r)
@@ -235,6 +294,11 @@ void round_do_start(struct round *r, uint32_t run)
     INVARIANT(r->run_capsule != NULL && capsule_request(r->run_capsule)->run == run);
     r->start_run = run;
     r->interrupts = 0;
+    if (r->sandbox_paused) {
+        if (round_wake(r, &e) < 0)
+            round_finish_unstarted(r, run, END_SANDBOX, &e);
+        return;
+    }
     if (r->sandbox == NULL) {
         r->sandbox_ready = false;
         if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, &e) < 0) {
@@ -271,13 +335,18 @@ static void on_state(struct round *r, const struct sandbox_event *ev)
     round_record_state(r, ev->run, ev);
     r->awaiting_state = false;
     round_save_namespace(r);
+    round_take_snapshot(r, ev->run);
     loop_wake_idle(r->cfg.loop, r->idle);
 }
 
 static void on_failed(struct round *r, const struct sandbox_event *ev)
 {
+    if (round_snapshot_missing(r, ev))
+        return;
     if (r->start_run != 0)
         round_finish_unstarted(r, r->start_run, END_SANDBOX, ev->err);
+    else if (r->attaching)
+        round_record_error(r, 0, ev->err, "what is not saved elsewhere is lost");
     else
         round_record_error(r, 0, ev->err, "the next run starts a new sandbox");
 }
@@ -292,8 +361,13 @@ static void on_closed(struct round *r, const struct sandbox_event *ev)
         r->sandbox->ops->close(r->sandbox);
     r->sandbox = NULL;
     r->sandbox_ready = r->awaiting_state = r->awaiting_save = r->awaiting_restore = false;
+    r->sandbox_paused = r->pausing = r->awaiting_snapshot = false;
     r->save_wanted = false;
     r->sandbox_since_us = 0;
+    if (!r->broken && round_attach_failed(r, ev->confirmed)) {
+        loop_wake_idle(r->cfg.loop, r->idle);
+        return;
+    }
     if (r->travel.on && !r->broken) {
         round_go_on_travelling(r);
         return;
@@ -301,6 +375,8 @@ static void on_closed(struct round *r, const struct sandbox_event *ev)
     /* A run that was approved while the old sandbox was going down gets a new one. */
     if (r->start_run != 0 && !r->broken)
         round_queue(r, EFFECT_START, r->start_run);
+    else if (r->snapshot_missing && !r->broken)
+        round_open_again(r);
     loop_wake_idle(r->cfg.loop, r->idle);
 }
 
@@ -404,6 +480,18 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
     case SANDBOX_NET:
         round_record_net(r, ev->run, ev);
         break;
+    case SANDBOX_QUEUED:
+        round_on_queued(r, ev);
+        break;
+    case SANDBOX_PAUSED:
+        round_on_paused(r, ev);
+        break;
+    case SANDBOX_SNAPSHOT:
+        round_on_snapshot(r, ev);
+        break;
+    case SANDBOX_LEASE:
+        round_on_lease(r, ev);
+        break;
     case SANDBOX_CLOSED:
         on_closed(r, ev);
         break;
@@ -415,6 +503,16 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
 
 /* ---- what the person asks of it ---- */
 
+/* Approved, and its sandbox is not there yet: nothing of it left. */
+static void interrupt_waiting(struct round *r)
+{
+    struct err why = ERR_INIT;
+    err_set(&why, ERR_CANCELLED,
+            "interrupted while the sandbox was waited for; the code was not executed");
+    round_finish_unstarted(r, r->start_run, END_INTERRUPTED, &why);
+    r->sandbox->ops->interrupt(r->sandbox);
+}
+
 void round_interrupt(struct round *r)
 {
     if (r->twin.sandbox != NULL) {
@@ -424,6 +522,8 @@ void round_interrupt(struct round *r)
             r->sandbox->ops->interrupt(r->sandbox);
         else
             r->sandbox->ops->kill(r->sandbox, END_KILLED);
+    } else if (r->start_run != 0 && r->sandbox != NULL && !r->sandbox_ready) {
+        interrupt_waiting(r);
     } else if (r->planner != NULL && r->planner_busy) {
         round_interrupt_planner(r);
     }
@@ -437,6 +537,8 @@ void round_kill_sandbox(struct round *r)
 
 static int need_sandbox(struct round *r, struct err *e)
 {
+    if (r->sandbox_paused)
+        return err_set(e, ERR_USAGE, "the sandbox is paused: :wake it first");
     if (r->sandbox == NULL || !r->sandbox_ready)
         return err_set(e, ERR_USAGE, "no sandbox is running yet: run some code first");
     if (r->cfg.state->running != 0)

@@ -162,6 +162,7 @@ struct state_run {
                             or with those the session began with */
     bool has_checkpoint; /* a frozen copy of the interpreter is in the live sandbox */
     bool state_lost;
+    char *snapshot; /* the provider's, of files and memory after it; "" none */
     struct state_saved saved;
     struct state_flag *flags; /* in the order in which they were found */
     size_t flag_count;
@@ -185,7 +186,15 @@ struct state_message {
 }; /* task, note, planner, error */
 
 enum session_phase { PHASE_IDLE, PHASE_PLANNING, PHASE_GATE, PHASE_RUNNING, PHASE_FINISHED };
-enum sandbox_status { SBX_NONE, SBX_CREATING, SBX_READY, SBX_CLOSED, SBX_LOST };
+enum sandbox_status {
+    SBX_NONE,
+    SBX_CREATING,
+    SBX_READY,
+    SBX_CLOSED,
+    SBX_LOST,
+    SBX_WAITING,
+    SBX_PAUSED
+};
 
 struct state_gate {
     bool open;
@@ -231,7 +240,10 @@ struct state {
     /* … and the evidence, rows with STATE_ROW_END between: cells "probe", name, result, why; then
      * its attempts, "row", what, inside, host, result. */
     char *evidence;
-    char *sandbox_id;
+    char *sandbox_id, *sandbox_label; /* of the newest; the id "" until it is known */
+    uint32_t sandbox_seq;             /* the highest number in a label */
+    int64_t sandbox_ends_boot_us; /* of one that ends by itself: when; 0 unknown or not at all */
+    int64_t sandbox_waits_at_us;  /* SBX_WAITING: since */
     int64_t cold_start_ms;
     bool sandbox_warm;
     struct state_var *vars; /* the REPL now; since_run says when each last changed */
@@ -317,6 +329,8 @@ const struct state_net *state_net_of(const struct state_run *r, const struct eve
 /* Where the namespace is that comes nearest to the one after `run` (0: what the session began
  * with): its own, or that of the nearest run before it on its branch. NULL: nowhere. */
 const struct state_run *state_saved_near(const struct state *st, uint32_t run);
+/* The same for a snapshot of the provider's. */
+const struct state_run *state_snapshot_near(const struct state *st, uint32_t run);
 /* Do the variables of `run` lead to those of `later`? True for the same run. */
 bool state_leads_to(const struct state *st, uint32_t run, uint32_t later);
 /* Is `v` what an entry of a lost[] speaks of: "NAME", "NAME (why)", "LANGUAGE:NAME …"? */

@@ -39,7 +39,10 @@ static int take_origin(struct state *st, const struct event *ev, struct err *e)
     state_vars_read(st, r, json_get(ev->body, "vars"));
     for (size_t i = 0; i < r->var_count; i++)
         r->vars[i].since_run = 0;
-    take_saved(&r->saved, ev->body);
+    if (strcmp(body_str(ev->body, "kind"), "snapshot") == 0)
+        string_set(&r->snapshot, body_str(ev->body, "snapshot"));
+    else
+        take_saved(&r->saved, ev->body);
     st->origin = r;
     state_vars_adopt(st, r, NULL);
     st->vars_lost = st->var_count > 0;
@@ -52,14 +55,18 @@ int state_on_checkpoint(struct state *st, const struct event *ev, struct effects
     (void)out;
     bool made = ev->type == EVENT_CHECKPOINT_MADE;
     bool saved = strcmp(body_str(ev->body, "kind"), "saved") == 0;
-    if (ev->run == 0 && saved && made)
+    bool snapshot = strcmp(body_str(ev->body, "kind"), "snapshot") == 0;
+    if (ev->run == 0 && (saved || snapshot) && made)
         return take_origin(st, ev, e);
     if (ev->run == 0)
         state_origin_own(st);
-    struct state_run *r = ev->run == 0 && saved ? st->origin : state_need_run(st, ev, e);
+    struct state_run *r =
+        ev->run == 0 && (saved || snapshot) ? st->origin : state_need_run(st, ev, e);
     if (r == NULL)
         return ev->run == 0 ? contradiction(ev, e, "there is no such run") : -1;
-    if (!saved)
+    if (snapshot)
+        string_set(&r->snapshot, made ? body_str(ev->body, "snapshot") : "");
+    else if (!saved)
         r->has_checkpoint = made;
     else if (made)
         take_saved(&r->saved, ev->body);
@@ -79,7 +86,8 @@ int state_on_restored(struct state *st, const struct event *ev, struct effects *
         if (st->runs[i]->started_at_us != 0 && st->runs[i]->twin_of == 0)
             newest = st->runs[i]->number;
     }
-    st->went_back = from < newest;
+    if (strcmp(body_str(ev->body, "how"), "attached") != 0) /* else it never was elsewhere */
+        st->went_back = from < newest;
     if (from > 0)
         state_vars_adopt(st, st->runs[from - 1], json_get(ev->body, "lost"));
     else if (st->origin != NULL && json_len(json_get(ev->body, "kept")) > 0)
@@ -102,6 +110,17 @@ const struct state_run *state_saved_near(const struct state *st, uint32_t run)
         const struct state_run *r = stop_at(st, run);
         if (r == NULL || r->saved.there || run == 0)
             return r != NULL && r->saved.there ? r : NULL;
+        run = r->parent_run;
+    }
+    return NULL;
+}
+
+const struct state_run *state_snapshot_near(const struct state *st, uint32_t run)
+{
+    for (size_t steps = 0; steps <= st->run_count; steps++) {
+        const struct state_run *r = stop_at(st, run);
+        if (r == NULL || r->snapshot[0] != '\0' || run == 0)
+            return r != NULL && r->snapshot[0] != '\0' ? r : NULL;
         run = r->parent_run;
     }
     return NULL;

@@ -17,7 +17,7 @@ char **state_run_strings(struct state_run *r, size_t i)
                            &r->expect,  &r->author,     &r->capsule,     &r->decision,
                            &r->by,      &r->reason,     &r->end_what,    &r->limits_hit,
                            &r->message, &r->error_name, &r->error_value, &r->error_traceback,
-                           &r->call_id };
+                           &r->call_id, &r->snapshot };
     return i < ARRAY_LEN(all) ? all[i] : NULL;
 }
 

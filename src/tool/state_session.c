@@ -6,6 +6,7 @@
 
 #define CONTRACT_MAX ((size_t)1 << 20)
 #define STEPS_MAX    1000
+#define ENDS_MAX_MS  (INT64_C(1) << 40)
 #define RETRY_MAX_MS (INT64_C(24) * 60 * 60 * 1000)
 
 /* Take the member when it is there; an event written by an older program may lack it. */
@@ -262,37 +263,81 @@ int state_on_lease_ended(struct state *st, const struct event *ev, struct effect
 
 /* ---- sandbox and money ---- */
 
-int state_on_sandbox(struct state *st, const struct event *ev, struct effects *out, struct err *e)
+/* "<session>-<number>": numbers are never given twice, not even by the next process. */
+static void take_label(struct state *st, const struct json *body, bool twin)
 {
-    (void)out;
-    (void)e;
-    const struct state_run *r = state_run_at(st, ev->run);
-    if (json_get_bool(ev->body, "twin", false) || (r != NULL && r->twin_of != 0))
-        return 0;
-    bool gone = ev->type == EVENT_SANDBOX_CLOSED || ev->type == EVENT_SANDBOX_ORPHANED;
-    for (uint32_t n = 1; gone && n <= st->run_count; n++) {
+    const char *label = json_get_str(body, "label", ""), *dash = strrchr(label, '-');
+    unsigned long n = dash != NULL ? strtoul(dash + 1, NULL, 10) : 0;
+    if (n > st->sandbox_seq && n < UINT32_MAX)
+        st->sandbox_seq = (uint32_t)n;
+    if (!twin)
+        string_set(&st->sandbox_label, label);
+}
+
+static void take_end(struct state *st, const struct event *ev)
+{
+    int64_t ms = json_get_int(ev->body, "ends_ms", -1);
+    st->sandbox_ends_boot_us = ms >= 0 && ms < ENDS_MAX_MS ? ev->boot_us + ms * 1000 : 0;
+}
+
+static void take_ready(struct state *st, const struct event *ev)
+{
+    st->sbx = SBX_READY;
+    string_take(&st->sandbox_id, ev->body, "id");
+    st->cold_start_ms = json_get_int(ev->body, "cold_start_ms", 0);
+    st->sandbox_warm = json_get_bool(ev->body, "warm", false);
+    take_end(st, ev);
+}
+
+static void lose_frozen(struct state *st)
+{
+    for (uint32_t n = 1; n <= st->run_count; n++) {
         if (!st->runs[n - 1]->has_checkpoint)
             continue;
         state_run_own(st, n);
         st->runs[n - 1]->has_checkpoint = false;
     }
+}
+
+int state_on_sandbox(struct state *st, const struct event *ev, struct effects *out, struct err *e)
+{
+    (void)out;
+    (void)e;
+    const struct state_run *r = state_run_at(st, ev->run);
+    bool twin = json_get_bool(ev->body, "twin", false) || (r != NULL && r->twin_of != 0);
+    take_label(st, ev->body, twin);
+    if (twin)
+        return 0;
+    if (ev->type == EVENT_SANDBOX_LEASE) {
+        take_end(st, ev);
+        return 0;
+    }
+    if (ev->type == EVENT_SANDBOX_CLOSED || ev->type == EVENT_SANDBOX_ORPHANED)
+        lose_frozen(st);
+    if (ev->type == EVENT_SANDBOX_CREATING)
+        string_set(&st->sandbox_id, body_str(ev->body, "id"));
+    st->sandbox_ends_boot_us = 0;
     switch (ev->type) {
     case EVENT_SANDBOX_CREATING:
         st->sbx = SBX_CREATING;
+        if (st->sandbox_id[0] != '\0')
+            break; /* connecting again to one that has proved them */
         string_set(&st->lights, "");
         string_set(&st->evidence, "");
         break;
-    case EVENT_SANDBOX_READY:
-        st->sbx = SBX_READY;
-        string_take(&st->sandbox_id, ev->body, "id");
-        st->cold_start_ms = json_get_int(ev->body, "cold_start_ms", 0);
-        st->sandbox_warm = json_get_bool(ev->body, "warm", false);
+    case EVENT_SANDBOX_WAITING:
+        st->sbx = SBX_WAITING;
+        st->sandbox_waits_at_us = ev->at_us;
         break;
-    case EVENT_SANDBOX_ORPHANED:
-        st->sbx = SBX_LOST;
+    case EVENT_SANDBOX_READY:
+        take_ready(st, ev);
+        break;
+    case EVENT_SANDBOX_PAUSED:
+        st->sbx = SBX_PAUSED;
+        string_take(&st->sandbox_id, ev->body, "id");
         break;
     default:
-        st->sbx = SBX_CLOSED;
+        st->sbx = ev->type == EVENT_SANDBOX_ORPHANED ? SBX_LOST : SBX_CLOSED;
         st->vars_lost = st->var_count > 0;
     }
     return 0;

@@ -23,9 +23,16 @@ static bool has_run(struct travel *t, const struct state *st)
     return true;
 }
 
+/* What comes nearer; a snapshot before a namespace, since it has the files too. */
 static void plan_saved(struct travel *t, const struct state *st)
 {
-    const struct state_run *from = state_saved_near(st, t->run);
+    const struct state_run *from = state_saved_near(st, t->run),
+                           *snapshot = state_snapshot_near(st, t->run);
+    if (snapshot != NULL && (from == NULL || from->number <= snapshot->number)) {
+        t->how = TRAVEL_SNAPSHOT;
+        t->from = snapshot->number;
+        return;
+    }
     if (from == NULL) {
         refuse(t, "no variables are saved of it or of a run before it; airlock rerun --into runs "
                   "its code again, with a gate for each");
@@ -84,12 +91,13 @@ static void put_vars(const struct travel *t, const struct state *st, struct buf 
 {
     const struct state_run *to = state_run_at(st, t->run);
     const struct state_run *from = t->from == 0 ? st->origin : state_run_at(st, t->from);
-    bool saved = t->how == TRAVEL_SAVED;
+    bool saved = t->how == TRAVEL_SAVED, elsewhere = saved || t->how == TRAVEL_SNAPSHOT;
     size_t kept = 0;
     (void)buf_add_str(out, "\nComes back:\n");
     for (size_t i = 0; i < to->var_count; i++) {
         const struct state_var *v = &to->vars[i];
-        if (v->change == CHANGE_GONE || (saved && (is_lost(from, v) || v->since_run > t->from)))
+        if (v->change == CHANGE_GONE || (saved && is_lost(from, v)) ||
+            (elsewhere && v->since_run > t->from))
             continue;
         put_var(v, out);
         kept++;
@@ -100,9 +108,9 @@ static void put_vars(const struct travel *t, const struct state *st, struct buf 
     (void)buf_add_str(out, "\nIs lost:\n");
     for (size_t i = 0; saved && i < from->saved.lost_count; i++)
         (void)buf_addf(out, "- %s\n", from->saved.lost[i]);
-    for (size_t i = 0; saved && i < to->var_count; i++) {
+    for (size_t i = 0; elsewhere && i < to->var_count; i++) {
         const struct state_var *v = &to->vars[i];
-        if (v->change != CHANGE_GONE && v->since_run > t->from && !is_lost(from, v))
+        if (v->change != CHANGE_GONE && v->since_run > t->from && !(saved && is_lost(from, v)))
             (void)buf_addf(out, "- %s (its value after run %u)\n", v->name, v->since_run);
     }
 }
@@ -111,6 +119,8 @@ static void put_vars(const struct travel *t, const struct state *st, struct buf 
 static void put_files(const struct travel *t, const struct state *st, struct buf *out)
 {
     bool saved = t->how == TRAVEL_SAVED;
+    if (t->how == TRAVEL_SNAPSHOT)
+        return; /* they come back as they were */
     for (size_t i = 0; i < st->run_count; i++) {
         const struct state_run *r = st->runs[i];
         bool theirs = r->twin_of == 0 && (!t->fork || state_leads_to(st, r->number, t->run));
@@ -129,7 +139,10 @@ static void put_now(const struct travel *t, const struct state *st, struct buf *
     (void)buf_add_str(out, "\nStays: every run in the record, with its output and decision.\n");
     if (now == NULL || st->vars_lost || t->fork)
         return;
-    if (now->saved.there)
+    if (now->snapshot[0] != '\0')
+        (void)buf_addf(out, "There is a snapshot of run %u: t on it comes back to it.\n",
+                       now->number);
+    else if (now->saved.there)
         (void)buf_addf(out,
                        "The variables after run %u are saved (%zu could not be): t on it comes "
                        "back to them.\n",
@@ -150,16 +163,23 @@ void travel_print(const struct travel *t, const struct state *st, struct buf *ou
     if (t->how == TRAVEL_FROZEN)
         (void)buf_add_str(out, "How: the frozen copy of the interpreter in the live sandbox takes "
                                "over. Exact.\n");
+    else if (t->how == TRAVEL_SNAPSHOT)
+        (void)buf_add_str(out, "How: a new sandbox starts from the provider's snapshot: memory and "
+                               "files as they were; no code runs again.\n");
     else
         (void)buf_add_str(out, "How: the saved namespace is loaded inside a new sandbox; no code "
                                "runs again.\n");
-    if (t->how == TRAVEL_SAVED && t->from != t->run)
+    if (t->how != TRAVEL_FROZEN && t->from != t->run)
         (void)buf_addf(out, "Run %u itself was not saved: the nearest before it is %s %u.\n",
                        t->run, t->from == 0 ? "the beginning, run" : "run", t->from);
     put_vars(t, st, out);
     put_files(t, st, out);
-    (void)buf_add_str(out, t->how == TRAVEL_SAVED
-                               ? "- processes, open files and connections; bash and JavaScript\n"
-                               : "- processes that later runs started; later frozen copies\n");
+    if (t->how == TRAVEL_SNAPSHOT)
+        (void)buf_add_str(out, "- what later runs did, in memory and in files; connections\n");
+    else
+        (void)buf_add_str(out,
+                          t->how == TRAVEL_SAVED
+                              ? "- processes, open files and connections; bash and JavaScript\n"
+                              : "- processes that later runs started; later frozen copies\n");
     put_now(t, st, out);
 }

@@ -9,7 +9,8 @@ enum travel_how {
     TRAVEL_NOT,    /* why says why not */
     TRAVEL_HERE,   /* the interpreter is there already */
     TRAVEL_FROZEN, /* a frozen copy in the live sandbox takes over: exact; files stay as they are */
-    TRAVEL_SAVED,  /* the saved namespace goes into a new sandbox: files and processes are lost */
+    TRAVEL_SNAPSHOT, /* a new sandbox starts from the provider's snapshot: memory and files */
+    TRAVEL_SAVED,    /* the saved namespace goes into a new sandbox: files and processes are lost */
 };
 struct travel {
     enum travel_how how;

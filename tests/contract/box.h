@@ -77,6 +77,15 @@ struct box {
     int64_t input_tokens, output_tokens;
     int checked; /* calls of check_body */
     bool refuse; /* what it answers */
+
+    /* a remote one's life */
+    const char *attach, *snapshot, *image, *label; /* of the config */
+    int64_t allowance;                             /* -1 none */
+    bool again;
+    int queued, paused, snapshots, leases;
+    struct err paused_err, snapshot_err;
+    char snapshot_id[256];
+    int64_t ends_ms;
     char checked_code[BOX_TEXT];
     char net[8192]; /* what it reached for, a line each */
     bool no_record; /* of attempts */
@@ -185,6 +194,8 @@ static inline void box_sink(void *arg, struct sandbox *s, const struct sandbox_e
     case SANDBOX_READY:
         b->ready++;
         b->warm = ev->warm;
+        b->again = ev->again;
+        b->ends_ms = ev->ms;
         box_copy(b->id, sizeof b->id, ev->id);
         break;
     case SANDBOX_FAILED:
@@ -248,6 +259,27 @@ static inline void box_sink(void *arg, struct sandbox *s, const struct sandbox_e
     case SANDBOX_NET:
         box_on_net(b, ev);
         break;
+    case SANDBOX_QUEUED:
+        assert_true(ev->ms > 0 && ev->err != NULL);
+        b->queued++;
+        break;
+    case SANDBOX_PAUSED:
+        b->paused++;
+        err_clear(&b->paused_err);
+        if (ev->err != NULL)
+            b->paused_err = *ev->err;
+        break;
+    case SANDBOX_SNAPSHOT:
+        b->snapshots++;
+        err_clear(&b->snapshot_err);
+        if (ev->err != NULL)
+            b->snapshot_err = *ev->err;
+        box_copy(b->snapshot_id, sizeof b->snapshot_id, ev->id != NULL ? ev->id : "");
+        break;
+    case SANDBOX_LEASE:
+        b->leases++;
+        b->ends_ms = ev->ms;
+        break;
     case SANDBOX_CLOSED:
         b->closed++;
         b->confirmed = ev->confirmed;
@@ -276,6 +308,7 @@ static inline struct box *box_new(void)
     struct buf *all[] = { &b->out, &b->err, &b->background, &b->result, &b->blob, &b->file };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         buf_init(all[i], BOX_BYTES_MAX);
+    b->allowance = -1;
     b->next = box_all;
     box_all = b;
     return b;
@@ -311,6 +344,12 @@ static inline int box_sweep(void **state)
 }
 #define BOX_TEST(f) cmocka_unit_test_teardown(f, box_sweep)
 
+static inline int64_t box_allowance(void *arg)
+{
+    const struct box *b = arg;
+    return b->allowance;
+}
+
 static inline int box_open_with(struct box *b, const struct contract *c, const char *const *env,
                                 bool allow_warm, struct err *e)
 {
@@ -319,8 +358,11 @@ static inline int box_open_with(struct box *b, const struct contract *c, const c
                                   .net = box_world.net,
                                   .setting = box_setting,
                                   .contract = c,
-                                  .image = box_world.image,
-                                  .label = "contract-test",
+                                  .image = b->image != NULL ? b->image : box_world.image,
+                                  .label = b->label != NULL ? b->label : "contract-test",
+                                  .attach = b->attach,
+                                  .snapshot = b->snapshot,
+                                  .allowance = box_allowance,
                                   .env_values = env,
                                   .allow_warm = allow_warm,
                                   .sink = box_sink,
@@ -605,7 +647,7 @@ static inline int box_run_all(box_suite suite, const char *who, bool again)
     for (size_t i = 0; i < count; i++) {
         failed += box_run_one(suite, who, again, list[i], NULL);
         for (const struct sandbox_variant *v = list[i]->variants; v != NULL && v->word != NULL; v++)
-            if (v->ops != list[i])
+            if (v->ops != NULL && v->ops != list[i])
                 failed += box_run_one(suite, who, again, v->ops, v->word);
     }
     return failed;

@@ -20,6 +20,7 @@ static struct {
     pid_t pid;
     FILE *in, *out;
     char api[64], data[64], key[64];
+    const char *queue_ms; /* how long a place is waited for; NULL: a moment */
 } box_remote;
 
 static inline const char *box_setting(void *arg, const char *name)
@@ -35,6 +36,8 @@ static inline const char *box_setting(void *arg, const char *name)
         return REMOTE_IDLE_MS;
     if (strcmp(name, "E2B_SEEK_MS") == 0)
         return "100";
+    if (strcmp(name, "E2B_QUEUE_MS") == 0)
+        return box_remote.queue_ms != NULL ? box_remote.queue_ms : "1500";
     return NULL;
 }
 

@@ -5,7 +5,7 @@
 
 prints "API-PORT DATA-PORT KEY" on the first line of stdout. Lines on stdin are JSON: a fault to come, answered "{}", or
 {"ask": "stats"}, answered with what happened so far ("forget": the faults; "expire": every sandbox ends now; "cap": so many may
-run, "to"). Ends with its stdin.
+run, "to"; "sweep": nothing is left). Ends with its stdin.
 
 A fault is {"on": "POST /execute", "do": WHAT, "skip": N, "times": N, ...}: the first matching requests after `skip` meet it.
 WHAT: status (status, body, headers) · reset · hang · after (do it, then reset) · after-hang (do it, then never answer) ·
@@ -317,6 +317,11 @@ def main():
             print("{}", flush=True)
         elif m.get("ask") == "cap":
             ctl.concurrent = m["to"]
+            print("{}", flush=True)
+        elif m.get("ask") == "sweep":
+            for s in list(ctl.sandboxes.values()):
+                ctl.remove(s)
+            ctl.snapshots.clear()
             print("{}", flush=True)
         elif m.get("ask") == "expire":
             for s in ctl.sandboxes.values():
