@@ -116,7 +116,7 @@ static const struct type types[EVENT_TYPE_COUNT] = {
         SANDBOX, NEED("id", STR), MAY("cold_start_ms", INT), MAY("warm", BOOL), MAY("again", BOOL),
         MAY("ends_ms", INT)),
     [EVENT_SANDBOX_PROBED] = TYPE("sandbox.probed", DURABLE,
-        SANDBOX, NEED("probes", ARR), MAY("took_ms", INT)),
+        SANDBOX, NEED("probes", ARR), MAY("took_ms", INT), MAY_WORD("by", "birth doctor")),
     [EVENT_SANDBOX_CLOSED] = TYPE("sandbox.closed", DURABLE, SANDBOX, MAY("id", STR)),
     [EVENT_SANDBOX_ORPHANED] = TYPE("sandbox.orphaned", DURABLE, SANDBOX, MAY("id", STR)),
     [EVENT_SANDBOX_PAUSED] = TYPE("sandbox.paused", DURABLE,

@@ -107,6 +107,7 @@ enum keymap_command {
     CMD_RESTORE,
     CMD_FORK,
     CMD_TREE,
+    CMD_DOCTOR,
     CMD_CHANGES,
     CMD_COMPARE,
     CMD_DIFFERENCES,

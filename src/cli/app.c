@@ -14,6 +14,8 @@
 
 #include "base/log.h"
 
+#define CONTRACT_FILE_MAX ((size_t)64 << 10)
+
 const char *app_split_name(const char *word, char *room, size_t size)
 {
     size_t n = strcspn(word, ":");
@@ -46,6 +48,23 @@ static int define_masks(const struct app *app, struct err *e)
     return 0;
 }
 
+int app_add_contract(struct app *app, const char *word, struct err *e)
+{
+    struct buf text = BUF_INIT(CONTRACT_FILE_MAX);
+    bool is_path = word[0] == '/' || word[0] == '.' || strchr(word, '=') == NULL;
+    if (strchr(word, '\n') != NULL)
+        return contract_set_text(&app->contract, word, strlen(word), e);
+    if (!is_path || contract_is_key(word))
+        return contract_set(&app->contract, word, e);
+    if (strchr(word, '/') == NULL && access(word, F_OK) < 0) /* a key misspelt, most likely */
+        return contract_set(&app->contract, word, e);
+    int rc = path_read_file(word, &text, e);
+    if (rc == 0)
+        rc = contract_set_text(&app->contract, buf_str(&text), text.len, e);
+    buf_release(&text);
+    return rc < 0 ? err_wrap(e, "contract %.200s", word) : 0;
+}
+
 static int build_contract(struct app *app, struct err *e)
 {
     char budget[64];
@@ -55,7 +74,7 @@ static int build_contract(struct app *app, struct err *e)
             return err_wrap(e, "%s", app->paths.config_file);
     }
     for (size_t i = 0; i < app->opt.contract_count; i++) {
-        if (contract_set(&app->contract, app->opt.contract[i], e) < 0)
+        if (app_add_contract(app, app->opt.contract[i], e) < 0)
             return -1;
     }
     if (app->opt.budget != NULL) {

@@ -34,6 +34,8 @@ int app_init(struct app *app, struct err *e) MUST_CHECK;
 void app_release(struct app *app);
 
 /* $XDG_STATE_HOME/airlock/log; -v writes more. */
+/* One -c: KEY=VALUE, several lines of it, or a file of such lines. ERR_USAGE, ERR_MISSING. */
+int app_add_contract(struct app *app, const char *word, struct err *e) MUST_CHECK;
 void app_open_log(struct app *app);
 
 /* Lazily: the review rules (a broken rule file is a bug of ours and is said), the index, the loop.

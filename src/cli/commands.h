@@ -37,6 +37,7 @@ int cmd_stats(struct app *app);
 int cmd_cost(struct app *app);
 int cmd_verify(struct app *app);
 int cmd_providers(struct app *app);
+int cmd_contract(struct app *app);
 int cmd_doctor(struct app *app);
 int cmd_sandboxes(struct app *app);
 int cmd_config(struct app *app);

@@ -410,6 +410,7 @@ static void screen_close(struct screen *s)
     screen_pictures_release(s);
     screen_list_release(s);
     screen_find_release(s);
+    screen_doctor_stop(s);
     screen_page_release(s);
     screen_drop_candidates(s);
     view_cache_free(s->vm.cache);

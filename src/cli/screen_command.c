@@ -215,24 +215,6 @@ static void do_get(struct screen *s, const char *args, struct err *e)
         screen_fail(s, e);
 }
 
-static void do_contract(struct screen *s, const char *args, struct err *e)
-{
-    struct buf text = BUF_INIT(64 << 10);
-    if (args[0] != '\0') {
-        if (contract_set(&s->app->contract, args, e) < 0)
-            screen_fail(s, e);
-        else
-            screen_toast(s, TONE_INFO, "%s holds from the next session on (:new)", args);
-        return;
-    }
-    contract_canonical(s->session != NULL ? round_contract(screen_round(s)) : &s->app->contract,
-                       &text);
-    for (size_t i = 0; i + 1 < text.len; i++)
-        text.ptr[i] = text.ptr[i] == '\n' ? ' ' : text.ptr[i];
-    screen_toast(s, TONE_INFO, "%s", buf_str(&text));
-    buf_release(&text);
-}
-
 /* What runs beside the approved code, byte for byte as its digest in the contract was made. */
 static void do_cell(struct screen *s, const char *args, struct err *e)
 {
@@ -365,8 +347,9 @@ static const struct verb {
     { CMD_TREE, NEEDS_SESSION, screen_tree },
     { CMD_PUT, NEEDS_SESSION, do_put },
     { CMD_GET, NEEDS_SESSION, do_get },
-    { CMD_CONTRACT, 0, do_contract },
     { CMD_CELL, NEEDS_SESSION, do_cell },
+    { CMD_CONTRACT, 0, screen_contract },
+    { CMD_DOCTOR, NEEDS_SESSION, screen_doctor },
     { CMD_LANGUAGE, 0, do_language },
     { CMD_THEME, 0, do_theme },
     { CMD_EDITOR, 0, do_editor },

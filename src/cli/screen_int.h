@@ -44,11 +44,14 @@ enum page_kind {
     PAGE_TREE,
     PAGE_CHANGES,
     PAGE_COMPARE,
-    PAGE_CELL
+    PAGE_CELL,
+    PAGE_PROBES,
+    PAGE_CONTRACT
 };
 
 struct snapshot; /* of what the model sees */
 struct find;     /* screen_find.c */
+struct probing;  /* screen_doctor.c */
 struct pictures; /* decoded images, by run and result */
 
 struct screen {
@@ -58,6 +61,7 @@ struct screen {
     enum view_pane film_focus; /* had the focus before a command was typed in it */
     struct state empty;        /* shown while there is no session */
     struct term *term;
+    struct probing *probing; /* airlock doctor at work; NULL */
     struct theme theme;
     struct grid grid;
     struct view_model vm;
@@ -264,6 +268,14 @@ void screen_page_release(struct screen *s);
 void screen_page_go(struct screen *s); /* Enter */
 
 void screen_page_retitle(struct screen *s, const char *title);
+
+/* ---- screen_doctor.c: what the sandbox proved; Enter tries everything ---- */
+void screen_doctor(struct screen *s, const char *args, struct err *e);
+void screen_doctor_go(struct screen *s);
+void screen_doctor_stop(struct screen *s);
+
+/* ---- screen_contract.c ---- */
+void screen_contract(struct screen *s, const char *args, struct err *e);
 
 /* ---- screen_vars.c ---- */
 void screen_changes(struct screen *s, const char *args, struct err *e);

@@ -105,7 +105,7 @@ void screen_page_close(struct screen *s)
 {
     if (s->vm.screen != SCREEN_PAGE)
         return;
-    s->vm.screen = s->session != NULL ? SCREEN_SESSION : SCREEN_START;
+    s->vm.screen = s->session != NULL || s->film != NULL ? SCREEN_SESSION : SCREEN_START;
     if (s->vm.focus == PANE_TIMELINE)
         s->vm.focus = s->page.focus;
     s->page.kind = PAGE_NONE;
@@ -148,7 +148,9 @@ void screen_page_go(struct screen *s)
     int64_t at = s->vm.page.selected;
     if (s->vm.screen != SCREEN_PAGE)
         return;
-    if (p->kind == PAGE_TRAVEL || p->kind == PAGE_FORK) {
+    if (p->kind == PAGE_PROBES && s->vm.page.goes) {
+        screen_doctor_go(s);
+    } else if (p->kind == PAGE_TRAVEL || p->kind == PAGE_FORK) {
         enum page_kind kind = p->kind;
         uint32_t run = p->run, other = p->other;
         bool goes = s->vm.page.goes;

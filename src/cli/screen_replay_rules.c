@@ -23,7 +23,7 @@ bool film_looks(enum keymap_command cmd)
         CMD_SEARCH_PREV,  CMD_SELECT,     CMD_COPY,      CMD_RAW,       CMD_DIFF,
         CMD_BASE,         CMD_MASKS,      CMD_WORD,      CMD_RESULT,    CMD_SAVE,
         CMD_FOLLOW,       CMD_THEME,      CMD_REDRAW,    CMD_HELP,      CMD_COMMAND_LINE,
-        CMD_SUSPEND,      CMD_INTERRUPT,  CMD_EXPORT,
+        CMD_SUSPEND,      CMD_INTERRUPT,  CMD_EXPORT,    CMD_DOCTOR,    CMD_CONTRACT,
     };
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
         if (allowed[i] == cmd)

@@ -76,7 +76,7 @@ static void add_network(const struct contract *c, struct buf *out)
         add_list(out, c->hosts, c->host_count);
 }
 
-static void add_value(const struct contract *c, const struct key_rule *r, struct buf *out)
+void contract_rule_value(const struct contract *c, const struct key_rule *r, struct buf *out)
 {
     switch (r->kind) {
     case KEY_LIFECYCLE:
@@ -122,7 +122,7 @@ void contract_canonical(const struct contract *c, struct buf *out)
         const struct key_rule *r = contract_rule_find(sorted[i], strlen(sorted[i]));
         INVARIANT(r != NULL);
         buf_addf(out, "%s=", r->kind == KEY_BUDGET ? "budget_nanousd" : sorted[i]);
-        add_value(c, r, out);
+        contract_rule_value(c, r, out);
         buf_add_char(out, '\n');
     }
     if (c->introspection[0] != '\0')
@@ -184,7 +184,7 @@ static void write_member(const struct contract *c, const struct key_rule *r, str
     case KEY_LIFECYCLE:
     case KEY_NETWORK:
     case KEY_PYTHON:
-        add_value(c, r, &text);
+        contract_rule_value(c, r, &text);
         json_w_str(w, r->words.key, buf_str(&text));
         break;
     }
@@ -428,5 +428,5 @@ void contract_field_value(const struct contract *c, enum contract_field f, struc
     if ((f == FIELD_FILES && c->mount_count == 0) || (f == FIELD_ENV && c->env_count == 0))
         buf_add_str(out, "none");
     else
-        add_value(c, contract_rule_find(key_of[f], strlen(key_of[f])), out);
+        contract_rule_value(c, contract_rule_find(key_of[f], strlen(key_of[f])), out);
 }

@@ -17,6 +17,19 @@ void contract_copy(struct contract *dst, const struct contract *src); /* dst uni
 int contract_set(struct contract *c, const char *key_value, struct err *e) MUST_CHECK;
 /* Take note of what `ops` runs by itself: part of the digest from then on. */
 void contract_note_introspection(struct contract *c, const struct sandbox_ops *ops);
+/* Lines of KEY = VALUE as for `-c`, `#` begins a comment (contract_text.c). All or nothing:
+ * ERR_USAGE names the line. */
+int contract_set_text(struct contract *c, const char *text, size_t len, struct err *e) MUST_CHECK;
+/* Such a text, every key present, each with what becomes of it as a comment. */
+void contract_print(const struct contract *c, const struct contract_enforcement *en,
+                    struct buf *out);
+/* Every key and value in the words of `-c`; files.mount once for each, "" when there is none. */
+void contract_each_setting(const struct contract *c,
+                           void (*fn)(void *arg, const char *key, const char *value), void *arg);
+/* FIELD_COUNT: a key no sandbox has a part in; then contract_kept_by_us says who has. */
+enum contract_field contract_field_of_key(const char *key);
+bool contract_is_key(const char *word); /* exactly one, without a value */
+const char *contract_kept_by_us(const char *key);
 int contract_from_json(struct contract *c, const struct json *o,
                        struct err *e) MUST_CHECK; /* as recorded */
 void contract_to_json(const struct contract *c, struct json_w *w, const char *key);

@@ -34,6 +34,8 @@ const struct key_rule *contract_rule_find(const char *key, size_t len);
 int64_t *contract_int_field(struct contract *c, const struct key_rule *r);
 void contract_drop_lists(struct contract *c); /* frees hosts, mounts, env names */
 
+/* Its value in `c`, as the canonical text has it. */
+void contract_rule_value(const struct contract *c, const struct key_rule *r, struct buf *out);
 /* Read `value` for `r` into `c`. ERR_USAGE; `c` is then as it was. */
 int contract_set_value(struct contract *c, const struct key_rule *r, const char *value,
                        struct err *e) MUST_CHECK;

@@ -38,6 +38,7 @@ bool round_record_proved(struct round *r, uint32_t twin,
     event_begin(&b, EVENT_SANDBOX_PROBED, twin);
     json_w_str(&b.w, "kind", r->cfg.sandbox->name);
     json_w_str(&b.w, "label", twin != 0 ? r->twin.label : r->label);
+    json_w_str(&b.w, "by", "birth");
     json_w_int(&b.w, "took_ms", (reports[0].took_us + 500) / 1000);
     json_w_array(&b.w, "probes");
     for (int i = 0; i < LIGHT_COUNT; i++) {

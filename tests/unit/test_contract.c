@@ -494,11 +494,83 @@ static void the_key_table_is_complete(void **state)
     contract_release(&c);
 }
 
+/* ---- the contract as a text (contract_text.c) ---- */
+
+static struct contract_enforcement some_walls(void)
+{
+    struct contract_enforcement en = { 0 };
+    en.field[FIELD_CPU].how = APPROXIMATED;
+    snprintf(en.field[FIELD_CPU].why, sizeof en.field[FIELD_CPU].why, "a # in it = too");
+    en.field[FIELD_DISK].how = NOT_ENFORCEABLE;
+    return en;
+}
+
+static void what_is_printed_is_read_back(void **state)
+{
+    (void)state;
+    struct contract c, again;
+    struct buf text = BUF_INIT(65536);
+    struct err e = ERR_INIT;
+    char hex[2][SHA256_HEX_LEN + 1];
+    const struct contract_enforcement en = some_walls();
+    make_full(&c);
+    assert_int_equal(contract_set(&c, "files.mount=/srv/a#b=c", &e), 0);
+    contract_print(&c, &en, &text);
+    assert_non_null(strstr(buf_str(&text), "cpu         = 1                 # approximated: a #"));
+    assert_non_null(strstr(buf_str(&text), "budget_usd  = 1.25 "));
+    assert_non_null(strstr(buf_str(&text), "# not enforceable\n"));
+    contract_init(&again);
+    assert_int_equal(contract_set_text(&again, buf_str(&text), text.len, &e), 0);
+    digest_hex(&c, hex[0]);
+    digest_hex(&again, hex[1]);
+    assert_string_equal(hex[0], hex[1]);
+    contract_release(&c);
+    contract_release(&again);
+    buf_release(&text);
+}
+
+static void a_text_is_taken_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *said; /* NULL: taken */
+    } cases[] = {
+        { "", NULL },
+        { "# nothing\n\n  \t\r\n", NULL },
+        { "cpu=2\npids = 64 # few\r\n", NULL },
+        { "cpu = 2\ncpu = 99\n", "line 2: cpu=99: takes 1-64" },
+        { "cpu = 2\nnetwork\n", "line 2: contract key network needs a value" },
+        { "\n\nnettwork = deny", "line 3: contract key nettwork is not known" },
+        { "=3", "line 1: contract key  is not known" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct contract c;
+        struct err e = ERR_INIT;
+        contract_init(&c);
+        int rc = contract_set_text(&c, cases[i].text, strlen(cases[i].text), &e);
+        assert_int_equal(rc, cases[i].said != NULL ? -1 : 0);
+        if (rc < 0) {
+            assert_int_equal(e.code, ERR_USAGE);
+            assert_int_equal(c.cpu, 1); /* the good line before it did not count either */
+            if (strncmp(e.msg, cases[i].said, strlen(cases[i].said)) != 0)
+                fail_msg("%s", e.msg);
+        }
+        contract_release(&c);
+    }
+    struct contract c;
+    struct err e = ERR_INIT;
+    contract_init(&c);
+    assert_int_equal(contract_set_text(&c, "cpu=2\0pids=3", 12, &e), -1);
+    contract_release(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(canonical_text_and_digest_are_golden),
         cmocka_unit_test(own_code_is_in_the_digest),
+        cmocka_unit_test(what_is_printed_is_read_back),
+        cmocka_unit_test(a_text_is_taken_whole_or_not_at_all),
         cmocka_unit_test(values_in_range_are_taken),
         cmocka_unit_test(values_out_of_range_change_nothing),
         cmocka_unit_test(unknown_keys_name_the_nearest),

@@ -749,6 +749,56 @@ static void variables_know_since_when(void **state)
     state_release(&st);
 }
 
+#define PROBED(list)    "{'kind':'local','label':'x','probes':[" list "]}"
+#define BY_DOCTOR(list) "{'kind':'local','label':'','by':'doctor','probes':[" list "]}"
+
+static void what_a_sandbox_proved_is_five_lights_and_their_evidence(void **state)
+{
+    (void)state;
+    struct state st;
+    begin(&st, "runbook");
+    assert_string_equal(st.lights, "");
+    OK(feed(&st, "sandbox.probed", 0,
+            PROBED("{'name':'filesystem','result':'PASS','why':'','rows':[{'what':'read','inside':"
+                   "'EN\\u001fOE\\u001eNT','host':'','result':'PASS'}]},"
+                   "{'name':'network','result':'FAIL','why':'got out'},{'name':'process'},"
+                   "{'name':'timeout','result':'UNPROVED'},{'name':'state','result':'odd'}")));
+    assert_string_equal(st.lights, "+-???");
+    /* What separates can't come from inside. */
+    assert_non_null(strstr(st.evidence, "probe\x1f"
+                                        "filesystem\x1fPASS\x1f\x1erow\x1fread\x1f"
+                                        "ENOENT\x1f\x1fPASS\x1e"));
+    /* The doctor settles what is open, or takes trust away; it gives none back. */
+    OK(feed(&st, "sandbox.probed", 0,
+            BY_DOCTOR("{'name':'network','result':'PASS'},{'name':'timeout','result':'PASS'},"
+                      "{'name':'limits','result':'FAIL'}")));
+    assert_string_equal(st.lights, "+-?+?");
+    OK(feed(&st, "sandbox.probed", 0, BY_DOCTOR("{'name':'filesystem','result':'FAIL'}")));
+    assert_string_equal(st.lights, "--?+?");
+    assert_non_null(strstr(st.evidence, "got out"));
+    OK(feed(&st, "sandbox.closed", 0, "{'kind':'local','label':'x'}"));
+    assert_string_equal(st.lights, "--?+?"); /* why it was destroyed can still be looked at */
+    OK(feed(&st, "sandbox.creating", 0, "{'kind':'local','label':'x'}"));
+    assert_string_equal(st.lights, "");
+    assert_string_equal(st.evidence, "");
+    state_release(&st);
+}
+
+static void too_many_probes_contradict(void **state)
+{
+    (void)state;
+    struct state st;
+    char text[4096] = "{'kind':'local','label':'x','probes':[{}";
+    size_t at = strlen(text);
+    for (int i = 0; i < 16; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, ",{}");
+    snprintf(text + at, sizeof text - at, "]}");
+    begin(&st, "runbook");
+    NOT_OK(feed(&st, "sandbox.probed", 0, "%s", text));
+    assert_string_equal(st.lights, "");
+    state_release(&st);
+}
+
 static void each_language_has_variables_of_its_own(void **state)
 {
     (void)state;
@@ -1174,6 +1224,8 @@ int main(void)
         cmocka_unit_test(the_last_word_of_a_record_ends_what_is_under_way),
         cmocka_unit_test(variables_know_since_when),
         cmocka_unit_test(each_language_has_variables_of_its_own),
+        cmocka_unit_test(what_a_sandbox_proved_is_five_lights_and_their_evidence),
+        cmocka_unit_test(too_many_probes_contradict),
         cmocka_unit_test(a_crash_falls_back_to_a_checkpoint_or_loses_the_state),
         cmocka_unit_test(names_tags_trash_and_money),
         cmocka_unit_test(erased_bodies_do_not_stop_the_fold),
