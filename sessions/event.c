@@ -292,6 +292,20 @@ void event_begin(struct event_builder *b, enum event_type type, uint32_t run)
     json_w_object(&b->w, NULL);
 }
 
+int event_hide_secrets(struct event_builder *b, const struct redact *r, struct err *e)
+{
+    struct buf clean = BUF_INIT(EVENT_BODY_MAX);
+    if (r == NULL || redact_find(r, buf_str(&b->buf), b->buf.len, NULL) == NULL)
+        return 0;
+    if (redact_text(r, buf_str(&b->buf), b->buf.len, &clean) < 0) {
+        buf_release(&clean);
+        return err_set(e, ERR_LIMIT, "%s: too long once its secrets are hidden", b->ev.type_name);
+    }
+    buf_release(&b->buf);
+    b->buf = clean; /* the writer goes on in it */
+    return 0;
+}
+
 int event_end(struct event_builder *b, struct err *e)
 {
     struct err why = ERR_INIT;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/redact.h"
 
 enum event_type {
     EVENT_UNKNOWN,
@@ -97,6 +98,9 @@ struct event_builder {
     struct json *parsed;
 };
 void event_begin(struct event_builder *b, enum event_type type, uint32_t run);
+/* Hide the secrets of `r` (may be NULL) in all that was written to the body so far, whatever the
+ * field; then more may be written. ERR_LIMIT. [SEC-4] */
+int event_hide_secrets(struct event_builder *b, const struct redact *r, struct err *e) MUST_CHECK;
 /* Close the object, parse it (ev.body) and check the required fields of its type: a missing one is
  * a bug. ERR_LIMIT when larger than EVENT_BODY_MAX. */
 int event_end(struct event_builder *b, struct err *e) MUST_CHECK;

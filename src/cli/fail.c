@@ -31,9 +31,14 @@ int exit_code_of(const struct err *e)
 
 int app_fail(const struct err *e)
 {
-    struct buf line = BUF_INIT(8 << 10);
+    struct buf line = BUF_INIT(8 << 10), told = BUF_INIT(8 << 10);
+    const struct redact *secrets = redact_global();
+    /* A server may have sent the key back in its words. [SEC-4] */
+    if (secrets == NULL || redact_text(secrets, e->msg, strlen(e->msg), &told) < 0)
+        (void)buf_add_str(&told, e->msg);
     (void)buf_add_str(&line, "airlock: ");
-    (void)text_clean(&line, e->msg, strlen(e->msg), TEXT_PROSE, false, false);
+    (void)text_clean(&line, buf_str(&told), told.len, TEXT_PROSE, false, false);
+    buf_release(&told);
     fprintf(stderr, "%s\n", buf_str(&line));
     buf_release(&line);
     return exit_code_of(e);

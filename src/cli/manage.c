@@ -44,7 +44,7 @@ static int append_one(struct app *app, const char *word, struct event_builder *b
     struct target t = { .id = NULL };
     struct store *store = NULL;
     bool packed = false;
-    int rc = event_end(b, e);
+    int rc = event_hide_secrets(b, app->redact, e) < 0 ? -1 : event_end(b, e);
     if (rc == 0)
         rc = find(&t, app, word, e);
     if (rc == 0) {

@@ -130,7 +130,8 @@ void screen_toast(struct screen *s, enum view_tone tone, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     buf_reset(&s->toast);
-    (void)buf_add_str(&s->toast, text);
+    if (redact_global() == NULL || redact_text(redact_global(), text, strlen(text), &s->toast) < 0)
+        (void)buf_add_str(&s->toast, text);
     s->vm.toast = (struct view_message){ .text = buf_str(&s->toast), .tone = tone };
     loop_arm_us(s->app->loop, s->toast_timer, TOAST_US);
     screen_changed(s);
@@ -335,6 +336,8 @@ static void init_buffers(struct screen *s)
         buf_init(small[i], (size_t)1 << 20);
     buf_init(&s->code_stream, (size_t)2 << 20);
     buf_init(&s->prose_stream, (size_t)2 << 20);
+    redact_stream_init(&s->code_filter);
+    redact_stream_init(&s->prose_filter);
     buf_init(&s->block, (size_t)2 << 20);
     buf_init(&s->mask_names, 256);
     buf_init(&s->preview, (size_t)256 << 10);
@@ -425,6 +428,8 @@ static void screen_close(struct screen *s)
     free(s->draft);
     free(s->step_id);
     screen_drop_models(s);
+    redact_stream_release(&s->code_filter);
+    redact_stream_release(&s->prose_filter);
     free(s->query);
 }
 

@@ -109,6 +109,7 @@ struct screen {
 
     /* texts that the model borrows */
     struct buf toast, question, search, planner_status, code_stream, prose_stream;
+    struct redact_stream code_filter, prose_filter; /* of the two streams */
     char stream_language[16];
     enum { ASK_NOTHING, ASK_QUIT, ASK_KILL } asking;
     uint8_t interrupts;

@@ -16,6 +16,10 @@ static void forget_stream(struct screen *s)
 {
     buf_reset(&s->code_stream);
     buf_reset(&s->prose_stream);
+    redact_stream_release(&s->code_filter);
+    redact_stream_release(&s->prose_filter);
+    redact_stream_init(&s->code_filter);
+    redact_stream_init(&s->prose_filter);
     s->vm.stream = (struct view_stream){ .language = NULL };
 }
 
@@ -75,15 +79,26 @@ static void on_ask(void *arg, uint32_t run, const char *why)
     screen_gate_open(arg, why);
 }
 
+/* Also what is only looked at: a server that sends our key back does not get it on the screen.
+ * [SEC-4] */
+static void show_stream(struct screen *s, struct redact_stream *filter,
+                        const struct planner_event *ev, struct buf *out)
+{
+    if (s->app->redact == NULL)
+        (void)buf_add(out, ev->text, ev->text_len);
+    else
+        (void)redact_stream_feed(s->app->redact, filter, ev->text, ev->text_len, out);
+}
+
 static void on_streaming(void *arg, const struct planner_event *ev)
 {
     struct screen *s = arg;
     if (ev->kind == PLANNER_CODE_DELTA) {
         snprintf(s->stream_language, sizeof s->stream_language, "%s",
                  ev->language != NULL ? ev->language : "");
-        (void)buf_add(&s->code_stream, ev->text, ev->text_len);
+        show_stream(s, &s->code_filter, ev, &s->code_stream);
     } else if (ev->kind == PLANNER_DELTA) {
-        (void)buf_add(&s->prose_stream, ev->text, ev->text_len);
+        show_stream(s, &s->prose_filter, ev, &s->prose_stream);
     }
     s->vm.stream = (struct view_stream){
         .language = s->stream_language,

@@ -118,10 +118,17 @@ int round_record_raw(struct round *r, struct event *ev)
     return apply(r, ev);
 }
 
+/* Code, arguments, input and files hold no secret (check_secrets), so they stay the bytes they are.
+ */
+static int end_event(struct round *r, struct event_builder *b, struct err *e)
+{
+    return event_hide_secrets(b, r->cfg.redact, e) < 0 ? -1 : event_end(b, e);
+}
+
 int round_record(struct round *r, struct event_builder *b)
 {
     struct err e = ERR_INIT;
-    int rc = event_end(b, &e);
+    int rc = end_event(r, b, &e);
     if (rc < 0)
         round_break(r, &e);
     else
@@ -134,7 +141,7 @@ int round_record_artifact(struct round *r, struct event_builder *b, const char *
                           const char *name, const void *p, size_t len)
 {
     struct err e = ERR_INIT;
-    int rc = r->broken ? -1 : event_end(b, &e);
+    int rc = r->broken ? -1 : end_event(r, b, &e);
     if (rc == 0)
         rc = r->cfg.port.append_artifact(r->cfg.port.arg, &b->ev, mime, name, p, len, &e);
     if (rc < 0)
@@ -149,7 +156,7 @@ int round_record_checkpoint(struct round *r, struct event_builder *b, const char
                             const char *ref, const void *p, size_t len)
 {
     struct err e = ERR_INIT;
-    int rc = r->broken ? -1 : event_end(b, &e);
+    int rc = r->broken ? -1 : end_event(r, b, &e);
     if (rc == 0)
         rc = r->cfg.port.append_checkpoint(r->cfg.port.arg, &b->ev, kind, ref, p, len, &e);
     if (rc < 0)

@@ -60,6 +60,16 @@ static int check_secrets(struct round *r, const struct proposal *p, struct err *
         (name = redact_find(r->cfg.redact, p->input, p->input_len, &at)) != NULL)
         return err_set(e, ERR_DENIED, "its input holds secret %s; pass it with `-c env=%s`", name,
                        name);
+    const char *const words[] = { p->purpose, p->expect, p->step };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (words[i] != NULL &&
+            (name = redact_find(r->cfg.redact, words[i], strlen(words[i]), &at)) != NULL)
+            return err_set(e, ERR_DENIED, "its %s holds secret %s: say it without",
+                           i == 0   ? "purpose"
+                           : i == 1 ? "expectation"
+                                    : "step",
+                           name);
+    }
     for (size_t i = 0; i < p->argv_count; i++) {
         name = redact_find(r->cfg.redact, p->argv[i], strlen(p->argv[i]), &at);
         if (name != NULL)

@@ -1,5 +1,7 @@
 """What the whole-program tests share: the binary in a home of its own, on a pipe or on a terminal with a screen model."""
+import base64
 import fcntl
+import gzip
 import json
 import os
 import pty
@@ -8,7 +10,9 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
+import threading
 import time
 
 import pyte
@@ -174,21 +178,93 @@ class Airlock:
 CANARY = b"sk-ant-test-0123456789"  # the key that every test with a planner gives in the environment
 
 
+def forms(key):
+    """The key as it may stand in a file: itself, and as hexadecimal or base64 of it alone or behind one or two bytes."""
+    out = [key, key.hex().encode(), key.hex().upper().encode()]
+    for skip in range(3):
+        text = base64.b64encode(b"\0" * skip + key)
+        out.append(text[(8 * skip + 5) // 6 : len(text) // 4 * 4 - 4])
+    return out
+
+
+def holds_canary(data):
+    return any(form in data for form in forms(CANARY))
+
+
 def find_canary(home):
-    """After every test, whatever it was: no file of the program's holds the key. [SEC-4]"""
+    """After every test, whatever it was: no file of the program's holds the key, and no core was written. [SEC-4, SEC-6]"""
     for folder, _, names in os.walk(home):
         for name in names:
             path = os.path.join(folder, name)
             if os.path.isfile(path) and not os.path.islink(path):
+                assert not re.fullmatch(r"core(\.\d+)?", name), path
                 with open(path, "rb") as f:
-                    assert CANARY not in f.read(), path
+                    data = f.read()
+                if name.endswith(".gz"):
+                    data += gzip.decompress(data)
+                assert not holds_canary(data), path
+
+
+class Watch(threading.Thread):
+    """What any process could see of the test's children while they run: arguments, environment, limits."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+        self.by_hand = False  # a test gives it as an argument itself, as a person might
+        self.seen, self.found, self.late = set(), [], {}
+
+    def children(self, pid):
+        try:
+            for task in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/children" % (pid, task)) as f:
+                    for child in map(int, f.read().split()):
+                        yield child
+                        yield from self.children(child)
+        except OSError:
+            return
+
+    def look(self, pid):
+        def read(what):
+            try:
+                with open("/proc/%d/%s" % (pid, what), "rb") as f:
+                    return f.read()
+            except OSError:
+                return b""
+
+        self.seen.add(pid)
+        if not self.by_hand and holds_canary(read("cmdline")):
+            self.found.append("the arguments of %d: %r" % (pid, read("cmdline")))
+        # The program itself was given it there, and wipes it first thing in main().
+        if not holds_canary(read("environ")):
+            self.late.pop(pid, None)
+        elif time.monotonic() - self.late.setdefault(pid, time.monotonic()) > 1 and os.readlink(
+                "/proc/%d/exe" % pid) != sys.executable:
+            self.found.append("the environment of %d: %r" % (pid, read("cmdline")))
+
+    def run(self):
+        while not self.over.wait(0.1):
+            for pid in self.children(os.getpid()):
+                try:
+                    self.look(pid)
+                except OSError:
+                    pass
+
+    def end(self):
+        self.over.set()
+        self.join()
+        assert self.found == []
 
 
 @pytest.fixture
 def airlock(tmp_path):
     a = Airlock(tmp_path)
     (tmp_path / "run").mkdir(mode=0o700)
+    watch = Watch()
+    watch.start()
+    a.watch = watch
     yield a
     for s in a.screens:
         s.close()
+    watch.end()
     find_canary(tmp_path)

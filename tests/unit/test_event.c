@@ -279,13 +279,42 @@ static void test_table(void **state)
     buf_release(&out);
 }
 
+/* Whatever the field: a secret of ours does not get into a body. */
+static void secrets_are_hidden_in_every_field(void **state)
+{
+    (void)state;
+    static const char key[] = "sk-ant-unit-9876543210";
+    struct redact *secrets = redact_new();
+    struct event_builder b;
+    struct err e = ERR_INIT;
+    assert_int_equal(redact_add(secrets, "KEY", key, strlen(key), &e), 0);
+    for (int with = 0; with < 2; with++) {
+        event_begin(&b, EVENT_ERROR, 0);
+        json_w_str(&b.w, "code", "net");
+        json_w_str(&b.w, "message", with ? "no such key: sk-ant-unit-9876543210" : "no such key");
+        assert_int_equal(event_hide_secrets(&b, secrets, &e), 0);
+        assert_int_equal(event_hide_secrets(&b, NULL, &e), 0);
+        json_w_str(&b.w, "hint", "");
+        assert_int_equal(event_end(&b, &e), 0);
+        assert_string_equal(json_get_str(b.ev.body, "message", ""),
+                            with ? "no such key: [secret:KEY]" : "no such key");
+        event_release(&b);
+    }
+    redact_free(secrets);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_durable),
-        cmocka_unit_test(test_build),      cmocka_unit_test(test_build_limit),
-        cmocka_unit_test(test_bugs_abort), cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_jsonl),      cmocka_unit_test(test_table),
+        cmocka_unit_test(secrets_are_hidden_in_every_field),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_durable),
+        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_build_limit),
+        cmocka_unit_test(test_bugs_abort),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_jsonl),
+        cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
