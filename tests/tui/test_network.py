@@ -65,7 +65,7 @@ def test_each_attempt_is_recorded_and_shown(airlock, port):
     assert started < events.index(net[0]) < events.index(net[2]) < ended
     shown = airlock.run("show", "last:1").stdout.decode()
     assert "net    refused CONNECT not-listed.example:443: not on the allow list" in shown
-    plain = airlock.run("replay", "last", "--plain", "--speed", "1000").stdout.decode()
+    plain = airlock.run("replay", "last", "--plain", "--idle-cap", "0").stdout.decode()
     assert "net    allowed HTTP 127.0.0.1:%d" % port in plain
     for form in "md", "html":
         text = airlock.run("export", "last", "--format", form).stdout.decode()
