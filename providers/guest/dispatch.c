@@ -315,6 +315,8 @@ static void take_setup(struct str c)
     if (setup.keep < 0 || setup.keep > KEEP_MAX)
         setup.keep = KEEP_MAX;
     json_text(json_get(c, "python"), &setup.python);
+    if (setup.watch > 0)
+        (void)procs_memory(setup.watch); /* what the machine has without the code */
     while (json_each(env, &at, &pair)) {
         const char *in_pair = NULL;
         struct str name, value;

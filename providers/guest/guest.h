@@ -217,7 +217,9 @@ void scan_changes(struct bytes *json, bool *truncated); /* [{path,change,bytes},
 
 void hello_send(void);
 void procs_sweep(int64_t born_since_us); /* kill what is neither kept nor older; < 0: all */
-int64_t procs_memory(int64_t limit);     /* bytes of all processes and tmpfs, exact above limit */
+int64_t procs_memory(int64_t limit);     /* bytes of all processes, files and segments, exact above
+                                            limit */
+void procs_drop_segments(void);          /* System V shared memory outlives its makers */
 int64_t now_us(void);                    /* CLOCK_BOOTTIME, as /proc's start times */
 
 #endif

@@ -16,12 +16,14 @@
 #define GRACE_US  300000   /* between SIGINT and SIGKILL at a timeout */
 #define INSIST_US 800000   /* a second interrupt after this kills */
 #define WATCH_US  200000
+#define REST_US   500000
 #define NUDGE_US  60000
 #define VARS_US   3000000
 
 struct run run;
 
 static int64_t watch_us, nudge_us;
+static unsigned strikes; /* over the limit between runs, so many looks in a row */
 
 static void finish(void);
 static void run_check(void);
@@ -457,12 +459,31 @@ void run_interrupt(uint32_t id)
     }
 }
 
+/* Between runs what an earlier one left behind may grow: it goes first, then the interpreters. What
+ * is left then are files, which nobody is left to add to. */
+static void end_hogs(void)
+{
+    if (++strikes == 1)
+        procs_sweep(1000000); /* all, since the machine was up for a second */
+    if (strikes != 2)
+        return;
+    guest_log("guest: out of memory between runs");
+    frozen_drop_after(0);
+    for (int i = 0; i < LANG_COUNT; i++)
+        interp_kill(&interps[i], SIGKILL);
+    procs_drop_segments();
+}
+
 static void watch_memory(int64_t now)
 {
-    if (watch_us == 0 || now < watch_us || run.state != RUN_ON)
+    if (watch_us == 0 || now < watch_us || (run.state != RUN_ON && run.state != RUN_NONE))
         return;
-    watch_us = now + WATCH_US;
-    if (procs_memory(setup.watch) > setup.watch) {
+    watch_us = now + (run.state == RUN_ON ? WATCH_US : REST_US);
+    if (procs_memory(setup.watch) <= setup.watch) {
+        strikes = 0;
+    } else if (run.state == RUN_NONE) {
+        end_hogs();
+    } else {
         run.why = WHY_MEMORY;
         interp_kill(run.in, SIGKILL);
     }
@@ -494,7 +515,8 @@ static void out_of_time(int64_t now)
 int64_t run_deadline_us(void)
 {
     int64_t at = run.state == RUN_NONE || run.state == RUN_RESUMING ? 0 : run.deadline_us;
-    if (run.state == RUN_ON && watch_us != 0 && (at == 0 || watch_us < at))
+    if ((run.state == RUN_ON || run.state == RUN_NONE) && watch_us != 0 &&
+        (at == 0 || watch_us < at))
         at = watch_us;
     if (nudge_us != 0 && (at == 0 || nudge_us < at))
         at = nudge_us;

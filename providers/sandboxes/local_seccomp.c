@@ -110,6 +110,13 @@ static int add_ioctl(scmp_filter_ctx ctx)
     return 0;
 }
 
+/* Of another process: the guest has the uid of the code, and would be left without descriptors. */
+static int add_limits(scmp_filter_ctx ctx)
+{
+    return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 2,
+                            SCMP_CMP(0, SCMP_CMP_NE, 0, 0), SCMP_CMP(2, SCMP_CMP_NE, 0, 0));
+}
+
 /* One rule can't name an argument twice, so "none of these" is written as the gaps between them.
  * Set high bits make the number larger than AF_NETLINK: refused too. */
 static int add_socket(scmp_filter_ctx ctx, int call)
@@ -142,6 +149,8 @@ static int add_rules(scmp_filter_ctx ctx)
         rc = add_clone(ctx);
     if (rc == 0)
         rc = add_ioctl(ctx);
+    if (rc == 0)
+        rc = add_limits(ctx);
     if (rc == 0)
         rc = add_socket(ctx, SCMP_SYS(socket));
     if (rc == 0)

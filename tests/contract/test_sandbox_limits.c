@@ -58,6 +58,38 @@ static void hog_in_a_child_does_not_end_the_run(void **state)
     box_free(b);
 }
 
+/* What a run leaves behind must not grow while a person thinks about the next one. */
+static void hog_left_behind_is_ended(void **state)
+{
+    BOX_NEEDS_LOCAL();
+    struct contract c = box_contract();
+    c.memory_mib = 128;
+    struct box *b = box_open(&c);
+    bool gone = false;
+    (void)state;
+    box_run(b, "import os, time\n"
+               "hog = os.fork()\n"
+               "if hog == 0:\n"
+               "    os.setsid()\n"
+               "    x = []\n"
+               "    for _ in range(40): time.sleep(0.02); x.append(bytearray(b'x' * (8 << 20)))\n"
+               "    time.sleep(60); os._exit(0)\n");
+    assert_exit(b, 0);
+    for (int tries = 0; tries < 60 && !gone; tries++) {
+        box_turns(15);
+        box_run(b, "def state(pid):\n"
+                   "    try: return open('/proc/%d/stat' % pid).read().rsplit(')')[-1].split()[0]\n"
+                   "    except OSError: return 'gone'\n"
+                   "print(state(hog))");
+        gone = b->f.end != END_EXIT || strcmp(buf_str(&b->out), "gone\n") == 0 ||
+               strcmp(buf_str(&b->out), "Z\n") == 0;
+    }
+    assert_true(gone);
+    box_run(b, "print('alive')");
+    assert_out(b, "alive\n");
+    box_free(b);
+}
+
 static void files_count_as_memory(void **state)
 {
     BOX_NEEDS_LOCAL();
@@ -246,6 +278,7 @@ static const struct CMUnitTest tests[] = {
     BOX_TEST(memory_hog_is_oom),
     BOX_TEST(state_comes_back_after_oom),
     BOX_TEST(hog_in_a_child_does_not_end_the_run),
+    BOX_TEST(hog_left_behind_is_ended),
     BOX_TEST(files_count_as_memory),
     BOX_TEST(fork_bomb_is_held),
     BOX_TEST(shell_fork_bomb_ends),
