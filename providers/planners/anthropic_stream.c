@@ -56,8 +56,10 @@ static int take_beginning(struct answer *a, struct answer_block *b, struct err *
     return answer_keep(a, &b->signature, signature, strlen(signature), e);
 }
 
-static enum block_kind kind_of(const char *type)
+static enum block_kind kind_of(const struct answer *a, const char *type)
 {
+    if (a->takes_server_calls && strcmp(type, "server_tool_use") == 0)
+        return BLOCK_CALL;
     if (strcmp(type, "text") == 0)
         return BLOCK_TEXT;
     if (strcmp(type, "thinking") == 0)
@@ -75,7 +77,7 @@ static int block_start(struct answer *a, struct json **root, struct err *e)
     if (find(a, index) != NULL)
         return err_set(e, ERR_FORMAT, "block %d begins twice", (int)index);
     struct answer_block *b =
-        answer_add_block(a, kind_of(json_get_str(start, "type", "")), index, e);
+        answer_add_block(a, kind_of(a, json_get_str(start, "type", "")), index, e);
     if (b == NULL)
         return -1;
     b->event = *root;
@@ -146,11 +148,25 @@ static enum answer_why why_of(const char *stop)
     return WHY_OTHER;
 }
 
+/* The last one told counts; none is no news. [claude.md §12] */
+static void take_container(struct answer *a, const struct json *container)
+{
+    const char *id = json_get_str(container, "id", "");
+    if (id[0] == '\0' || strlen(id) >= sizeof a->container ||
+        strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") !=
+            strlen(id))
+        return;
+    memcpy(a->container, id, strlen(id) + 1);
+    answer_copy_words(a->container_expires, sizeof a->container_expires,
+                      json_get_str(container, "expires_at", ""));
+}
+
 static int message_delta(struct answer *a, const struct json *root, struct err *e)
 {
     const struct json *delta = json_get(root, "delta");
     const char *stop = json_get_str(delta, "stop_reason", NULL);
     take_usage(a, json_get(root, "usage"));
+    take_container(a, json_get(delta, "container"));
     if (stop == NULL)
         return 0;
     if (a->stop[0] != '\0' && strcmp(a->stop, stop) != 0)
@@ -203,6 +219,7 @@ static int dispatch(struct answer *a, const char *type, struct json **root, stru
             return err_set(e, ERR_FORMAT, "the answer begins twice");
         a->begun = true;
         take_usage(a, json_get(json_get(*root, "message"), "usage"));
+        take_container(a, json_get(json_get(*root, "message"), "container"));
         return 0;
     }
     static const char *const inside[] = { "content_block_start", "content_block_delta",

@@ -58,8 +58,10 @@ struct answer {
     bool refused; /* the server gave up in mid-stream: */
     bool passing; /* it may do better when asked again */
     char error_type[64], error_message[256];
-    unsigned serial;     /* differs from answer to answer: for ids that a server did not give */
-    answer_tell_fn tell; /* may be NULL */
+    unsigned serial;         /* differs from answer to answer: for ids that a server did not give */
+    bool takes_server_calls; /* set before the first event: what the server runs is a call too */
+    char container[129], container_expires[40]; /* where it runs them; "" not told */
+    answer_tell_fn tell;                        /* may be NULL */
     void *arg;
 };
 
