@@ -39,6 +39,9 @@ enum sandbox_caps {
     SANDBOX_SHELL_FORGETS = 1u << 15,   /* each run of bash is a shell of its own */
     SANDBOX_NO_PROBES = 1u << 16,       /* code can't be run without a model being asked, so nothing
                                            is tried in a new one: its isolation stays unproved */
+    SANDBOX_TELLS_AT_END = 1u << 17,    /* output comes in one piece when the run is over, and only
+                                           its first tens of KiB; what is more is counted */
+    SANDBOX_TAKES_LITTLE = 1u << 18,    /* code and input of some KiB at most */
 };
 
 enum sandbox_stream { STREAM_STDOUT = 1, STREAM_STDERR = 2 };

@@ -401,7 +401,8 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
     if (sr->finding_count == 0)
         (void)buf_add_str(out,
                           "  no findings (that is no proof: trust the walls, not the reading)\n");
-    (void)buf_addf(out, "runs in %s%s%s; under:\n", st->gate.sandbox,
+    (void)buf_addf(out, "runs in %s%s%s%s; under:\n", st->gate.sandbox,
+                   st->gate.checked_only ? ", CHECKED, NOT GATED" : "",
                    st->gate.held_by[0] != '\0' ? ": " : "", st->gate.held_by);
     put_contract(c, en, out);
     (void)buf_add_str(out, "expects:");

@@ -52,6 +52,8 @@ static const struct key {
     { "openai.base_url", "URL", "where; OPENAI_BASE_URL wins", "", SETTING(3), 0, 0 },
     { "openai.prices", "FILE", "prices, as in share/prices/openai.json; mode 0600", "", SETTING(12),
       0, 0 },
+    { "claude.model", "MODEL", "works Claude's code execution for -s claude-messages", "",
+      SETTING(13), 0, 0 },
     { "planner.effort", "none|minimal|low|medium|high|xhigh|max", "how hard a model thinks", "",
       SETTING(4), 0, 0 },
     { "planner.max_tokens", "256-1000000", "longest answer of a model", "", SETTING(5), 256,

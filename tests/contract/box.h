@@ -565,10 +565,14 @@ static inline bool box_has_file(const struct box *b, const char *change_and_path
 /* A field of the contract that is kept at all. */
 #define BOX_NEEDS_KEPT(wanted)                                                                     \
     do {                                                                                           \
-        struct contract box_c = box_contract();                                                    \
+        struct contract box_default = box_contract();                                              \
+        BOX_NEEDS_KEPT_OF(&box_default, wanted);                                                   \
+    } while (0)
+#define BOX_NEEDS_KEPT_OF(box_c, wanted)                                                           \
+    do {                                                                                           \
         struct contract_enforcement box_how;                                                       \
         BOX_NEEDS();                                                                               \
-        box_world.ops->enforcement(&box_c, &box_how);                                              \
+        box_world.ops->enforcement(box_c, &box_how);                                               \
         if (box_how.field[wanted].how == NOT_ENFORCEABLE) {                                        \
             fprintf(stderr, "SKIP: %s can't enforce " #wanted "\n", box_world.ops->name);          \
             skip();                                                                                \
@@ -596,7 +600,8 @@ static inline int box_group_setup(void **state)
         return -1;
     }
     box_world.net = net_new(box_world.loop);
-    const char *why = (box_world.ops->caps & SANDBOX_IS_REMOTE) != 0 ? box_remote_start() : "";
+    const char *why =
+        (box_world.ops->caps & SANDBOX_IS_REMOTE) != 0 ? box_remote_start(box_world.ops->name) : "";
     const struct sandbox_host host = { .launcher = box_world.launcher, .setting = box_setting };
     if (why[0] != '\0')
         snprintf(box_world.missing, sizeof box_world.missing, "%s: %s", box_world.ops->name, why);

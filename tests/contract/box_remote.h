@@ -1,5 +1,6 @@
-/* box_remote.h - a remote sandbox's server for the contract tests: one of tests/servers/ on
- * loopback, told what to do by lines of JSON. Included by box.h. */
+/* box_remote.h - a remote sandbox's server for the contract tests: tests/servers/NAME/server.py on
+ * loopback, told what to do by lines of JSON. Its first line names its ports and the key. Included
+ * by box.h. */
 #ifndef AIRLOCK_TESTS_CONTRACT_BOX_REMOTE_H
 #define AIRLOCK_TESTS_CONTRACT_BOX_REMOTE_H
 
@@ -16,7 +17,8 @@
 #define REMOTE_IDLE_MS "2000" /* the server's keepalives are five times as frequent */
 
 static struct {
-    char path[4096]; /* of the server; set before the directory changes */
+    char root[4096]; /* of the servers; set before the directory changes */
+    char path[4352];
     pid_t pid;
     FILE *in, *out;
     char api[64], data[64], key[64];
@@ -26,9 +28,9 @@ static struct {
 static inline const char *box_setting(void *arg, const char *name)
 {
     (void)arg;
-    if (strcmp(name, "E2B_API_KEY") == 0)
+    if (strcmp(name, "E2B_API_KEY") == 0 || strcmp(name, "ANTHROPIC_API_KEY") == 0)
         return box_remote.key;
-    if (strcmp(name, "E2B_API_URL") == 0)
+    if (strcmp(name, "E2B_API_URL") == 0 || strcmp(name, "ANTHROPIC_BASE_URL") == 0)
         return box_remote.api;
     if (strcmp(name, "E2B_SANDBOX_URL") == 0)
         return box_remote.data;
@@ -44,8 +46,8 @@ static inline const char *box_setting(void *arg, const char *name)
 /* Before anything changes the directory. */
 static inline void box_remote_find(void)
 {
-    if (realpath("tests/servers/e2b/server.py", box_remote.path) == NULL)
-        box_remote.path[0] = '\0';
+    if (realpath("tests/servers", box_remote.root) == NULL)
+        box_remote.root[0] = '\0';
 }
 
 static inline void box_remote_exec(const int in[2], const int out[2])
@@ -60,13 +62,28 @@ static inline void box_remote_exec(const int in[2], const int out[2])
     _exit(127);
 }
 
+/* "PORT [PORT] KEY" */
+static inline bool box_remote_hello(void)
+{
+    char line[256];
+    unsigned api, data;
+    if (fgets(line, sizeof line, box_remote.out) == NULL)
+        return false;
+    if (sscanf(line, "%u %u %63s", &api, &data, box_remote.key) == 3)
+        snprintf(box_remote.data, sizeof box_remote.data, "http://127.0.0.1:%u", data);
+    else if (sscanf(line, "%u %63s", &api, box_remote.key) != 2)
+        return false;
+    snprintf(box_remote.api, sizeof box_remote.api, "http://127.0.0.1:%u", api);
+    return true;
+}
+
 /* "" or why it can't be. */
-static inline const char *box_remote_start(void)
+static inline const char *box_remote_start(const char *name)
 {
     int in[2], out[2];
-    unsigned api, data;
-    if (box_remote.path[0] == '\0' || access(box_remote.path, R_OK) < 0)
-        return "tests/servers/e2b/server.py is not there: run from the top of the tree";
+    snprintf(box_remote.path, sizeof box_remote.path, "%s/%s/server.py", box_remote.root, name);
+    if (box_remote.root[0] == '\0' || access(box_remote.path, R_OK) < 0)
+        return "its server in tests/servers is not there: run from the top of the tree";
     if (access("/usr/bin/bwrap", X_OK) < 0)
         return "the test server needs bubblewrap";
     signal(SIGPIPE, SIG_IGN);
@@ -79,13 +96,7 @@ static inline const char *box_remote_start(void)
     close(out[1]);
     box_remote.in = fdopen(in[1], "w");
     box_remote.out = fdopen(out[0], "r");
-    char line[256];
-    if (fgets(line, sizeof line, box_remote.out) == NULL ||
-        sscanf(line, "%u %u %63s", &api, &data, box_remote.key) != 3)
-        return "the test server does not start";
-    snprintf(box_remote.api, sizeof box_remote.api, "http://127.0.0.1:%u", api);
-    snprintf(box_remote.data, sizeof box_remote.data, "http://127.0.0.1:%u", data);
-    return "";
+    return box_remote_hello() ? "" : "the test server does not start";
 }
 
 static inline void box_remote_stop(void)

@@ -76,7 +76,7 @@ static void changed_files_are_reported(void **state)
     box_run_state(b, "open('a.txt', 'a').write('more')");
     assert_true(box_has_file(b, "changed a.txt"));
     assert_false(box_has_file(b, "changed d/b.txt"));
-    box_run_state(b, "os.remove('a.txt')");
+    box_run_state(b, "import os\nos.remove('a.txt')");
     assert_true(box_has_file(b, "gone a.txt"));
     box_free(b);
 }

@@ -365,6 +365,8 @@ static void enforcement_is_said_for_every_field(void **state)
             assert_true(how.field[i].why[0] != '\0');
     }
     assert_int_equal(how.field[FIELD_NETWORK].how, ENFORCED);
+    if (box_world.ops->caps & SANDBOX_IS_CHECKED_ONLY)
+        return; /* nobody can end what a model started there */
     assert_int_equal(how.field[FIELD_TIMEOUT].how, ENFORCED);
     assert_int_equal(how.field[FIELD_TTL].how, ENFORCED);
 }

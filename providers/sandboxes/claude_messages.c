@@ -1,0 +1,434 @@
+/* claude_messages.c - the sandbox `claude-messages`: Anthropic's code execution tool, worked by a
+ * model that is told to run the approved command and checked afterwards. Checked, not gated: it
+ * says so at the gate, and is never taken unless it is named. [claude.md §6, §9.1 option E] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "providers/registry.h"
+#include "providers/sandboxes/claude_messages_int.h"
+
+#define DEFAULT_MODEL "claude-haiku-5-5"
+#define BOOK          "anthropic"
+
+/* ---- events */
+
+void messages_tell(struct claude_messages *s, const struct sandbox_event *ev)
+{
+    if (s->sink != NULL)
+        s->sink(s->arg, &s->base, ev);
+}
+
+/* Callers of ours are on the stack while depth > 0, so freeing waits. */
+void messages_enter(struct claude_messages *s)
+{
+    s->depth++;
+}
+
+void messages_leave(struct claude_messages *s)
+{
+    if (--s->depth == 0 && s->closed)
+        loop_wake_idle(s->loop, s->later);
+}
+
+/* check_body said no: the run ends all the same, as a run of its own end. */
+static void tell_refused(struct claude_messages *s)
+{
+    struct sandbox_finished f = { .end = END_INTEGRITY,
+                                  .what = "",
+                                  .limits_hit = "",
+                                  .error_name = "",
+                                  .error_value = "",
+                                  .error_traceback = "",
+                                  .check_text = "",
+                                  .message = s->refused.msg };
+    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = s->refused_run, .finished = &f };
+    if (s->refused_run == 0)
+        return;
+    s->refused_run = 0;
+    messages_tell(s, &ev);
+}
+
+/* ---- the end */
+
+/* A container can't be ended, but nothing runs in it when no request is on its way; and it is
+ * frozen a few minutes later. */
+static void gone(struct claude_messages *s)
+{
+    bool was_running = s->run != NULL, was_ready = s->phase == MESSAGES_READY;
+    bool by_owner = s->end_what == NULL;
+    loop_arm_us(s->loop, s->deadline, -1);
+    loop_arm_us(s->loop, s->ttl, -1);
+    s->phase = MESSAGES_GONE;
+    s->container[0] = '\0';
+    tell_refused(s);
+    messages_run_lost(s, s->end_as, by_owner ? "" : s->end_what,
+                      s->why.code != ERR_NONE ? s->why.msg : "");
+    if (!by_owner && s->why.code != ERR_NONE && (!was_running || !was_ready)) {
+        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = s->label, .err = &s->why };
+        messages_tell(s, &failed);
+    }
+    struct sandbox_event closed = { .kind = SANDBOX_CLOSED,
+                                    .id = s->label,
+                                    .confirmed = !s->was_sent };
+    messages_tell(s, &closed);
+}
+
+void messages_end_with(struct claude_messages *s, enum run_end as, const char *what,
+                       const struct err *why)
+{
+    if (s->ending || s->phase == MESSAGES_GONE)
+        return;
+    s->ending = true;
+    s->end_as = as;
+    s->end_what = what;
+    if (why != NULL)
+        s->why = *why;
+    s->was_sent = s->run != NULL && s->begun && s->call.busy && !s->run->has_result;
+    claude_call_drop(&s->call);
+    loop_wake_idle(s->loop, s->later);
+}
+
+static void on_ttl(void *arg)
+{
+    struct claude_messages *s = arg;
+    struct err why = ERR_INIT;
+    err_set(&why, ERR_LIMIT, "the sandbox reached its ttl_s: its container is forgotten");
+    if (!s->closed)
+        messages_end_with(s, END_LIMIT, "ttl", &why);
+}
+
+/* ---- the model: is it there, and can it? */
+
+static void take_model(struct claude_messages *s, const struct net_result *r, struct err *e)
+{
+    struct json *o = NULL;
+    if (!claude_succeeded(r)) {
+        (void)claude_why(&s->call, r, MESSAGES_NAME, e);
+        if (r->status == 404)
+            err_wrap(e, "the model %.60s (claude.model in the configuration)", s->model);
+        return;
+    }
+    if (json_parse(&o, r->body, r->body_len, e) < 0) {
+        err_wrap(e, MESSAGES_NAME ": what the server says of the model");
+        return;
+    }
+    const struct json *caps = json_get(o, "capabilities");
+    const struct json *run = json_get(json_get(caps, "server_tools"), "code_execution");
+    if (!json_get_bool(run, "supported", true))
+        err_set(e, ERR_MISSING,
+                MESSAGES_NAME ": the model %.60s can't run code; set claude.model to one "
+                              "that can",
+                s->model);
+    s->low_effort = json_get_bool(json_get(json_get(caps, "effort"), "low"), "supported", false);
+    json_free(o);
+}
+
+static void on_model(void *arg, const struct net_result *r)
+{
+    struct claude_messages *s = arg;
+    struct err e = ERR_INIT;
+    messages_enter(s);
+    take_model(s, r, &e);
+    if (e.code != ERR_NONE) {
+        messages_end_with(s, END_SANDBOX, "", &e);
+    } else {
+        s->phase = MESSAGES_READY;
+        loop_arm_us(s->loop, s->ttl, s->contract.ttl_s * MESSAGES_SECOND_US);
+        struct sandbox_event ev = { .kind = SANDBOX_READY,
+                                    .id = s->label,
+                                    .cold_start_us = clock_boot_us() - s->opened_us };
+        messages_tell(s, &ev);
+        if (!s->closed)
+            messages_run_begin(s);
+    }
+    messages_leave(s);
+}
+
+static void ask_model(struct claude_messages *s)
+{
+    struct buf target = BUF_INIT(1024);
+    (void)buf_add_str(&target, "/v1/models");
+    (void)http_add_segment(&target, s->model);
+    const struct claude_request rq = { .method = "GET",
+                                       .target = buf_str(&target),
+                                       .again = CLAUDE_AGAIN,
+                                       .deadlines = { .total_ms = 30000 },
+                                       .body_max = 1 << 20,
+                                       .done = on_model,
+                                       .arg = s };
+    claude_send(&s->call, &rq);
+    buf_release(&target);
+}
+
+/* ---- making and freeing */
+
+static void free_it(struct claude_messages *s)
+{
+    struct loop_source *sources[] = { s->deadline, s->ttl, s->later };
+    claude_call_release(&s->call);
+    claude_http_release(&s->http);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+        loop_remove(s->loop, sources[i]);
+    messages_run_free(s->run);
+    free(s->model);
+    free(s->label);
+    free(s->usage_source);
+    free(s);
+}
+
+/* Closed by us, in the middle of an answer: nothing of it is taken. */
+static void stop_run(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    bool timeout = r->stopping == END_TIMEOUT;
+    claude_call_drop(&s->call);
+    s->container[0] = '\0';
+    messages_run_lost(s, r->stopping, "",
+                      timeout ? "no answer in time: the connection was closed"
+                              : "the connection was closed to end it");
+}
+
+static void on_later(void *arg)
+{
+    struct claude_messages *s = arg;
+    if (s->closed) {
+        free_it(s);
+        return;
+    }
+    messages_enter(s);
+    if (s->ending && s->phase != MESSAGES_GONE)
+        gone(s);
+    else if (s->run != NULL && s->run->stop_asked)
+        stop_run(s);
+    tell_refused(s);
+    if (!s->closed)
+        messages_run_begin(s);
+    messages_leave(s);
+}
+
+static const char *setting_of(const struct sandbox_config *cfg, const char *name)
+{
+    const char *v = cfg->setting != NULL ? cfg->setting(cfg->setting_arg, name) : NULL;
+    return v != NULL && v[0] != '\0' ? v : NULL;
+}
+
+/* Of the person, who pays: the image, or the configuration, or a small one. */
+static const char *model_of(const struct sandbox_config *cfg)
+{
+    const char *set = setting_of(cfg, "claude.model");
+    return cfg->image != NULL ? cfg->image : set != NULL ? set : DEFAULT_MODEL;
+}
+
+static int check_config(const struct sandbox_config *cfg, struct err *e)
+{
+    if (cfg->net == NULL)
+        return err_set(e, ERR_MISSING, MESSAGES_NAME ": no network here");
+    if (cfg->contract->network != NETWORK_DENY)
+        return err_set(e, ERR_USAGE,
+                       MESSAGES_NAME ": its container has no network at all; take another sandbox");
+    if (cfg->contract->mount_count > 0 || cfg->contract->env_count > 0)
+        return err_set(e, ERR_USAGE,
+                       MESSAGES_NAME ": nothing but the program goes into this container: no "
+                                     "mounts, no environment");
+    return 0;
+}
+
+static int messages_open(struct sandbox **out, const struct sandbox_config *cfg, struct err *e)
+{
+    struct claude_http http;
+    struct llm_facts facts;
+    const char *model = model_of(cfg), *patience = setting_of(cfg, "claude.patience_ms");
+    if (check_config(cfg, e) < 0 ||
+        llm_facts_load(&facts, BOOK, setting_of(cfg, "anthropic.prices"), model, e) < 0 ||
+        claude_http_open(&http, cfg->loop, cfg->net, cfg->setting, cfg->setting_arg, NULL, e) < 0)
+        return -1;
+    struct claude_messages *s = xcalloc(1, sizeof *s);
+    s->base.ops = &sandbox_claude_messages;
+    s->loop = cfg->loop;
+    s->sink = cfg->sink;
+    s->check_body = cfg->check_body;
+    s->arg = cfg->arg;
+    s->http = http;
+    s->facts = facts;
+    s->contract.lifecycle = cfg->contract->lifecycle;
+    s->contract.ttl_s = cfg->contract->ttl_s;
+    s->contract.timeout_s = cfg->contract->timeout_s;
+    s->model = xstrdup(model);
+    s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
+    s->usage_source = xasprintf(MESSAGES_NAME " %s", model);
+    int64_t ms = patience != NULL ? http_number(patience, 3600000) : -1;
+    s->patience_us = ms > 0 ? ms * 1000 : MESSAGES_PATIENCE_S * MESSAGES_SECOND_US;
+    s->opened_us = clock_boot_us();
+    s->deadline = loop_add_timer(s->loop, messages_on_deadline, s);
+    s->ttl = loop_add_timer(s->loop, on_ttl, s);
+    s->later = loop_add_idle(s->loop, on_later, s);
+    claude_call_init(&s->call, &s->http);
+    ask_model(s);
+    *out = &s->base;
+    return 0;
+}
+
+/* ---- the rest of the table */
+
+static int messages_exec(struct sandbox *base, const struct sandbox_run *rq, struct err *e)
+{
+    struct claude_messages *s = (struct claude_messages *)base;
+    if (s->ending || s->phase == MESSAGES_GONE)
+        return err_set(e, ERR_CANCELLED, "the sandbox is gone");
+    if (s->run != NULL || s->refused_run != 0)
+        return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
+    if (messages_run_new(&s->run, s, rq, e) < 0)
+        return -1;
+    messages_run_begin(s);
+    return 0;
+}
+
+static void messages_interrupt(struct sandbox *base)
+{
+    messages_run_stop((struct claude_messages *)base, END_INTERRUPTED);
+}
+
+static void messages_kill(struct sandbox *base, enum run_end as)
+{
+    messages_end_with((struct claude_messages *)base, as, NULL, NULL);
+}
+
+/* What came is told in one piece, when all of it was compared. */
+static void messages_pause_output(struct sandbox *base, bool on)
+{
+    (void)base;
+    (void)on;
+}
+
+static int no_restore(struct sandbox *base, uint32_t run, struct err *e)
+{
+    (void)base;
+    return err_set(e, ERR_USAGE, "sandbox " MESSAGES_NAME " can't go back to run %u", run);
+}
+
+static int no_save(struct sandbox *base, struct err *e)
+{
+    (void)base;
+    return err_set(e, ERR_USAGE, "sandbox " MESSAGES_NAME " has no variables to save");
+}
+
+static int no_load(struct sandbox *base, const char *ptr, size_t len, struct err *e)
+{
+    (void)ptr;
+    (void)len;
+    return no_save(base, e);
+}
+
+static int no_put(struct sandbox *base, const struct sandbox_file *f, struct err *e)
+{
+    (void)base;
+    (void)f;
+    return err_set(e, ERR_USAGE,
+                   "sandbox " MESSAGES_NAME " takes no files: nothing but the approved program "
+                   "goes into its container");
+}
+
+static int no_get(struct sandbox *base, const char *path, size_t max, struct err *e)
+{
+    (void)base;
+    (void)path;
+    (void)max;
+    return err_set(e, ERR_USAGE,
+                   "sandbox " MESSAGES_NAME " has no :get: what code writes to $OUTPUT_DIR comes "
+                   "back as results");
+}
+
+static int no_complete(struct sandbox *base, const char *language, const char *text, size_t cursor,
+                       uint64_t token, struct err *e)
+{
+    (void)base;
+    (void)language;
+    (void)text;
+    (void)cursor;
+    (void)token;
+    return err_set(e, ERR_USAGE, "sandbox " MESSAGES_NAME " can't complete names");
+}
+
+/* Nothing is under way from here on. Only what was on its way may go on without us. */
+static bool messages_farewell(struct sandbox *base)
+{
+    struct claude_messages *s = (struct claude_messages *)base;
+    if (s->phase == MESSAGES_GONE)
+        return true;
+    bool sent = s->run != NULL && s->begun && s->call.busy && !s->run->has_result;
+    s->sink = NULL;
+    s->phase = MESSAGES_GONE;
+    s->ending = true;
+    claude_call_drop(&s->call);
+    loop_arm_us(s->loop, s->deadline, -1);
+    loop_arm_us(s->loop, s->ttl, -1);
+    return !sent;
+}
+
+/* By execution, not by the time we kept it: an idle container costs nothing. */
+static int64_t messages_cost(const struct sandbox *base, int64_t ms)
+{
+    (void)ms;
+    return messages_nanousd(((const struct claude_messages *)base)->billed_s);
+}
+
+static void messages_close(struct sandbox *base)
+{
+    struct claude_messages *s = (struct claude_messages *)base;
+    if (s == NULL || s->closed)
+        return;
+    (void)messages_farewell(base);
+    s->closed = true;
+    if (s->depth == 0)
+        free_it(s);
+    else
+        loop_wake_idle(s->loop, s->later);
+}
+
+static int messages_available(const struct sandbox_host *h, struct err *e)
+{
+    struct claude_http http;
+    if (claude_http_open(&http, NULL, NULL, h->setting, h->setting_arg, NULL, e) < 0)
+        return -1;
+    claude_http_release(&http);
+    return 0;
+}
+
+static int messages_origin(const struct sandbox_host *h, char *room, size_t size, struct err *e)
+{
+    struct claude_http http;
+    if (claude_http_open(&http, NULL, NULL, h->setting, h->setting_arg, NULL, e) < 0)
+        return -1;
+    snprintf(room, size, "%s", net_origin_text(http.server.origin));
+    claude_http_release(&http);
+    return 0;
+}
+
+const struct sandbox_ops sandbox_claude_messages = {
+    .name = MESSAGES_NAME,
+    .title = "Claude's code execution tool, worked by a model that is checked afterwards",
+    .isolation = "container in Anthropic's cloud, no network",
+    .held_by = "Anthropic's model starts it: we compare afterwards what it ran",
+    .caps = SANDBOX_IS_CHECKED_ONLY | SANDBOX_CAN_NET_DENY | SANDBOX_IS_REMOTE |
+            SANDBOX_SHELL_FORGETS | SANDBOX_TELLS_AT_END | SANDBOX_TAKES_LITTLE | SANDBOX_NO_PROBES,
+    .languages = "python,bash",
+    .available = messages_available,
+    .origin = messages_origin,
+    .enforcement = messages_enforcement,
+    .interpreter = messages_interpreter,
+    .open = messages_open,
+    .exec = messages_exec,
+    .interrupt = messages_interrupt,
+    .kill = messages_kill,
+    .pause_output = messages_pause_output,
+    .restore = no_restore,
+    .save = no_save,
+    .load = no_load,
+    .put = no_put,
+    .get = no_get,
+    .complete = no_complete,
+    .farewell = messages_farewell,
+    .cost = messages_cost,
+    .close = messages_close,
+};

@@ -1,0 +1,302 @@
+/* claude_messages_run.c - one execution: made into a command, the request read back and compared
+ * before anything leaves, the answer judged as it comes, and its one end told. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "providers/sandboxes/claude_messages_int.h"
+
+#define COMMAND_MAX ((size_t)1 << 20)
+#define TEXT_MAX    ((size_t)64 << 10)
+#define TOOL_TYPE   "code_execution_20250825" /* a shell for each call; nothing stays but files */
+
+/* ---- made ready */
+
+static int check(const struct sandbox_run *rq, struct err *e)
+{
+    if (messages_interpreter(NULL, rq->language) == NULL)
+        return err_set(e, ERR_USAGE, "sandbox " MESSAGES_NAME " has no language '%.40s'",
+                       rq->language);
+    if (rq->file_count > 0)
+        return err_set(e, ERR_USAGE,
+                       MESSAGES_NAME
+                       ": nothing but the program goes into this container, no files");
+    if (claude_program_bytes(rq) > CLAUDE_LITERAL_MAX)
+        return err_set(e, ERR_LIMIT,
+                       MESSAGES_NAME ": code, check, input and arguments are at most %zu KiB here, "
+                                     "since a model has to type them; take another sandbox",
+                       CLAUDE_LITERAL_MAX >> 10);
+    return 0;
+}
+
+static int carry(struct messages_run *r, const struct claude_messages *s,
+                 const struct sandbox_run *rq, struct err *e)
+{
+    struct claude_terms terms;
+    struct claude_command parts;
+    struct buf payload = BUF_INIT(COMMAND_MAX);
+    claude_terms_init(&terms, s->contract.timeout_s);
+    int rc = claude_program_write(rq, &terms, &payload, e);
+    if (rc == 0 && claude_command_write(payload.ptr, payload.len, NULL, NULL, &r->command) < 0)
+        rc = err_set(e, ERR_LIMIT, MESSAGES_NAME ": the command is too long");
+    /* What the result is going to be compared with comes out of the command, not out of `rq`. */
+    if (rc == 0)
+        rc = claude_command_read(&parts, r->command.ptr, r->command.len, e);
+    if (rc == 0)
+        rc = claude_program_read(&r->decoded, parts.payload, parts.payload_len, e);
+    buf_release(&payload);
+    return rc;
+}
+
+int messages_run_new(struct messages_run **out, const struct claude_messages *s,
+                     const struct sandbox_run *rq, struct err *e)
+{
+    if (check(rq, e) < 0)
+        return -1;
+    struct messages_run *r = xcalloc(1, sizeof *r);
+    r->number = rq->run;
+    buf_init(&r->command, COMMAND_MAX);
+    buf_init(&r->body, MESSAGES_BODY_MAX);
+    buf_init(&r->error_name, TEXT_MAX);
+    buf_init(&r->error_value, TEXT_MAX);
+    buf_init(&r->error_traceback, JUDGE_SEEN_MAX);
+    claude_result_init(&r->result);
+    r->f.end = END_UNKNOWN;
+    if (carry(r, s, rq, e) < 0) {
+        messages_run_free(r);
+        return -1;
+    }
+    const struct judge_wanted want = { MESSAGES_TOOL, "command", r->command.ptr, r->command.len };
+    judge_init(&r->judge, &want);
+    *out = r;
+    return 0;
+}
+
+void messages_run_free(struct messages_run *r)
+{
+    if (r == NULL)
+        return;
+    struct buf *all[] = { &r->command, &r->body, &r->error_name, &r->error_value,
+                          &r->error_traceback };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        buf_release(all[i]);
+    judge_release(&r->judge);
+    claude_decoded_release(&r->decoded);
+    claude_result_release(&r->result);
+    free(r);
+}
+
+/* ---- compared, right before it leaves */
+
+static struct messages_ask asked_of(const struct claude_messages *s)
+{
+    const struct messages_run *r = s->run;
+    return (struct messages_ask){ .model = s->model,
+                                  .tool_type = TOOL_TYPE,
+                                  .command = r->command.ptr,
+                                  .command_len = r->command.len,
+                                  .container = s->container,
+                                  .echo = &r->judge.echo,
+                                  .low_effort = s->low_effort };
+}
+
+static int check_decoded(struct claude_messages *s, const struct messages_asked *asked,
+                         struct err *e)
+{
+    struct claude_command parts;
+    struct claude_decoded d = { .root = NULL };
+    int rc = claude_command_read(&parts, asked->command, asked->command_len, e);
+    if (rc == 0 && parts.payload == NULL)
+        rc = err_set(e, ERR_INTEGRITY, MESSAGES_NAME ": the command does not hold its program");
+    if (rc == 0) {
+        rc = claude_program_read(&d, parts.payload, parts.payload_len, e);
+        d.rq.run = s->run->number;
+        if (rc == 0 && s->check_body != NULL)
+            rc = s->check_body(s->arg, &d.rq, e);
+        claude_decoded_release(&d);
+    }
+    return rc;
+}
+
+static int write_and_check(struct claude_messages *s, struct err *e)
+{
+    struct messages_run *r = s->run;
+    const struct messages_ask ask = asked_of(s);
+    struct messages_asked asked;
+    buf_reset(&r->body);
+    if (messages_write(&ask, &r->body) < 0)
+        return err_set(e, ERR_LIMIT, MESSAGES_NAME ": the request is too long");
+    int rc = messages_read(&asked, &ask, r->body.ptr, r->body.len, e);
+    if (rc == 0)
+        rc = check_decoded(s, &asked, e);
+    messages_asked_release(&asked);
+    return rc;
+}
+
+/* ---- sent */
+
+static void on_data(void *arg, const char *p, size_t len)
+{
+    struct claude_messages *s = arg;
+    if (s->run == NULL || judge_feed(&s->run->judge, p, len) == 0)
+        return;
+    messages_enter(s);
+    claude_call_drop(&s->call); /* what it says after that is not heard, and costs less */
+    messages_conclude(s, NULL);
+    messages_leave(s);
+}
+
+static void on_done(void *arg, const struct net_result *r)
+{
+    struct claude_messages *s = arg;
+    messages_enter(s);
+    if (s->run != NULL)
+        messages_conclude(s, r);
+    messages_leave(s);
+}
+
+static void refuse(struct claude_messages *s, const struct err *e)
+{
+    s->refused = *e;
+    s->refused_run = s->run->number;
+    messages_run_free(s->run);
+    s->run = NULL;
+    s->begun = false;
+    loop_wake_idle(s->loop, s->later);
+}
+
+void messages_run_send(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    struct err e = ERR_INIT;
+    if (write_and_check(s, &e) < 0) {
+        refuse(s, &e);
+        return;
+    }
+    const struct claude_request rq = {
+        .method = "POST",
+        .target = "/v1/messages",
+        .body = r->body.ptr,
+        .body_len = r->body.len,
+        .again = CLAUDE_ONCE,
+        /* Silence is normal while code runs; the deadline of the whole is ours. */
+        .deadlines = { .first_byte_ms = NET_NEVER, .idle_ms = NET_NEVER, .may_be_slow = true },
+        .body_max = INT64_MAX,
+        .on_data = on_data,
+        .done = on_done,
+        .arg = s,
+    };
+    r->sent = true;
+    claude_send(&s->call, &rq);
+}
+
+void messages_run_begin(struct claude_messages *s)
+{
+    if (s->run == NULL || s->begun || s->phase != MESSAGES_READY || s->ending || s->call.busy ||
+        s->refused_run != 0)
+        return;
+    s->begun = true;
+    s->run->started_us = clock_boot_us();
+    loop_arm_us(s->loop, s->deadline, s->contract.timeout_s * MESSAGES_SECOND_US + s->patience_us);
+    messages_run_send(s);
+}
+
+/* ---- ends */
+
+static void fill_finished(struct messages_run *r, struct sandbox_finished *f)
+{
+    *f = r->f;
+    f->what = r->limit;
+    f->limits_hit = "";
+    f->error_name = buf_str(&r->error_name);
+    f->error_value = buf_str(&r->error_value);
+    f->error_traceback = buf_str(&r->error_traceback);
+    f->check_text = r->has_result ? buf_str(&r->result.check_text) : "";
+    f->message = r->message;
+    f->exists = r->has_result ? r->result.exists : NULL;
+    f->exists_count = r->has_result ? r->decoded.rq.exists_count : 0;
+}
+
+static void tell_usage(struct claude_messages *s, struct messages_run *r)
+{
+    const struct llm_usage *u = &r->judge.usage;
+    const struct sandbox_usage usage = { .source = s->usage_source,
+                                         .input_tokens = u->input + u->cache_write,
+                                         .output_tokens = u->output,
+                                         .cache_read_tokens = u->cache_read,
+                                         .cost_nanousd = llm_cost(&s->facts, u) };
+    struct sandbox_event ev = { .kind = SANDBOX_USAGE, .run = r->number, .usage = &usage };
+    if (r->judge.has_usage)
+        messages_tell(s, &ev);
+}
+
+/* Files stay, variables do not. */
+static void tell_files(struct claude_messages *s, const struct messages_run *r)
+{
+    const struct claude_result *x = &r->result;
+    struct sandbox_changed_file files[ARRAY_LEN(x->files)];
+    for (size_t i = 0; i < x->file_count; i++)
+        files[i] = (struct sandbox_changed_file){ .path = x->paths.ptr + x->files[i].path_at,
+                                                  .change = x->files[i].change,
+                                                  .bytes = x->files[i].bytes };
+    struct sandbox_event ev = {
+        .kind = SANDBOX_STATE, .run = r->number, .files = files, .file_count = x->file_count
+    };
+    if (r->has_result && !s->ending && !s->closed)
+        messages_tell(s, &ev);
+}
+
+void messages_run_finish(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    struct sandbox_finished f;
+    loop_arm_us(s->loop, s->deadline, -1);
+    s->run = NULL; /* from here on it is only told */
+    s->begun = false;
+    if (r->sent)
+        s->billed_s +=
+            messages_billed_s((clock_boot_us() - r->started_us) / MESSAGES_SECOND_US + 1);
+    tell_usage(s, r);
+    fill_finished(r, &f);
+    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = r->number, .finished = &f };
+    messages_tell(s, &ev);
+    tell_files(s, r);
+    messages_run_free(r);
+    if (s->contract.lifecycle == LIFECYCLE_RUN && !s->closed)
+        messages_end_with(s, END_KILLED, NULL, NULL);
+}
+
+void messages_run_lost(struct claude_messages *s, enum run_end as, const char *what,
+                       const char *message)
+{
+    struct messages_run *r = s->run;
+    if (r == NULL)
+        return;
+    (void)judge_end_round(&r->judge); /* for its usage */
+    if (r->started_us != 0)
+        r->f.wall_us = clock_boot_us() - r->started_us;
+    r->f.end = as;
+    r->f.state_lost = true;
+    snprintf(r->limit, sizeof r->limit, "%s", what);
+    snprintf(r->message, sizeof r->message, "%s%s%s", message,
+             message[0] != '\0' && r->sent ? "; " : "",
+             r->sent ? "what was sent may go on in its container, which is not used again" : "");
+    messages_run_finish(s);
+}
+
+/* The connection is all that can be ended from here. */
+void messages_run_stop(struct claude_messages *s, enum run_end as)
+{
+    struct messages_run *r = s->run;
+    if (r == NULL || r->stop_asked)
+        return;
+    r->stop_asked = true;
+    r->stopping = as;
+    loop_wake_idle(s->loop, s->later);
+}
+
+void messages_on_deadline(void *arg)
+{
+    struct claude_messages *s = arg;
+    messages_run_stop(s, END_TIMEOUT);
+}
