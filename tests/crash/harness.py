@@ -223,6 +223,9 @@ def ask_record(w, acked, marks, problems):
     if lost:
         problems.append("LOST %d acknowledged, the first %s" % (len(lost), json.dumps(lost[0])[:200]))
     every = [e for t in there.values() for e in t.values()]
+    labels = [(e["session"], e["label"]) for e in every if e["type"] == "sandbox.creating"]
+    if len(labels) > len(set(labels)):
+        problems.append("two sandboxes with one label: %s" % sorted(labels))
     started = {(e["session"], e["run"]) for e in every if e["type"] == "run.started"}
     decided = {(e["session"], e["run"]) for e in every if e["type"] == "gate.decided" and e["decision"] == "approve"}
     proposed = {}
