@@ -54,6 +54,8 @@ static int errno_of(sqlite3 *db, int rc)
 static int fail(sqlite3 *db, int rc, struct err *e)
 {
     int sys = errno_of(db, rc);
+    if (sys == ENOMEM)
+        err_no_memory(); /* half an answer would be taken for a whole one */
     if (sys != 0)
         err_set(e, code_of(rc), "%s (%s)", sqlite3_errmsg(db), strerror(sys));
     else
@@ -94,7 +96,7 @@ int sql_open(struct sql **out, const char *path, enum sql_mode mode, int busy_ms
         flags |= SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY;
     int rc = sqlite3_open_v2(mode == SQL_MEMORY ? ":memory:" : path, &db, flags, NULL);
     if (db == NULL)
-        return err_set(e, ERR_IO, "no memory to open a database");
+        err_no_memory();
     if (rc != SQLITE_OK)
         fail(db, rc, e);
     if (rc != SQLITE_OK || configure(db, mode, busy_ms, e) < 0) {
@@ -188,23 +190,35 @@ void sql_finalize(struct sql_stmt *st)
     sqlite3_finalize(raw_stmt(st));
 }
 
+static void check_bound(int rc)
+{
+    if ((rc & 0xff) == SQLITE_NOMEM)
+        err_no_memory();
+    INVARIANT(rc == SQLITE_OK);
+}
+
+/* NULL is an empty value, or none for want of memory. */
+static void check_null(struct sql_stmt *st)
+{
+    if ((sqlite3_errcode(sqlite3_db_handle(raw_stmt(st))) & 0xff) == SQLITE_NOMEM)
+        err_no_memory();
+}
+
 /* Binding fails on a wrong parameter number, which is a bug, and on values beyond VALUE_MAX, which
  * callers exclude. */
 void sql_bind_int(struct sql_stmt *st, int param, int64_t v)
 {
-    INVARIANT(sqlite3_bind_int64(raw_stmt(st), param, v) == SQLITE_OK);
+    check_bound(sqlite3_bind_int64(raw_stmt(st), param, v));
 }
 
 void sql_bind_text(struct sql_stmt *st, int param, const char *s, size_t len)
 {
-    INVARIANT(sqlite3_bind_text64(raw_stmt(st), param, s, len, SQLITE_STATIC, SQLITE_UTF8) ==
-              SQLITE_OK);
+    check_bound(sqlite3_bind_text64(raw_stmt(st), param, s, len, SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void sql_bind_blob(struct sql_stmt *st, int param, const void *p, size_t len)
 {
-    INVARIANT(sqlite3_bind_blob64(raw_stmt(st), param, len != 0 ? p : "", len, SQLITE_STATIC) ==
-              SQLITE_OK);
+    check_bound(sqlite3_bind_blob64(raw_stmt(st), param, len != 0 ? p : "", len, SQLITE_STATIC));
 }
 
 int sql_step(struct sql_stmt *st, struct err *e)
@@ -240,6 +254,8 @@ int64_t sql_int(struct sql_stmt *st, int col)
 const char *sql_text(struct sql_stmt *st, int col, size_t *len)
 {
     const unsigned char *s = sqlite3_column_text(raw_stmt(st), col);
+    if (s == NULL)
+        check_null(st);
     if (len != NULL)
         *len = s != NULL ? (size_t)sqlite3_column_bytes(raw_stmt(st), col) : 0;
     return s != NULL ? (const char *)s : "";
@@ -248,6 +264,8 @@ const char *sql_text(struct sql_stmt *st, int col, size_t *len)
 const void *sql_blob(struct sql_stmt *st, int col, size_t *len)
 {
     const void *p = sqlite3_column_blob(raw_stmt(st), col);
+    if (p == NULL)
+        check_null(st);
     *len = p != NULL ? (size_t)sqlite3_column_bytes(raw_stmt(st), col) : 0;
     return p != NULL ? p : "";
 }

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -175,16 +174,9 @@ static int export_program(scmp_filter_ctx ctx, struct buf *out, struct err *e)
     return rc;
 }
 
-/* libseccomp (2.5.4) turns for ever when an allocation of its own fails, so it is made sure before
- * that what it needs (some 30 KiB) can be had. */
-static void make_room(void)
-{
-    free(xmalloc(LIBRARY_ROOM));
-}
-
 static int build(struct buf *out, struct err *e)
 {
-    make_room();
+    xneed(LIBRARY_ROOM); /* libseccomp 2.5.4 turns for ever when an allocation of its own fails */
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     if (ctx == NULL)
         return err_set(e, ERR_MISSING, "system call filter: libseccomp does not start");

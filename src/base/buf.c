@@ -129,6 +129,13 @@ void *xmalloc(size_t n)
     return p;
 }
 
+void xneed(size_t n)
+{
+    /* A size that stays below the mmap threshold stays with the process. */
+    void *volatile p = xmalloc(n);
+    free(p);
+}
+
 void *xcalloc(size_t n, size_t size)
 {
     void *p = calloc(n != 0 ? n : 1, size != 0 ? size : 1);

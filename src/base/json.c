@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,10 @@ static int walk_tree(struct walk *w, cJSON *v)
 static int build(cJSON **out, const char *text, size_t len, const struct json_facts *f,
                  struct err *e)
 {
+    errno = 0;
     cJSON *root = cJSON_ParseWithLengthOpts(text, len, NULL, 0);
+    if (root == NULL && errno == ENOMEM)
+        err_no_memory();
     if (root == NULL)
         return err_set(e, ERR_LIMIT, "JSON: no memory for %zu values", f->values);
     struct walk w = { text, f->longs, f->longs != NULL ? f->longs + f->long_count : NULL, 0, e };

@@ -92,8 +92,11 @@ def measure(w):
 
 def jobs(sizes):
     for fault, (ops, *_) in FAULTS.items():
-        for name in SCENARIOS if not QUICK else ("run", "archive"):
-            for at in spread(sizes[name, ops], 1 if QUICK else MANY.get(name, 10)):
+        if QUICK and fault == "busy for ever":
+            continue
+        for name in SCENARIOS if not QUICK else ("resume", "archive"):
+            many = 3 if fault == "busy for ever" else MANY.get(name, 10)  # SQLite takes 10 s until it believes it
+            for at in spread(sizes[name, ops], 1 if QUICK else many):
                 yield fault_case, (name, fault, at)
 
 
