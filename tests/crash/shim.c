@@ -1,16 +1,19 @@
 /* shim.c - loaded into Airlock by LD_PRELOAD, in tests only: counts the system calls that change
  * something outside the process and, at the N-th, ends the process, fails the call, or cuts it
  * short; fails the k-th allocation; and keeps a record of what was written and synced.
- * tests/crash/harness.py says what to do by environment variables:
+ * tests/crash/harness.py says what to do, by environment variables:
  *
- *   SHIM_PAGE      a file of one page, mapped by all: what was counted (struct page), readable
- * after a kill SHIM_WHO       self (default) or launcher: whose calls count SHIM_OPS       which
- * calls count: letters, see enum class SHIM_AT        the call to act at, from 1; 0: only count
+ *   SHIM_PAGE      a file of one page, mapped by all: what was counted (struct page), for after a
+ *                  kill, too
+ *   SHIM_WHO       self (default) or launcher: whose calls count
+ *   SHIM_OPS       which calls count: letters, see enum class
+ *   SHIM_AT        the call to act at, from 1; 0: only count
  *   SHIM_DO        kill (before the call), half (after part of a write), fail, short
  *   SHIM_ERRNO     what a failing call fails with
- *   SHIM_FOR_EVER  and every counted call after it
- *   SHIM_MALLOC    the allocation to fail, from 1; libseccomp's are left alone, it would turn for
- * ever SHIM_LOG       a file to append the record to, SHIM_DIR: of files below this folder
+ *   SHIM_FOR_EVER  1: and every counted call after it
+ *   SHIM_MALLOC    the allocation to fail, from 1; some libraries' are left alone, see is_spared
+ *   SHIM_LOG       a file to append the record to,
+ *   SHIM_DIR       of the files below this folder
  *
  * Only Airlock itself and its launcher have the shim: everything else is started with an
  * environment made from nothing.
@@ -581,11 +584,16 @@ void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
 
+/* Libraries that a failed allocation of their own kills or hangs, however they are called. */
 static bool is_spared(const void *caller)
 {
+    static const char *const names[] = { "libseccomp", "libcrypto", "libtinfo" };
     Dl_info info;
-    return dladdr(caller, &info) != 0 && (strstr(info.dli_fname, "libseccomp") != NULL ||
-                                          strstr(info.dli_fname, "libcrypto") != NULL);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (dladdr(caller, &info) != 0 && strstr(info.dli_fname, names[i]) != NULL)
+            return true;
+    }
+    return false;
 }
 
 static bool starves(const void *caller)
