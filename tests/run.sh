@@ -53,11 +53,13 @@ elif [ "$only" = golden ]; then
     build build
     list tap build/tests/golden/test_* >"$out/jobs"
 else
-    build build
+    build build torture-tools
     build build/san SAN=1 fuzzers
-    export AIRLOCK="$PWD/build/airlock"
+    # Of `make torture` a sample.
+    export AIRLOCK="$PWD/build/airlock" TORTURE=quick B=build PYTHON="${PYTHON:-/usr/bin/python3}"
     {
         list py tests/tui/test_*.py
+        list tap tests/torture/kill.sh tests/torture/faults.sh tests/torture/memory.sh tests/torture/power.sh
         list tap build/tests/contract/test_* build/san/tests/contract/test_* build/tests/gate/gate_runs build/san/tests/gate/gate_runs
         list tap build/tests/unit/test_* build/tests/golden/test_* build/san/tests/unit/test_* build/san/tests/golden/test_*
         list fuzz build/san/tests/fuzz/fuzz_*

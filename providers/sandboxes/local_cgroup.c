@@ -1,5 +1,6 @@
 /* local_cgroup.c - control groups v1 and v2 of one local sandbox. */
 #include <dirent.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -315,6 +316,47 @@ static bool is_first_dir(const struct cgroup *g, int part)
     return true;
 }
 
+/* "airlock-PID-N" and "airlock-probe-PID": the groups of an Airlock that was killed are empty, and
+ * nobody else's. A pid comes round again, and its groups would then be in the way. */
+static bool is_of_the_dead(const char *name)
+{
+    static const char prefix[] = "airlock-", probe[] = "probe-";
+    char *end;
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0)
+        return false;
+    name += sizeof prefix - 1;
+    if (strncmp(name, probe, sizeof probe - 1) == 0)
+        name += sizeof probe - 1;
+    long pid = strtol(name, &end, 10);
+    return pid > 0 && pid < INT32_MAX && (*end == '-' || *end == '\0') &&
+           (pid == (long)getpid() || (kill((pid_t)pid, 0) < 0 && errno == ESRCH));
+}
+
+static void bury_groups(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *de; d != NULL && (de = readdir(d)) != NULL;) {
+        if (is_of_the_dead(de->d_name))
+            unlinkat(dirfd(d), de->d_name, AT_REMOVEDIR); /* fails where a process is left */
+    }
+    if (d != NULL)
+        closedir(d);
+}
+
+/* Once, before the first group of this process is made. */
+static void bury_all(const struct cgroup_place *where)
+{
+    static bool done;
+    if (done)
+        return;
+    done = true;
+    for (int i = 0; i < CGROUP_PARTS; i++)
+        if (where->dir[i] != NULL)
+            bury_groups(where->dir[i]);
+    if (where->unified != NULL)
+        bury_groups(where->unified);
+}
+
 static int make_dirs(struct cgroup *g, const struct cgroup_place *where, const char *name,
                      struct err *e)
 {
@@ -343,6 +385,7 @@ int cgroup_new(struct cgroup **out, const struct cgroup_place *where, const char
     struct cgroup *g = xcalloc(1, sizeof *g);
     g->version = where->version;
     g->ours = true;
+    bury_all(where);
     int rc = make_dirs(g, where, name, e);
     for (int i = 0; rc == 0 && i < CGROUP_PARTS; i++) {
         if (g->dir[i] == NULL)

@@ -256,6 +256,8 @@ def ask_leftovers(w, problems):
     old = time.time() - 3600
     for name in listing(w.sessions):
         os.utime(os.path.join(w.sessions, name), (old, old))
+    if os.path.isdir(w.sessions):
+        os.utime(w.sessions, (old, old))
     w.run("sessions")
     left = [n for n in listing(w.sessions) if not WHOLE.match(n)]
     left += [n for n in listing(os.path.dirname(w.sessions)) if n not in ("sessions", "index.db")]
@@ -268,6 +270,20 @@ def ask_end(r, problems):
         problems.append("HANGS")
     if r.orphans:
         problems.append("ORPHANS: %s" % r.orphans)
+
+
+def groups_of_the_dead():
+    """Control groups of Airlocks that are gone; the next sandbox takes them away."""
+    left = []
+    with open("/proc/self/cgroup") as f:
+        places = [line.rstrip().split(":", 2)[1:] for line in f]
+    for controllers, path in places:
+        for mount in {controllers, "unified", ""}:
+            for name in listing("/sys/fs/cgroup/%s%s" % (mount, path)):
+                m = re.match(r"airlock-(\d+)-", name)
+                if m and not os.path.exists("/proc/" + m.group(1)):
+                    left.append(name)
+    return left
 
 
 # ---- many cases, two at a time
@@ -311,6 +327,12 @@ def run_cases(jobs):
                 sums[key] = sums.get(key, 0) + n
         pool.close()
         pool.join()
+    if can_run():
+        problems = groups_of_the_dead()
+        number += 1
+        failed += bool(problems)
+        print("%sok %d - control groups of killed processes are taken away%s" % (
+            "not " if problems else "", number, "\n#   left: %s" % problems[:9] if problems else ""), flush=True)
     return sums, failed
 
 

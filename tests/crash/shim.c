@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -38,6 +39,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -222,10 +224,15 @@ static void remember(int fd, const char *path)
 
 /* ---- bytes */
 
+/* A file of a disk: what the kernel takes for an order (control groups, /proc) is never cut short,
+ * the half of a number would be another one. */
 static bool is_file(int fd)
 {
     struct stat st;
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    struct statfs fs;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 &&
+           fs.f_type != CGROUP_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC &&
+           fs.f_type != PROC_SUPER_MAGIC;
 }
 
 static void note_bytes(int fd, uint64_t offset, const void *p, ssize_t n)
