@@ -21,8 +21,8 @@ static void test_tokens(void **state)
                                        "\xc3\xa9",
                                        "a/b",
                                        "\x7f",
-                                       "0123456789012345678901234567890123456789012345678901234567"
-                                       "8901234" };
+                                       ("0123456789012345678901234567890123456789012345678901234567"
+                                        "8901234") };
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_true(http_is_token(good[i]));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
