@@ -391,8 +391,8 @@ static void test_typing(void **state)
         "\xe5\x8c\x97 wide",
         ":help",
         "\x1b[31m",
-        "a line that is longer than the screen is wide, so that its beginning has to be left away "
-        "and what is typed last can be seen, whatever it is that somebody types at a prompt here",
+        ("a line that is longer than the screen is wide, so that its beginning has to be left away "
+         "and what is typed last can be seen, whatever it is that somebody types at a prompt here"),
         "",
         "!print(1)",
     };

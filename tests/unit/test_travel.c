@@ -26,7 +26,8 @@ static int feed(struct state *st, const char *type, uint32_t run, const char *fm
     va_end(ap);
     for (char *p = json; *p != '\0'; p++)
         *p = *p == '\'' ? '"' : *p;
-    struct event ev = { .seq = ++seq, .at_us = (int64_t)seq, .run = run, .json = json };
+    seq++;
+    struct event ev = { .seq = seq, .at_us = (int64_t)seq, .run = run, .json = json };
     ev.type = event_type_find(type);
     ev.json_len = strlen(json);
     err_clear(&last);
