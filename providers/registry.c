@@ -8,6 +8,7 @@
 static const struct planner_ops *const planners[] = { &planner_human, &planner_runbook,
                                                       &planner_anthropic, &planner_openai };
 static const struct sandbox_ops *const sandboxes[] = { &sandbox_local, &sandbox_e2b,
+                                                       &sandbox_claude_managed,
                                                        &sandbox_claude_messages };
 
 const struct planner_ops *planner_find(const char *name)

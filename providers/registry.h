@@ -7,7 +7,8 @@
 #include "providers/sandbox.h"
 
 extern const struct planner_ops planner_human, planner_runbook, planner_anthropic, planner_openai;
-extern const struct sandbox_ops sandbox_local, sandbox_e2b, sandbox_claude_messages;
+extern const struct sandbox_ops sandbox_local, sandbox_e2b, sandbox_claude_managed,
+    sandbox_claude_messages;
 extern const struct sandbox_ops sandbox_e2b_ours; /* -s e2b:TEMPLATE,kernel=ours */
 
 #endif

@@ -17,7 +17,8 @@ static const char *const keys[] = { "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN",
 static const char *const plain[] = { "ANTHROPIC_BASE_URL", "ANTHROPIC_VERSION", "OPENAI_BASE_URL",
                                      "OPENAI_ORG_ID",      "OPENAI_PROJECT_ID", "E2B_DOMAIN",
                                      "E2B_API_URL",        "E2B_SANDBOX_URL",   "E2B_DEBUG",
-                                     "E2B_IDLE_MS",        "E2B_SEEK_MS" };
+                                     "E2B_IDLE_MS",        "E2B_SEEK_MS",       "CLAUDE_IDLE_MS",
+                                     "CLAUDE_SEEK_MS",     "CLAUDE_PATIENCE_MS" };
 
 static char (*values)[VALUE_MAX]; /* as many as keys; "" not set */
 

@@ -1,0 +1,428 @@
+/* claude_managed_run.c - one execution: made into a command that is read back and compared before
+ * anything leaves, asked for, and its one end told. [APR-3] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/share.h"
+#include "providers/sandboxes/claude_managed_int.h"
+
+#define BODY_MAX (CLAUDE_MOUNTED_MAX * 2)
+#define RUNNER   MANAGED_UPLOADS MANAGED_RUNNER_MOUNT
+#define PAYLOAD  MANAGED_UPLOADS MANAGED_PAYLOAD_MOUNT
+#define TOOL_S   60 /* the tool's own limit is not known below it: longer runs say theirs */
+
+/* ---- made and freed */
+
+struct managed_run *managed_run_new(const struct sandbox_run *rq, int64_t timeout_s, struct err *e)
+{
+    struct managed_run *r = xcalloc(1, sizeof *r);
+    struct claude_terms terms;
+    claude_terms_init(&terms, timeout_s);
+    buf_init(&r->payload, BODY_MAX);
+    buf_init(&r->command, (size_t)64 << 10);
+    buf_init(&r->message, (size_t)256 << 10);
+    buf_init(&r->refused, (size_t)8 << 10);
+    for (size_t i = 0; i < ARRAY_LEN(r->uploads); i++)
+        buf_init(&r->uploads[i], BODY_MAX);
+    claude_result_init(&r->result);
+    r->f.end = END_EXIT;
+    if (timeout_s > TOOL_S)
+        r->timeout_ms = (timeout_s + MANAGED_SLACK_S) * 1000;
+    if (claude_program_write(rq, &terms, &r->payload, e) < 0 ||
+        claude_program_read(&r->d, r->payload.ptr, r->payload.len, e) < 0) {
+        managed_run_free(r);
+        return NULL;
+    }
+    r->d.rq.run = rq->run;
+    return r;
+}
+
+void managed_run_free(struct managed_run *r)
+{
+    if (r == NULL)
+        return;
+    claude_decoded_release(&r->d);
+    claude_result_release(&r->result);
+    buf_release(&r->payload);
+    buf_release(&r->command);
+    buf_release(&r->message);
+    buf_release(&r->refused);
+    for (size_t i = 0; i < ARRAY_LEN(r->uploads); i++)
+        buf_release(&r->uploads[i]);
+    free(r);
+}
+
+/* ---- made ready */
+
+bool managed_starts_over(const struct sandbox *base, size_t bytes)
+{
+    const struct managed *s = (const struct managed *)base;
+    return s->link == LINK_LIVE && bytes > CLAUDE_LITERAL_MAX;
+}
+
+static int write_parts(struct managed *s, struct managed_run *r)
+{
+    const struct share_file *f = claude_runner();
+    r->mounted = (s->link != LINK_LIVE && s->link != LINK_CUT) ||
+                 claude_program_bytes(&r->d.rq) > CLAUDE_LITERAL_MAX;
+    if (claude_command_write(r->payload.ptr, r->payload.len, RUNNER, r->mounted ? PAYLOAD : NULL,
+                             &r->command) < 0 ||
+        managed_write_message(r, &r->message) < 0)
+        return -1;
+    if (!r->mounted)
+        return 0;
+    return claude_write_upload("airlock.py", "text/x-python", f->ptr, f->len, &r->uploads[0],
+                               r->upload_types[0]) < 0 ||
+                   claude_write_upload("airlock-run.json", "application/json", r->payload.ptr,
+                                       r->payload.len, &r->uploads[1], r->upload_types[1]) < 0
+               ? -1
+               : 0;
+}
+
+/* ---- read back */
+
+static int no_body(const char *what, struct err *e)
+{
+    return err_set(e, ERR_INTEGRITY, "claude-managed: the request's %s is not what was to be sent",
+                   what);
+}
+
+/* The file in the body of an upload, by its boundary; lent. */
+static const char *read_upload(const struct buf *body, const char *type, size_t *len)
+{
+    static const char key[] = "boundary=";
+    char end[96];
+    const char *boundary = strstr(type, key);
+    if (boundary == NULL || body->len == 0)
+        return NULL;
+    size_t n = (size_t)snprintf(end, sizeof end, "\r\n--%s--\r\n", boundary + sizeof key - 1);
+    const char *from = strstr(body->ptr, "\r\n\r\n");
+    if (from == NULL || body->len < n || memcmp(body->ptr + body->len - n, end, n) != 0)
+        return NULL;
+    from += 4;
+    *len = (size_t)(body->ptr + body->len - n - from);
+    return body->ptr + body->len - n >= from ? from : NULL;
+}
+
+static bool has_hash(const char *p, size_t len, const char *hex)
+{
+    uint8_t hash[SHA256_LEN];
+    char got[SHA256_HEX_LEN + 1];
+    sha256_once(p, len, hash);
+    hex_encode(hash, sizeof hash, got);
+    return strcmp(got, hex) == 0;
+}
+
+/* The payload that the container will read: in the command, or the mounted file that the command
+ * demands by its hash. */
+static const char *find_payload(const struct managed_run *r, const struct claude_command *c,
+                                size_t *len)
+{
+    size_t n = 0;
+    const struct share_file *f = claude_runner();
+    if (strcmp(c->runner, RUNNER) != 0 || !has_hash(f->ptr, f->len, c->runner_hash))
+        return NULL;
+    if (!r->mounted) {
+        *len = c->payload_len;
+        return c->payload;
+    }
+    const char *runner = read_upload(&r->uploads[0], r->upload_types[0], &n);
+    if (runner == NULL || !has_hash(runner, n, c->runner_hash))
+        return NULL;
+    const char *p = read_upload(&r->uploads[1], r->upload_types[1], len);
+    return p != NULL && strcmp(c->path, PAYLOAD) == 0 && has_hash(p, *len, c->payload_hash) ? p
+                                                                                            : NULL;
+}
+
+static int check_parts(struct managed *s, struct managed_run *r, struct err *e)
+{
+    struct json *tree;
+    struct claude_command c;
+    struct claude_decoded d;
+    int64_t timeout_ms = -1;
+    size_t len = 0;
+    const char *command = managed_read_message(&tree, &r->message, &timeout_ms), *payload = NULL;
+    int rc = -1;
+    if (command == NULL || strlen(command) != r->command.len ||
+        memcmp(command, r->command.ptr, r->command.len) != 0 || timeout_ms != r->timeout_ms)
+        rc = no_body("command", e);
+    else if (claude_command_read(&c, command, strlen(command), e) == 0)
+        payload = find_payload(r, &c, &len);
+    if (payload == NULL) {
+        if (e->code == ERR_NONE)
+            (void)no_body("program", e);
+    } else {
+        rc = claude_program_read(&d, payload, len, e);
+        d.rq.run = r->d.rq.run;
+        if (rc == 0 && d.terms.timeout_s != s->contract.timeout_s)
+            rc = no_body("timeout", e);
+        if (rc == 0 && s->check_body != NULL)
+            rc = s->check_body(s->arg, &d.rq, e);
+        claude_decoded_release(&d);
+    }
+    json_free(tree);
+    return rc;
+}
+
+/* ---- its beginning */
+
+static void refuse(struct managed *s, const struct err *e)
+{
+    s->refused = *e;
+    s->refused_run = s->run->d.rq.run;
+    managed_run_free(s->run);
+    s->run = NULL;
+    loop_wake_idle(s->loop, s->later);
+}
+
+void managed_run_next(struct managed *s)
+{
+    struct err e = ERR_INIT;
+    if (s->queued == NULL || s->run != NULL || s->phase != MANAGED_READY || s->ending ||
+        s->refused_run != 0 || (s->link != LINK_NONE && s->link != LINK_LIVE))
+        return;
+    struct managed_run *r = s->run = s->queued;
+    s->queued = NULL;
+    r->step = MANAGED_STEP_PLACE;
+    r->began_us = clock_boot_us();
+    if (r->interrupted) {
+        managed_run_end(s, END_INTERRUPTED, "", false, "nothing was run");
+        return;
+    }
+    if (write_parts(s, r) < 0)
+        err_set(&e, ERR_LIMIT, "claude-managed: the run is too large to be sent");
+    if (e.code != ERR_NONE || check_parts(s, r, &e) < 0)
+        refuse(s, &e);
+    else if (r->mounted)
+        managed_place(s);
+    else
+        managed_ask(s);
+}
+
+void managed_ask(struct managed *s)
+{
+    struct managed_run *r = s->run;
+    struct buf body = BUF_INIT(BODY_MAX);
+    if (r == NULL)
+        return;
+    r->step = MANAGED_STEP_ASKING;
+    r->began_us = clock_boot_us();
+    r->asks++;
+    loop_arm_us(s->loop, s->deadline, s->patience_ms * 1000);
+    (void)buf_add(&body, r->message.ptr, r->message.len);
+    managed_post(s, &body, CLAUDE_ONCE, true);
+    buf_release(&body);
+}
+
+/* ---- its end */
+
+static void tell_usage(struct managed *s)
+{
+    char source[160];
+    if (s->input_tokens == 0 && s->output_tokens == 0 && s->cache_tokens == 0)
+        return;
+    snprintf(source, sizeof source, "claude-managed %s", s->model);
+    struct sandbox_usage u = { .source = source,
+                               .input_tokens = s->input_tokens,
+                               .output_tokens = s->output_tokens,
+                               .cache_read_tokens = s->cache_tokens,
+                               .cost_nanousd = managed_tokens_nanousd(
+                                   s->model, s->input_tokens, s->output_tokens, s->cache_tokens,
+                                   s->write_tokens) };
+    struct sandbox_event ev = { .kind = SANDBOX_USAGE, .usage = &u };
+    s->tokens_nanousd += u.cost_nanousd > 0 ? u.cost_nanousd : 0;
+    s->input_tokens = s->output_tokens = s->cache_tokens = s->write_tokens = 0;
+    managed_tell(s, &ev);
+}
+
+static void tell_output(struct managed *s, enum sandbox_stream stream, const struct buf *b)
+{
+    struct sandbox_event ev = { .kind = SANDBOX_OUTPUT,
+                                .run = s->run->d.rq.run,
+                                .stream = stream,
+                                .ptr = b->ptr,
+                                .len = b->len };
+    if (b->len > 0)
+        managed_tell(s, &ev);
+}
+
+static void tell_results(struct managed *s)
+{
+    struct claude_result *c = &s->run->result;
+    tell_output(s, STREAM_STDOUT, &c->out);
+    tell_output(s, STREAM_STDERR, &c->err);
+    struct sandbox_event ev = { .kind = SANDBOX_RESULT,
+                                .run = s->run->d.rq.run,
+                                .mime = "text/plain",
+                                .main = true,
+                                .ptr = c->value.ptr,
+                                .len = c->value.len };
+    if (c->value.len > 0)
+        managed_tell(s, &ev);
+}
+
+static void fill_result(struct managed_run *r)
+{
+    struct claude_result *c = &r->result;
+    r->f.stdout_bytes = c->out_bytes;
+    r->f.stderr_bytes = c->err_bytes;
+    r->f.stdout_dropped = c->out_bytes - c->out.len;
+    r->f.stderr_dropped = c->err_bytes - c->err.len;
+    r->f.wall_us = c->wall_us;
+    r->f.error_name = buf_str(&c->error[0]);
+    r->f.error_value = buf_str(&c->error[1]);
+    r->f.error_traceback = buf_str(&c->error[2]);
+    r->f.check_ran = c->check_ran;
+    r->f.check_ok = c->check_ran && c->check_text.len == 0;
+    r->f.check_text = buf_str(&c->check_text);
+    r->f.exists = c->exists;
+    r->f.exists_count = r->d.rq.exists_count;
+}
+
+static void tell_files(struct managed *s, const struct claude_result *c, uint32_t run)
+{
+    struct sandbox_changed_file files[ARRAY_LEN(c->files)];
+    for (size_t i = 0; i < c->file_count; i++)
+        files[i] = (struct sandbox_changed_file){ .path = c->paths.ptr + c->files[i].path_at,
+                                                  .change = c->files[i].change,
+                                                  .bytes = c->files[i].bytes };
+    struct sandbox_event ev = {
+        .kind = SANDBOX_STATE, .run = run, .files = files, .file_count = c->file_count
+    };
+    managed_tell(s, &ev);
+}
+
+static void say(struct managed *s, struct managed_run *r, const char *message)
+{
+    size_t n = 0;
+    n += (size_t)snprintf(r->message_text, sizeof r->message_text, "%.300s", message);
+    if (r->refused.len > 0 && n < sizeof r->message_text)
+        n += (size_t)snprintf(r->message_text + n, sizeof r->message_text - n, "%s%s",
+                              n > 0 ? "; " : "", buf_str(&r->refused));
+    if (s->lost_files && n < sizeof r->message_text)
+        snprintf(r->message_text + n, sizeof r->message_text - n, "%s%s", n > 0 ? "; " : "",
+                 "it ran in a new container: files of earlier runs are not there");
+}
+
+/* FINISHED, once, with whatever came of it before. */
+static void finish(struct managed *s, enum run_end end, const char *what, const char *message)
+{
+    struct managed_run *r = s->run;
+    INVARIANT(!r->told);
+    r->told = true;
+    loop_arm_us(s->loop, s->deadline, -1);
+    if (r->has_result)
+        tell_results(s);
+    r->f.limits_hit = r->f.error_name = r->f.error_value = r->f.error_traceback = "";
+    r->f.check_text = "";
+    if (r->has_result)
+        fill_result(r);
+    else if (r->step >= MANAGED_STEP_RUNNING)
+        r->f.wall_us = clock_boot_us() - r->began_us;
+    snprintf(r->what, sizeof r->what, "%s", what);
+    say(s, r, message);
+    s->lost_files = false;
+    r->f.end = end;
+    r->f.what = r->what;
+    r->f.message = r->message_text;
+    tell_usage(s);
+    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = r->d.rq.run, .finished = &r->f };
+    managed_tell(s, &ev);
+}
+
+static void retire(struct managed *s)
+{
+    struct managed_run *r = s->run;
+    if (r->has_result && !s->ending && !s->closed)
+        tell_files(s, &r->result, r->d.rq.run);
+    s->run = NULL;
+    managed_run_free(r);
+}
+
+void managed_run_end(struct managed *s, enum run_end end, const char *what, bool drop,
+                     const char *message)
+{
+    if (s->run == NULL)
+        return;
+    if (drop)
+        s->run->f.state_lost = s->link != LINK_NONE;
+    finish(s, end, what, message);
+    retire(s);
+    if (s->ending || s->closed)
+        return;
+    if (drop)
+        managed_drop_session(s);
+    else
+        managed_run_next(s);
+}
+
+void managed_run_done(struct managed *s)
+{
+    struct managed_run *r = s->run;
+    const struct claude_result *c = &r->result;
+    enum run_end end = c->failed     ? END_PROVIDER
+                       : c->late     ? END_TIMEOUT
+                       : c->code < 0 ? END_SIGNAL
+                                     : END_EXIT;
+    r->f.has_code = end == END_SIGNAL || end == END_EXIT;
+    r->f.code = c->code < 0 ? -c->code : c->code;
+    managed_run_end(s, end, "", r->drop, c->failed ? "the program could not be started there" : "");
+}
+
+void managed_run_lost(struct managed *s, enum run_end as, const char *what, const char *message)
+{
+    if (s->run == NULL) {
+        s->run = s->queued;
+        s->queued = NULL;
+    }
+    if (s->run == NULL)
+        return;
+    s->run->f.state_lost = true;
+    finish(s, as, what, message);
+    retire(s);
+    if (s->queued != NULL)
+        managed_run_lost(s, as, what, message);
+}
+
+/* ---- asked to end */
+
+void managed_run_stop(struct managed *s, enum run_end as)
+{
+    struct managed_run *r = s->run;
+    struct buf body = BUF_INIT(1024);
+    if (r == NULL || r->stop_asked || r->told || s->ending || r->step == MANAGED_STEP_ENDING)
+        return;
+    r->stop_asked = true;
+    r->stopping = as;
+    if (r->step == MANAGED_STEP_PLACE) {
+        managed_run_end(s, as, "", true, "nothing was run");
+        return;
+    }
+    if (managed_write_interrupt(&body) == 0)
+        managed_post(s, &body, CLAUDE_AGAIN, false);
+    buf_release(&body);
+    loop_arm_us(s->loop, s->deadline, 10 * MANAGED_SECOND_US);
+}
+
+void managed_on_deadline(void *arg)
+{
+    struct managed *s = arg;
+    struct managed_run *r = s->run;
+    if (s->closed || s->ending || r == NULL || r->told)
+        return;
+    managed_enter(s);
+    if (r->stop_asked)
+        managed_run_end(s, r->stopping, "", true,
+                        "the session did not stop when it was interrupted and was deleted");
+    else if (r->step == MANAGED_STEP_ASKING)
+        managed_run_end(s, END_PROVIDER, "", true,
+                        "the model did not call for the command in time; nothing was run");
+    else if (r->step == MANAGED_STEP_ENDING)
+        managed_run_end(s, END_UNKNOWN, "", true,
+                        "the model's turn did not end after the result: whether it wanted more is "
+                        "not known");
+    else
+        managed_run_stop(s, r->confirmed ? END_TIMEOUT : END_UNKNOWN);
+    managed_leave(s);
+}
