@@ -270,6 +270,8 @@ static int managed_exec(struct sandbox *base, const struct sandbox_run *rq, stru
     if (managed_interpreter(NULL, rq->language) == NULL)
         return err_set(e, ERR_USAGE, "sandbox claude-managed has no language '%.40s'",
                        rq->language);
+    if (rq->code_len > MANAGED_CODE_MAX || rq->check_code_len > MANAGED_CODE_MAX)
+        return err_set(e, ERR_LIMIT, "code is at most 1 MiB: put data in a file");
     s->queued = managed_run_new(rq, s->contract.timeout_s, e);
     if (s->queued == NULL)
         return -1;
@@ -435,9 +437,9 @@ const struct sandbox_ops sandbox_claude_managed = {
     .title = "Claude Managed Agents: Anthropic's container; its server waits for our approval",
     .isolation = "container of Anthropic's, without a network, worked by a model",
     .held_by = "Anthropic's server waits; Airlock allows only this command, once",
-    .caps =
-        SANDBOX_CAN_NET_DENY | SANDBOX_HAS_NATIVE_GATE | SANDBOX_IS_REMOTE | SANDBOX_SHELL_FORGETS,
-    .languages = "python,javascript,bash",
+    .caps = SANDBOX_CAN_NET_DENY | SANDBOX_HAS_NATIVE_GATE | SANDBOX_IS_REMOTE |
+            SANDBOX_SHELL_FORGETS | SANDBOX_NO_PROBES | SANDBOX_TELLS_AT_END,
+    .languages = "python,bash",
     .available = managed_available,
     .origin = managed_origin,
     .enforcement = managed_enforcement,

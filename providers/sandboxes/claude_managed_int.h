@@ -34,6 +34,7 @@
 #define MANAGED_SLACK_S                                                                            \
     20 /* beyond timeout_s: the runner ends it, Airlock only when that fails                       \
         */
+#define MANAGED_CODE_MAX      ((size_t)1 << 20)
 #define MANAGED_SHOWN         160
 #define MANAGED_RUNNER_MOUNT  "/airlock.py" /* below MANAGED_UPLOADS in the container */
 #define MANAGED_PAYLOAD_MOUNT "/airlock-run.json"

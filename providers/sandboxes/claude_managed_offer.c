@@ -43,9 +43,7 @@ void managed_enforcement(const struct contract *c, struct contract_enforcement *
 /* Field 8 of the capsule: what runs the code. */
 const char *managed_interpreter(const struct contract *c, const char *language)
 {
-    static const char *const known[][2] = { { "python", "python3" },
-                                            { "javascript", "node" },
-                                            { "bash", "bash" } };
+    static const char *const known[][2] = { { "python", "python3" }, { "bash", "bash" } };
     (void)c;
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (strcmp(known[i][0], language) == 0)

@@ -366,7 +366,7 @@ void managed_run_done(struct managed *s)
                        : c->code < 0 ? END_SIGNAL
                                      : END_EXIT;
     r->f.has_code = end == END_SIGNAL || end == END_EXIT;
-    r->f.code = c->code < 0 ? -c->code : c->code;
+    r->f.code = !r->f.has_code ? 0 : c->code < 0 ? -c->code : c->code;
     managed_run_end(s, end, "", r->drop, c->failed ? "the program could not be started there" : "");
 }
 

@@ -36,10 +36,12 @@ static inline const char *box_setting(void *arg, const char *name)
         return box_remote.data;
     if (strcmp(name, "E2B_IDLE_MS") == 0)
         return REMOTE_IDLE_MS;
-    if (strcmp(name, "E2B_SEEK_MS") == 0)
+    if (strcmp(name, "E2B_SEEK_MS") == 0 || strcmp(name, "CLAUDE_SEEK_MS") == 0)
         return "100";
     if (strcmp(name, "E2B_QUEUE_MS") == 0)
         return box_remote.queue_ms != NULL ? box_remote.queue_ms : "1500";
+    if (strcmp(name, "CLAUDE_PATIENCE_MS") == 0)
+        return "10000";
     return NULL;
 }
 

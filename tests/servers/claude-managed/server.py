@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Managed Agents on loopback: agents, environments, files, sessions with a gate, events. Standard library and bubblewrap only.
 
-    server.py [--life S]
+    server.py [--life S] [--keepalive S]
 
 prints "PORT KEY" on the first line of stdout. Lines on stdin are JSON, each answered by one line:
 
@@ -229,9 +229,11 @@ class Handler(BaseHTTPRequestHandler):
         told = 0
         while not s.ended:
             with s.changed:
-                s.changed.wait_for(lambda: len(s.events) > at or s.ended)
+                s.changed.wait_for(lambda: len(s.events) > at or s.ended, self.server.keepalive)
                 fresh_ones = s.events[at:]
                 at = len(s.events)
+            if not fresh_ones:
+                self.wfile.write(b"d\r\n: keepalive\n\n\r\n")
             for ev in fresh_ones:
                 data = ("event: %s\ndata: %s\n\n" % (ev["type"], json.dumps(ev))).encode()
                 if f is not None and f["do"] == "cut" and told == f["events"]:
@@ -253,8 +255,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self):
+    def __init__(self, keepalive):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.keepalive = keepalive
         self.lock, self.faults, self.split = threading.Lock(), [], 0
         self.agents, self.environments, self.files, self.sessions = {}, {}, {}, {}
         self.forget()
@@ -313,8 +316,9 @@ def obey(server, m):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--life", type=float, default=280)
+    p.add_argument("--keepalive", type=float, default=5.0)
     a = p.parse_args()
-    server = Server()
+    server = Server(a.keepalive)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     end = threading.Timer(a.life, os._exit, [3])
     end.daemon = True
