@@ -351,7 +351,9 @@ void managed_run_end(struct managed *s, enum run_end end, const char *what, bool
     retire(s);
     if (s->ending || s->closed)
         return;
-    if (drop)
+    if (s->contract.lifecycle == LIFECYCLE_RUN)
+        managed_end_with(s, END_KILLED, NULL, NULL);
+    else if (drop)
         managed_drop_session(s);
     else
         managed_run_next(s);
