@@ -25,6 +25,7 @@ struct proxy {
     struct proc *proc;
     struct loop_source *on_notes;
     int notes;
+    bool finishing; /* its end is expected */
     proxy_sink sink;
     void *arg;
 };
@@ -98,9 +99,12 @@ static bool take_note(struct proxy *p)
     ssize_t n = recvmsg(p->notes, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0 && errno == EINTR)
         return true;
+    if (n < 0 && errno == EAGAIN)
+        return false;
     if (n <= 0) {
-        if (n == 0 || errno != EAGAIN)
-            hang_up(p);
+        if (!p->finishing)
+            log_msg(LOG_ERROR, "proxy", "it ended: nothing gets out of the sandbox any more");
+        hang_up(p);
         return false;
     }
     int to = answer_of(&m);
@@ -197,6 +201,7 @@ void proxy_finish(struct proxy *p)
     if (p == NULL || p->notes < 0)
         return;
     int64_t until = clock_mono_us() + FINISH_MS * INT64_C(1000), left;
+    p->finishing = true;
     (void)shutdown(p->notes, SHUT_WR);
     while (p->notes >= 0 && (left = until - clock_mono_us()) > 0) {
         struct pollfd f = { .fd = p->notes, .events = POLLIN };

@@ -11,7 +11,7 @@ struct span {
 
 size_t proxy_head_len(const char *p, size_t len)
 {
-    const char *end = memmem(p, len, "\r\n\r\n", 4);
+    const char *end = len >= 4 ? memmem(p, len, "\r\n\r\n", 4) : NULL;
     return end != NULL ? (size_t)(end - p) + 4 : 0;
 }
 

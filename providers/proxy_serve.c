@@ -22,7 +22,10 @@
 struct serving {
     struct proxy_server server;
     int listener, children_fd;
-    pid_t children[PROXY_AT_ONCE];
+    struct {
+        pid_t pid;
+        uint32_t attempt;
+    } children[PROXY_AT_ONCE];
     size_t child_count;
     uint32_t attempts;
     int64_t credit_us; /* of attempts not made: a second of it buys PROXY_PER_SECOND */
@@ -116,16 +119,30 @@ static bool set_up(struct serving *s, int argc, char **argv)
 
 /* ---- connections ---- */
 
+/* One that died of something tells nothing more itself. */
+static void bury(struct serving *s, size_t i, int status)
+{
+    struct proxy_note n = { .kind = PROXY_CLOSED,
+                            .attempt = s->children[i].attempt,
+                            .why = "its process died" };
+    if (WIFSIGNALED(status))
+        (void)proxy_tell(s->server.notes, &n, -1);
+    s->children[i] = s->children[--s->child_count];
+}
+
 static void reap(struct serving *s)
 {
     struct signalfd_siginfo info;
     pid_t pid;
+    int status;
     while (read(s->children_fd, &info, sizeof info) > 0)
         ;
-    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         for (size_t i = 0; i < s->child_count; i++)
-            if (s->children[i] == pid)
-                s->children[i] = s->children[--s->child_count];
+            if (s->children[i].pid == pid) {
+                bury(s, i, status);
+                break;
+            }
 }
 
 static NORETURN void child_main(struct serving *s, int client, pid_t parent)
@@ -155,7 +172,8 @@ static void take_connection(struct serving *s)
     if (pid == 0)
         child_main(s, client, parent);
     if (pid > 0) {
-        s->children[s->child_count++] = pid;
+        s->children[s->child_count].pid = pid;
+        s->children[s->child_count++].attempt = s->attempts;
     } else {
         struct proxy_note n = { .kind = PROXY_ASKED,
                                 .attempt = s->attempts,
@@ -211,7 +229,7 @@ static void serve_once(struct serving *s)
 static void signal_children(const struct serving *s, int signo)
 {
     for (size_t i = 0; i < s->child_count; i++)
-        kill(s->children[i], signo);
+        kill(s->children[i].pid, signo);
 }
 
 /* The sandbox is gone: those that are left tell how far they came. */

@@ -265,6 +265,7 @@ static void half_a_head_is_none(void **state)
     for (size_t n = 0; n < sizeof head - 1; n++)
         assert_int_equal(proxy_head_len(head, n), 0);
     assert_int_equal(proxy_head_len("x\r\n\r\nmore", 9), 5);
+    assert_int_equal(proxy_head_len(NULL, 0), 0);
 }
 
 int main(void)
