@@ -9,7 +9,7 @@
 
 struct payload {
     char name[WORD_MAX], language[16], ends[160];
-    char gets[GETS_MAX][WORD_MAX];
+    char gets[GETS_MAX][WORD_MAX], allowed[WORD_MAX];
     size_t get_count;
     bool quick, check, ours; /* ours: it is our own process that has to stand it */
     struct contract c;
@@ -43,11 +43,16 @@ static void read_word(struct payload *p, const char *word)
         snprintf(p->ends, sizeof p->ends, ",%s,", word + 4);
     else if (strncmp(word, "get=", 4) == 0 && p->get_count < GETS_MAX)
         snprintf(p->gets[p->get_count++], WORD_MAX, "%s", word + 4);
-    else if (!takes_number(word, "memory", &p->c.memory_mib) &&
-             !takes_number(word, "disk", &p->c.disk_mib) &&
-             !takes_number(word, "pids", &p->c.pids) &&
-             !takes_number(word, "timeout", &p->c.timeout_s) &&
-             !takes_number(word, "output", &p->c.output_mib)) {
+    else if (strncmp(word, "allow=", 6) == 0) {
+        snprintf(p->allowed, sizeof p->allowed, "%s", word + 6);
+        p->c.network = NETWORK_ALLOW;
+        p->c.hosts[0] = p->allowed;
+        p->c.host_count = 1;
+    } else if (!takes_number(word, "memory", &p->c.memory_mib) &&
+               !takes_number(word, "disk", &p->c.disk_mib) &&
+               !takes_number(word, "pids", &p->c.pids) &&
+               !takes_number(word, "timeout", &p->c.timeout_s) &&
+               !takes_number(word, "output", &p->c.output_mib)) {
         fprintf(stderr, "%s: what is \"%s\"?\n", p->name, word);
         exit(1);
     }
@@ -80,7 +85,7 @@ static struct payload *begin_payload(char *line)
 static bool is_ours(const char *path)
 {
     return strstr(path, "channel.") != NULL || strstr(path, "traps.") != NULL ||
-           strstr(path, "terminal.") != NULL;
+           strstr(path, "terminal.") != NULL || strstr(path, "proxy.") != NULL;
 }
 
 static void read_payloads(const char *path)
