@@ -27,6 +27,14 @@ static bool is_local(const struct birth *b)
     return (b->s->ops->caps & SANDBOX_IS_REMOTE) == 0;
 }
 
+/* What a list allows in a sandbox of this machine goes by a proxy outside: past it there is no more
+ * of a way than without. */
+bool birth_is_cut_off(const struct birth *b)
+{
+    enum contract_network network = b->cfg.contract->network;
+    return network == NETWORK_DENY || (network == NETWORK_ALLOW && is_local(b));
+}
+
 /* ---- what the host puts up */
 
 static void random_word(char out[PROBE_NONCE])
@@ -101,8 +109,7 @@ static char *write_question(const struct birth *b)
     long pid = is_local(b) && getpid() >= PID_UNIQUE ? (long)getpid() : 0;
     (void)buf_addf(&asked, "%s\n%s\n%ld\n%d\n%d\nairlock-birth-%s\n%s\n", b->nonce,
                    b->canary != NULL ? b->canary : "", pid, b->port[BIRTH_STREAM],
-                   b->port[BIRTH_DATAGRAM], b->nonce,
-                   b->cfg.contract->network == NETWORK_DENY ? "deny" : "other");
+                   b->port[BIRTH_DATAGRAM], b->nonce, birth_is_cut_off(b) ? "deny" : "other");
     if (is_local(b)) /* elsewhere this host could not see what was made */
         (void)buf_add_str(&asked, "/:/usr:/etc");
     if (is_local(b) && slash != NULL && strchr(b->canary, ':') == NULL)

@@ -22,6 +22,8 @@ struct birth {
     struct buf out;
 };
 
+/* birth.c: must it have no way to any network of its own? */
+bool birth_is_cut_off(const struct birth *b);
 /* birth_judge.c: b->out of the first request, of the second. */
 void birth_judge(struct birth *b);
 void birth_judge_kept(struct birth *b, bool ran);

@@ -122,7 +122,7 @@ static void judge_network(struct birth *b)
     };
     char said[GOT_MAX];
     struct probe *p = &b->probes[LIGHT_NETWORK];
-    if (b->cfg.contract->network != NETWORK_DENY) {
+    if (!birth_is_cut_off(b)) {
         probe_add(p, PROBE_UNPROVED, "reach for the network", "", "the contract allows a network");
         return;
     }
@@ -196,7 +196,7 @@ static void judge_shared_kernel(struct birth *b)
     char said[GOT_MAX];
     expect_apart(b, "pid", true);
     expect_apart(b, "mnt", true);
-    expect_apart(b, "net", b->cfg.contract->network == NETWORK_DENY);
+    expect_apart(b, "net", birth_is_cut_off(b));
     judge_user(b);
     expect_value(b, "CapEff", "capabilities", "0");
     expect_value(b, "NoNewPrivs", "no new privileges", "1");

@@ -83,3 +83,19 @@ def test_a_bad_item_is_named(airlock):
     for item in "a:0", "127.1", "http://a", "a,,b":
         done = airlock.run("exec", "-c", "network=allow:" + item, "-", input=b"")
         assert done.returncode in (2, 125) and b"takes deny|open|allow:HOST" in done.stderr, (item, done.stderr)
+
+
+def test_the_light_is_green_where_the_list_is_the_only_way(airlock, port):
+    (airlock.home / "net.md").write_text("# net\n\nFetch.\n\n## One\n\n```python\nprint(1)\n```\n")
+    s = airlock.screen("-p", "runbook:%s/net.md" % airlock.home, "-c", "network=allow:127.0.0.1:%d" % port, "go", rows=36, cols=120)
+    s.wait(r"\[a\]|to decide")
+    s.send("\x07")
+    s.wait(r"\[a\]")
+    s.settle(0.8)
+    s.send("a")
+    s.wait(r"finished: done")
+    s.send(":quit\r")
+    s.ended()
+    done, events = airlock.json("show", "last", "--json")
+    probed = next(e for e in events if e["type"] == "sandbox.probed")
+    assert next(p["result"] for p in probed["probes"] if p["name"] == "network") == "PASS"
