@@ -8,7 +8,7 @@ PYTHON   ?= /usr/bin/python3
 VERSION  := 0.1.0
 
 # libcurl is loaded when the first request is made (src/base/net.h): its headers are needed, linking is not.
-PKGS     := ncursesw readline inih libcjson sqlite3 libutf8proc md4c libpng libseccomp libcrypto
+PKGS     := ncursesw readline inih libcjson sqlite3 libutf8proc md4c libpng libjpeg libseccomp libcrypto
 
 WARN     := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wno-sign-conversion -Wvla -Wshadow \
             -Wcast-qual -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \

@@ -4,14 +4,14 @@
 set -eu
 
 debian="gcc make pkg-config libncurses-dev libreadline-dev libcurl4-openssl-dev libcjson-dev libsqlite3-dev
-libutf8proc-dev libmd4c-dev libpng-dev libinih-dev libseccomp-dev libssl-dev libcmocka-dev
+libutf8proc-dev libmd4c-dev libpng-dev libjpeg-dev libinih-dev libseccomp-dev libssl-dev libcmocka-dev
 python3 python3-pytest python3-pexpect python3-pyte python3-cloudpickle bubblewrap nodejs tmux"
 fedora="gcc make pkgconf ncurses-devel readline-devel libcurl-devel cjson-devel sqlite-devel utf8proc-devel md4c-devel
-libpng-devel inih-devel libseccomp-devel openssl-devel libcmocka-devel glibc-static python3 python3-pytest python3-pexpect
+libpng-devel libjpeg-turbo-devel inih-devel libseccomp-devel openssl-devel libcmocka-devel glibc-static python3 python3-pytest python3-pexpect
 python3-pyte python3-cloudpickle bubblewrap nodejs tmux"
-arch="base-devel ncurses readline curl cjson sqlite libutf8proc md4c libpng libinih libseccomp openssl cmocka python
+arch="base-devel ncurses readline curl cjson sqlite libutf8proc md4c libpng libjpeg-turbo libinih libseccomp openssl cmocka python
 python-pytest python-pexpect python-pyte python-cloudpickle bubblewrap nodejs tmux"
-brew="ncurses readline curl cjson sqlite utf8proc md4c libpng inih openssl cmocka"
+brew="ncurses readline curl cjson sqlite utf8proc md4c libpng jpeg-turbo inih openssl cmocka"
 
 if [ "${1:-}" = coverage ]; then
     debian=gcovr fedora=gcovr arch=gcovr brew=gcovr
@@ -54,7 +54,7 @@ fi
 
 # Elsewhere we only know the names.
 # shellcheck disable=SC2086
-if [ "${1:-}" != coverage ] && pkg-config --exists ncursesw readline libcurl libcjson sqlite3 libutf8proc md4c libpng inih libseccomp libcrypto; then
+if [ "${1:-}" != coverage ] && pkg-config --exists ncursesw readline libcurl libcjson sqlite3 libutf8proc md4c libpng libjpeg inih libseccomp libcrypto; then
     exit 0
 elif command -v dnf >/dev/null 2>&1; then
     echo "deps: Run: sudo dnf install" $fedora >&2

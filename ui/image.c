@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/jail.h"
+#include "ui/image_int.h"
 #include "ui/theme.h"
 
 #define CHILD_MEMORY ((size_t)224 << 20) /* an interlaced 4096x4096 takes 64 MiB of it */
@@ -28,26 +29,54 @@ struct image_job {
 static int child_main(void *arg)
 {
     (void)arg;
-    return image_png_main();
+    return image_main();
 }
 
-static int fill_memfd(const void *png, size_t len, struct err *e)
+/* A child behind its walls; `in` stays the caller's. */
+static int start_child(struct image_job *j, int in, unsigned wall_s, struct err *e)
 {
-    int fd = memfd_create("png", MFD_CLOEXEC);
-    const char *p = png;
-    if (fd < 0)
-        return err_sys(e, ERR_IO, "room for a picture");
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_sys(e, ERR_IO, "pipe for a picture");
+    struct jail jail = { .in = in,
+                         .out = fds[1],
+                         .memory_bytes = CHILD_MEMORY,
+                         .cpu_s = 2,
+                         .wall_s = wall_s,
+                         .main = child_main };
+    int rc = jail_start(&j->pid, &jail, e);
+    close(fds[1]);
+    if (rc < 0) {
+        close(fds[0]);
+        return -1;
+    }
+    (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    j->fd = fds[0];
+    return 0;
+}
+
+static int write_bytes(int fd, const char *p, size_t len, struct err *e)
+{
     while (len) {
         ssize_t n = write(fd, p, len);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0) {
-            err_sys(e, ERR_IO, "room for a picture");
-            close(fd);
-            return -1;
-        }
+        if (n <= 0)
+            return err_sys(e, ERR_IO, "room for a picture");
         p += n;
         len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int fill_memfd(const void *ptr, size_t len, struct err *e)
+{
+    int fd = memfd_create("picture", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_sys(e, ERR_IO, "room for a picture");
+    if (write_bytes(fd, ptr, len, e) < 0) {
+        close(fd);
+        return -1;
     }
     if (lseek(fd, 0, SEEK_SET) < 0) {
         err_sys(e, ERR_IO, "room for a picture");
@@ -57,44 +86,106 @@ static int fill_memfd(const void *png, size_t len, struct err *e)
     return fd;
 }
 
-int image_job_start(struct image_job **out, const void *png, size_t len, struct err *e)
+/* ---- children made ahead */
+
+static struct {
+    struct image_job *waiting[IMAGE_POOL_MAX];
+    int in[IMAGE_POOL_MAX]; /* what each reads from, our end */
+    size_t count, next;
+    bool made;
+} pool;
+
+int image_pool_make(size_t count, struct err *e)
 {
-    static const char signature[8] = { '\x89', 'P', 'N', 'G', '\r', '\n', '\x1a', '\n' };
-    int fds[2], in;
+    INVARIANT(!pool.made);
+    pool.made = true;
+    for (size_t i = 0; i < count && i < IMAGE_POOL_MAX; i++) {
+        int fds[2];
+        struct image_job *j = xcalloc(1, sizeof *j);
+        if (pipe2(fds, O_CLOEXEC) < 0) {
+            free(j);
+            return err_sys(e, ERR_IO, "pipe for a picture");
+        }
+        int rc = start_child(j, fds[0], 0, e);
+        close(fds[0]);
+        if (rc < 0) {
+            close(fds[1]);
+            free(j);
+            return -1;
+        }
+        pool.waiting[pool.count] = j;
+        pool.in[pool.count++] = fds[1];
+    }
+    return 0;
+}
+
+void image_pool_drop(void)
+{
+    for (; pool.next < pool.count; pool.next++) {
+        close(pool.in[pool.next]);
+        image_job_free(pool.waiting[pool.next]);
+    }
+    pool.count = pool.next = 0;
+    pool.made = false;
+}
+
+/* The child reads all before it says anything, so writing can't wait for ourselves. */
+static int take_from_pool(struct image_job **out, const void *ptr, size_t len, struct err *e)
+{
+    if (pool.next == pool.count)
+        return err_set(e, ERR_LIMIT, "a replay decodes %zu pictures; o saves this one", pool.count);
+    struct image_job *j = pool.waiting[pool.next];
+    int in = pool.in[pool.next++];
+    int rc = write_bytes(in, ptr, len, e);
+    close(in);
+    if (rc < 0) {
+        image_job_free(j);
+        return -1;
+    }
+    *out = j;
+    return 0;
+}
+
+/* ---- jobs */
+
+bool image_is_shown(const char *mime)
+{
+    return strcmp(mime, "image/png") == 0 || strcmp(mime, "image/jpeg") == 0;
+}
+
+static bool is_known(const uint8_t *p, size_t len)
+{
+    static const uint8_t png[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
+    static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff };
+    return (len >= sizeof png && memcmp(p, png, sizeof png) == 0) ||
+           (len > sizeof jpeg && memcmp(p, jpeg, sizeof jpeg) == 0);
+}
+
+int image_job_start(struct image_job **out, const void *ptr, size_t len, struct err *e)
+{
+    int in, rc;
     *out = NULL;
     if (len > IMAGE_BYTES_MAX)
         return err_set(e, ERR_LIMIT, "the picture has %zu bytes, at most %zu are decoded", len,
                        IMAGE_BYTES_MAX);
-    if (len < sizeof signature || memcmp(png, signature, sizeof signature) != 0)
-        return err_set(e, ERR_FORMAT, "the picture is no PNG");
-    if ((in = fill_memfd(png, len, e)) < 0)
-        return -1;
-    if (pipe2(fds, O_CLOEXEC) < 0) {
-        err_sys(e, ERR_IO, "pipe for a picture");
+    if (!is_known(ptr, len))
+        return err_set(e, ERR_FORMAT, "the picture is neither PNG nor JPEG");
+    if (pool.made) {
+        rc = take_from_pool(out, ptr, len, e);
+    } else {
+        if ((in = fill_memfd(ptr, len, e)) < 0)
+            return -1;
+        struct image_job *j = xcalloc(1, sizeof *j);
+        rc = start_child(j, in, IMAGE_TIMEOUT_MS / 1000, e);
         close(in);
-        return -1;
+        if (rc == 0)
+            *out = j;
+        else
+            free(j);
     }
-    pid_t pid;
-    struct jail jail = { .in = in,
-                         .out = fds[1],
-                         .memory_bytes = CHILD_MEMORY,
-                         .cpu_s = 2,
-                         .wall_s = IMAGE_TIMEOUT_MS / 1000,
-                         .main = child_main };
-    int rc = jail_start(&pid, &jail, e);
-    close(in);
-    close(fds[1]);
-    if (rc < 0) {
-        close(fds[0]);
-        return -1;
-    }
-    (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
-    struct image_job *j = xcalloc(1, sizeof *j);
-    j->pid = pid;
-    j->fd = fds[0];
-    j->deadline_us = clock_mono_us() + (int64_t)IMAGE_TIMEOUT_MS * 1000;
-    *out = j;
-    return 0;
+    if (rc == 0)
+        (*out)->deadline_us = clock_mono_us() + (int64_t)IMAGE_TIMEOUT_MS * 1000;
+    return rc;
 }
 
 int image_job_fd(const struct image_job *j)
@@ -195,10 +286,10 @@ void image_job_free(struct image_job *j)
     free(j);
 }
 
-int image_decode(struct image *out, const void *png, size_t len, struct err *e)
+int image_decode(struct image *out, const void *ptr, size_t len, struct err *e)
 {
     struct image_job *j;
-    int rc = image_job_start(&j, png, len, e);
+    int rc = image_job_start(&j, ptr, len, e);
     if (rc < 0 || !j)
         return -1;
     while ((rc = image_job_step(j, out, e)) == 0) {

@@ -7,6 +7,34 @@
 #include "ui/image.h"
 #include "ui/markdown.h"
 
+static bool is_image(const struct state_result *k)
+{
+    return strncmp(k->mime, "image/", 6) == 0 && strcmp(k->mime, "image/svg+xml") != 0;
+}
+
+/* One value comes in several forms: the one that says most in cells. A picture counts wherever it
+ * came from (a plot is displayed, and the cell's value is then a list of its lines); sources of
+ * pages and the data behind a plot come last. */
+static int worth(const struct state_result *k)
+{
+    static const char *const kinds[] = { /* from the least */
+                                         "application/vnd.e2b.chart+json",
+                                         "application/vnd.e2b.data+json",
+                                         "application/javascript",
+                                         "text/html",
+                                         "image/svg+xml",
+                                         "text/latex",
+                                         "text/plain",
+                                         "application/json",
+                                         "text/markdown"
+    };
+    int value = 2;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(kinds[i], k->mime) == 0)
+            value = (int)i;
+    return value + (is_image(k) ? 1000 : 0) + (k->main ? 100 : 0);
+}
+
 static const struct state_result *chosen(const struct state *st, const struct view_model *vm,
                                          const struct state_run **run)
 {
@@ -16,18 +44,11 @@ static const struct state_result *chosen(const struct state *st, const struct vi
         return NULL;
     if (vm->show_result)
         return &r->results[vm->result < r->result_count ? vm->result : r->result_count - 1];
-    for (size_t i = r->result_count; i > 0; i--) /* the last value, a picture before its text */
-        if (r->results[i - 1].main && strncmp(r->results[i - 1].mime, "image/", 6) == 0)
-            return &r->results[i - 1];
-    for (size_t i = r->result_count; i > 0; i--)
-        if (r->results[i - 1].main)
-            return &r->results[i - 1];
-    return &r->results[r->result_count - 1];
-}
-
-static bool is_image(const struct state_result *k)
-{
-    return strncmp(k->mime, "image/", 6) == 0 && strcmp(k->mime, "image/svg+xml") != 0;
+    const struct state_result *best = &r->results[0];
+    for (size_t i = 1; i < r->result_count; i++)
+        if (worth(&r->results[i]) >= worth(best)) /* of equals the last */
+            best = &r->results[i];
+    return best;
 }
 
 static const struct image *picture(const struct view_model *vm, const struct state_run *run,

@@ -14,6 +14,7 @@
 #include "cli/player.h"
 #include "cli/saved.h"
 #include "cli/screen.h"
+#include "ui/image.h"
 #include "ui/plain.h"
 #include "ui/term.h"
 
@@ -170,10 +171,29 @@ static bool prints(const struct app *app)
     return app->opt.plain || app->opt.json || app->opt.frames != NULL || term_is_hopeless(&why);
 }
 
+static int count_picture(void *arg, const struct store_artifact *a)
+{
+    size_t *pictures = arg;
+    *pictures += *pictures < IMAGE_POOL_MAX && image_is_shown(a->mime);
+    return 0;
+}
+
+/* Who decodes the pictures must be there before processes are given up. How many there are is asked
+ * of the store; no event is read for it, and no byte of theirs. */
+static int make_decoders(struct player *p, struct err *e)
+{
+    size_t pictures = 0;
+    if (store_each_artifact(player_store(p), 0, count_picture, &pictures, e) < 0)
+        return -1;
+    return image_pool_make(pictures, e);
+}
+
 static int replay(struct app *app, struct player *p, const char *run, int *code, struct err *e)
 {
     int64_t quarters = 4;
     if (app->opt.speed != NULL && parse_speed(app->opt.speed, &quarters, e) < 0)
+        return -1;
+    if (!prints(app) && make_decoders(p, e) < 0)
         return -1;
     if (confine_to_reading(e) < 0)
         return -1;

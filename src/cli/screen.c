@@ -411,6 +411,7 @@ static void screen_close(struct screen *s)
     key_release(&s->keys);
     screen_gate_release(s);
     screen_pictures_release(s);
+    screen_saved_release(s);
     screen_list_release(s);
     screen_find_release(s);
     screen_doctor_stop(s);

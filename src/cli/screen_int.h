@@ -69,6 +69,12 @@ struct screen {
     struct key_decoder keys;
     struct gate gate;
     struct pictures *pictures;
+    struct {
+        uint32_t run;
+        size_t result;
+        char *path;
+        int64_t asked_us;
+    } saved; /* the result that o saved last: o again, while it is asked, opens it */
 
     struct loop_source *tty, *frame_timer, *frame_idle, *esc_timer, *gate_timer, *settle_timer,
         *second_timer, *toast_timer, *prewarm_timer;
@@ -300,7 +306,9 @@ void screen_fork_go(struct screen *s, uint32_t run);
 void screen_set_masks(struct screen *s, const char *args, struct err *e);
 
 /* ---- screen_result.c ---- */
+/* Save the chosen result; the same key again asks the person's viewer to open it. */
 void screen_save_result(struct screen *s, const char *path);
+void screen_saved_release(struct screen *s);
 void screen_copy(struct screen *s);
 
 /* ---- screen_pictures.c ---- */

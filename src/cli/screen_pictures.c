@@ -55,7 +55,7 @@ static void on_job(void *arg, int fd, unsigned events)
 static int begin(struct picture *p, const struct state_result *res, struct err *e)
 {
     struct buf png = BUF_INIT(IMAGE_BYTES_MAX);
-    int rc = store_read_artifact(session_store(p->s->session), p->run, res->artifact, &png, e);
+    int rc = store_read_artifact(screen_store(p->s), p->run, res->artifact, &png, e);
     if (rc == 0)
         rc = image_job_start(&p->job, png.ptr, png.len, e);
     if (rc == 0)
@@ -94,11 +94,7 @@ static const struct image *get(void *arg, uint32_t run, const struct state_resul
     struct screen *s = arg;
     struct err e = ERR_INIT;
     *why = "";
-    if (s->film != NULL && res->artifact != NULL) {
-        *why = "a replay starts no process to decode it; o saves it";
-        return NULL;
-    }
-    if (strcmp(res->mime, "image/png") != 0 || res->artifact == NULL || s->session == NULL) {
+    if (!image_is_shown(res->mime) || res->artifact == NULL || screen_store(s) == NULL) {
         *why = "o saves it";
         return NULL;
     }

@@ -46,26 +46,82 @@ static const struct state_result *chosen(const struct screen *s, const struct st
     return sr->result_count > 0 ? &sr->results[0] : NULL;
 }
 
-static void open_outside(struct screen *s, const char *path)
+/* ---- opening: a program of the person's is started, so the key asks first */
+
+/* Its path, the caller frees; NULL: none can be started from here. */
+static char *find_viewer(const struct screen *s)
+{
+    char *viewer = NULL;
+    bool seen = getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+    if (s->film != NULL || !seen) /* a replay starts no program */
+        return NULL;
+    return proc_resolve("xdg-open", &viewer, NULL) < 0 ? NULL : viewer;
+}
+
+/* What a viewer may take for a program of its own. */
+static bool is_active(const char *mime)
+{
+    static const char *const kinds[] = { "text/html", "image/svg+xml", "application/javascript",
+                                         "application/pdf" };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(kinds[i], mime) == 0)
+            return true;
+    return false;
+}
+
+static void open_outside(struct screen *s, const char *viewer, const char *path)
 {
     struct err e = ERR_INIT;
-    char *opener = NULL;
-    if (s->film != NULL) /* a replay starts no program */
-        return;
-    if (getenv("DISPLAY") == NULL && getenv("WAYLAND_DISPLAY") == NULL)
-        return;
-    if (proc_resolve("xdg-open", &opener, &e) < 0)
-        return;
     char **env = proc_helper_env();
-    const char *argv[] = { opener, path, NULL };
+    const char *argv[] = { viewer, path, NULL };
     struct proc_spec spec = {
-        .path = opener, .argv = argv, .envp = (const char *const *)env, .new_session = true
+        .path = viewer, .argv = argv, .envp = (const char *const *)env, .new_session = true
     };
     struct proc *p = NULL;
-    if (proc_spawn(s->app->launcher, &spec, &p, &e) == 0)
+    if (proc_spawn(s->app->launcher, &spec, &p, &e) < 0) {
+        screen_fail(s, &e);
+    } else {
         proc_free(p);
+        screen_toast(s, TONE_INFO, "opened %s", path);
+    }
     proc_free_words(env);
-    free(opener);
+}
+
+static void ask_to_open(struct screen *s, const struct state_result *res, size_t len)
+{
+    char *viewer = find_viewer(s);
+    s->saved.asked_us = clock_mono_us();
+    if (viewer == NULL)
+        screen_toast(s, TONE_INFO, "saved %zu bytes: %s", len, s->saved.path);
+    else if (is_active(res->mime))
+        screen_toast(
+            s, TONE_WAIT,
+            "saved %zu bytes: %s; o again opens it with xdg-open, where it can run scripts", len,
+            s->saved.path);
+    else
+        screen_toast(s, TONE_INFO, "saved %zu bytes: %s; o again opens it with xdg-open", len,
+                     s->saved.path);
+    free(viewer);
+}
+
+/* The same key while the question stands is the yes. */
+static bool open_saved(struct screen *s, const struct state_run *sr, const struct state_result *res)
+{
+    if (s->saved.path == NULL || s->saved.run != sr->number ||
+        s->saved.result != (size_t)(res - sr->results) ||
+        clock_mono_us() - s->saved.asked_us > TOAST_US)
+        return false;
+    char *viewer = find_viewer(s);
+    if (viewer != NULL)
+        open_outside(s, viewer, s->saved.path);
+    free(viewer);
+    return viewer != NULL;
+}
+
+void screen_saved_release(struct screen *s)
+{
+    free(s->saved.path);
+    s->saved.path = NULL;
 }
 
 /* Names from inside are never paths here: the file gets a name of ours. [SBX-6] */
@@ -91,15 +147,20 @@ void screen_save_result(struct screen *s, const char *path)
         screen_toast(s, TONE_INFO, "this run has no result to save");
         return;
     }
+    if (path[0] == '\0' && open_saved(s, sr, res))
+        return;
     char *to = path[0] != '\0' ? xstrdup(path) : fresh_path(s, sr->number, res->mime, &e);
     if (to == NULL || read_result(s, sr->number, res, &data, &e) < 0 ||
         path_write_file(to, buf_str(&data), data.len, &e) < 0) {
         screen_fail(s, &e);
+        free(to);
     } else {
-        screen_toast(s, TONE_INFO, "saved %zu bytes: %s", data.len, to);
-        open_outside(s, to);
+        screen_saved_release(s);
+        s->saved.run = sr->number;
+        s->saved.result = (size_t)(res - sr->results);
+        s->saved.path = to;
+        ask_to_open(s, res, data.len);
     }
-    free(to);
     buf_release(&data);
 }
 

@@ -44,9 +44,6 @@ void screen_follow_event(struct screen *s, const struct event *ev)
         s->interrupts = 0;
         s->vm.scroll[PANE_OUT].follow = s->vm.scroll[PANE_ERR].follow = true;
         break;
-    case EVENT_RUN_RESULT:
-        s->vm.show_result = json_get(ev->body, "artifact") != NULL;
-        break;
     case EVENT_ERROR:
         screen_toast(s, TONE_BAD, "%s%s%s", json_get_str(ev->body, "message", ""),
                      json_get_str(ev->body, "hint", "")[0] != '\0' ? ": " : "",
@@ -236,6 +233,7 @@ void screen_close_session(struct screen *s)
     s->vm.gate = (struct view_gate){ .gate = NULL };
     s->vm.source = (struct output_source){ .read = NULL };
     screen_pictures_release(s);
+    screen_saved_release(s);
     screen_context_release(s);
     screen_drop_models(s);
     forget_stream(s);

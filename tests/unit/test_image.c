@@ -1,4 +1,4 @@
-/* test_image.c - the walled-in PNG decoder and pictures in cells. */
+/* test_image.c - the walled-in decoders of PNG and JPEG, and pictures in cells. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <jpeglib.h>
 #include <png.h>
 #include "base/buf.h"
 #include "ui/image.h"
@@ -53,6 +54,40 @@ static void make_png(struct buf *out, uint32_t w, uint32_t h, int type, int inte
     png_destroy_write_struct(&png, &info);
     free(rows);
     free(data);
+}
+
+/* The same without transparency. */
+static void make_jpeg(struct buf *out, uint32_t w, uint32_t h, bool gray, bool progressive)
+{
+    struct jpeg_compress_struct c;
+    struct jpeg_error_mgr errors;
+    unsigned char *room = NULL;
+    unsigned long len = 0;
+    c.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&c);
+    jpeg_mem_dest(&c, &room, &len);
+    c.image_width = w;
+    c.image_height = h;
+    c.input_components = gray ? 1 : 3;
+    c.in_color_space = gray ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(&c);
+    if (progressive)
+        jpeg_simple_progression(&c);
+    jpeg_start_compress(&c, TRUE);
+    uint8_t *row = calloc(w, 3);
+    assert_non_null(row);
+    for (uint32_t x = 0; x < w; x++) {
+        row[gray ? x : x * 3] = x < w / 2 ? 255 : 0;
+        if (!gray)
+            row[x * 3 + 2] = x < w / 2 ? 0 : 255;
+    }
+    for (uint32_t y = 0; y < h; y++)
+        (void)jpeg_write_scanlines(&c, &row, 1);
+    jpeg_finish_compress(&c);
+    jpeg_destroy_compress(&c);
+    assert_int_equal(buf_add(out, room, len), 0);
+    free(room);
+    free(row);
 }
 
 static const uint8_t *pixel(const struct image *img, int x, int y)
@@ -140,6 +175,98 @@ static void test_refuses(void **state)
     assert_int_equal(e.code, ERR_LIMIT);
     free(big);
     buf_release(&png);
+    assert_int_equal(open_files(), files);
+}
+
+static void test_decodes_jpeg(void **state)
+{
+    static const struct {
+        uint32_t w, h;
+        bool gray, progressive;
+        int want_w, want_h;
+    } cases[] = { { 64, 32, false, false, 64, 32 },
+                  { 64, 32, false, true, 64, 32 },
+                  { 64, 32, true, false, 64, 32 },
+                  { 1024, 512, false, false, 512, 256 },
+                  { 4096, 4096, false, false, 512, 512 },
+                  { 4000, 16, false, false, 512, 2 },
+                  { 1, 1, false, false, 1, 1 } };
+    size_t files = open_files();
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf jpeg = BUF_INIT(IMAGE_BYTES_MAX);
+        struct image img;
+        struct err e = ERR_INIT;
+        make_jpeg(&jpeg, cases[i].w, cases[i].h, cases[i].gray, cases[i].progressive);
+        if (image_decode(&img, jpeg.ptr, jpeg.len, &e) < 0)
+            fail_msg("%zu: %s", i, e.msg);
+        assert_int_equal(img.w, cases[i].want_w);
+        assert_int_equal(img.h, cases[i].want_h);
+        const uint8_t *p = pixel(&img, 0, 0), *q = pixel(&img, img.w - 1, 0);
+        assert_int_equal(p[3], 255);
+        if (cases[i].w > 1) {
+            assert_true(p[0] > 200 && (cases[i].gray || p[2] < 60));
+            assert_true(q[0] < 60 && (cases[i].gray || q[2] > 200));
+        }
+        image_release(&img);
+        buf_release(&jpeg);
+    }
+    assert_int_equal(open_files(), files);
+}
+
+static void test_refuses_jpeg(void **state)
+{
+    struct buf jpeg = BUF_INIT(IMAGE_BYTES_MAX);
+    struct image img;
+    struct err e = ERR_INIT;
+    size_t files = open_files();
+    (void)state;
+    make_jpeg(&jpeg, 64, 64, false, false);
+    for (size_t cut = 4; cut + 8 < jpeg.len; cut += 23)
+        assert_int_equal(image_decode(&img, jpeg.ptr, cut, &e), -1);
+    for (size_t i = 3; i < jpeg.len; i += 11) { /* nothing that is flipped harms us */
+        jpeg.ptr[i] ^= 0x55;
+        if (image_decode(&img, jpeg.ptr, jpeg.len, NULL) == 0)
+            image_release(&img);
+        jpeg.ptr[i] ^= 0x55;
+    }
+    buf_reset(&jpeg);
+    make_jpeg(&jpeg, IMAGE_SIDE_MAX + 1, 8, false, false);
+    assert_int_equal(image_decode(&img, jpeg.ptr, jpeg.len, &e), -1);
+    assert_non_null(strstr(e.msg, "4096"));
+    buf_release(&jpeg);
+    assert_int_equal(open_files(), files);
+}
+
+/* Children that were made ahead, as a replay has them: each decodes one picture. */
+static void test_pool(void **state)
+{
+    struct buf png = BUF_INIT(IMAGE_BYTES_MAX), jpeg = BUF_INIT(IMAGE_BYTES_MAX);
+    struct image img;
+    struct err e = ERR_INIT;
+    size_t files = open_files();
+    (void)state;
+    make_png(&png, 600, 400, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE);
+    make_jpeg(&jpeg, 4096, 2048, false, false);
+    assert_int_equal(image_pool_make(4, &e), 0);
+    assert_int_equal(image_decode(&img, png.ptr, png.len, &e), 0);
+    assert_int_equal(img.w, 512);
+    image_release(&img);
+    assert_int_equal(image_decode(&img, png.ptr, 100, &e), -1);
+    assert_int_equal(image_decode(&img, "GIF89a..", 8, &e), -1); /* takes none of them */
+    if (image_decode(&img, jpeg.ptr, jpeg.len, &e) < 0)
+        fail_msg("%s", e.msg);
+    assert_int_equal(img.h, 256);
+    image_release(&img);
+    image_pool_drop();
+    assert_int_equal(image_pool_make(1, &e), 0);
+    assert_int_equal(image_decode(&img, png.ptr, png.len, &e), 0);
+    image_release(&img);
+    assert_int_equal(image_decode(&img, png.ptr, png.len, &e), -1);
+    assert_int_equal(e.code, ERR_LIMIT);
+    image_pool_drop();
+    buf_release(&png);
+    buf_release(&jpeg);
     assert_int_equal(open_files(), files);
 }
 
@@ -238,9 +365,10 @@ static void test_draws(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decodes),     cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_wall_stands), cmocka_unit_test(test_abandoned),
-        cmocka_unit_test(test_draws),
+        cmocka_unit_test(test_decodes),      cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_wall_stands),  cmocka_unit_test(test_abandoned),
+        cmocka_unit_test(test_draws),        cmocka_unit_test(test_decodes_jpeg),
+        cmocka_unit_test(test_refuses_jpeg), cmocka_unit_test(test_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
