@@ -190,7 +190,7 @@ static enum gate_action char_action(struct gate *g, uint32_t ch)
 
 static enum gate_action armed_action(struct gate *g, enum gate_key_kind kind, uint32_t ch)
 {
-    if (kind != GATE_KEY_OTHER && g->prompt != GATE_PROMPT_NONE)
+    if (g->prompt != GATE_PROMPT_NONE)
         return answer(g, kind, ch);
     switch (kind) {
     case GATE_KEY_CHAR:

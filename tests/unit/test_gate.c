@@ -241,6 +241,22 @@ static void a_covered_gate_must_be_painted_again(void **state)
     gate_close(&g);
 }
 
+static void a_closed_gate_is_nothing(void **state)
+{
+    (void)state;
+    struct gate g = { .run = 0 };
+    gate_focus(&g, true, clock_us);
+    gate_painted(&g, 0, 1, clock_us);
+    gate_tick(&g, clock_us);
+    assert_false(g.focused || g.painted || g.armed);
+    assert_int_equal(gate_arms_at_us(&g), -1);
+    assert_false(gate_all_seen(&g) || gate_has_expired(&g, INT64_MAX));
+    arm(&g, false, 2, 2);
+    assert_int_equal(gate_key(&g, (enum gate_key_kind)99, 'a', clock_us), GATE_NOTHING);
+    assert_false(gate_is_armed(&g, clock_us + GATE_EXPIRE_US_DEFAULT)); /* too late */
+    gate_close(&g);
+}
+
 static void armed_stays_armed_until_disturbed(void **state)
 {
     (void)state;
@@ -596,6 +612,7 @@ int main(void)
         cmocka_unit_test(arming_needs_focus_paint_and_silence),
         cmocka_unit_test(a_key_read_late_is_not_fresh),
         cmocka_unit_test(a_covered_gate_must_be_painted_again),
+        cmocka_unit_test(a_closed_gate_is_nothing),
         cmocka_unit_test(armed_stays_armed_until_disturbed),
         cmocka_unit_test(settings_have_a_floor_and_stay),
         cmocka_unit_test(every_row_must_have_been_on_screen),

@@ -1,0 +1,345 @@
+/* test_store_sql.c - each call of SQLite fails once, in everything the store does: the failure is
+ * told, nothing crashes, and the file is whole afterwards with all that was durable. [AUD-4]
+ *
+ * sqlite3_prepare_v3, _step, _exec and _open_v2 are replaced in this program; the k-th call of a
+ * scenario fails, for every k there is.
+ */
+#include "session_fixture.h"
+
+#include <dlfcn.h>
+#include <sqlite3.h>
+
+#include "base/sha256.h"
+
+/* ---- SQLite that fails ---- */
+
+static struct {
+    long fail_at, calls; /* 1-based; 0 never */
+    int code;
+    int depth; /* SQLite calls itself: a statement it skips is no failure of ours */
+} sql;
+
+static int fails(void)
+{
+    return sql.fail_at != 0 && sql.depth == 0 && ++sql.calls == sql.fail_at ? sql.code : SQLITE_OK;
+}
+
+static void *real(const char *name)
+{
+    void *fn = dlsym(RTLD_NEXT, name);
+    assert_non_null(fn);
+    return fn;
+}
+
+int sqlite3_prepare_v3(sqlite3 *db, const char *text, int len, unsigned flags, sqlite3_stmt **out,
+                       const char **tail)
+{
+    static int (*fn)(sqlite3 *, const char *, int, unsigned, sqlite3_stmt **, const char **);
+    int rc = fails();
+    if (fn == NULL)
+        *(void **)&fn = real("sqlite3_prepare_v3");
+    if (rc != SQLITE_OK)
+        *out = NULL;
+    if (rc != SQLITE_OK)
+        return rc;
+    sql.depth++;
+    rc = fn(db, text, len, flags, out, tail);
+    sql.depth--;
+    return rc;
+}
+
+int sqlite3_step(sqlite3_stmt *st)
+{
+    static int (*fn)(sqlite3_stmt *);
+    int rc = fails();
+    if (fn == NULL)
+        *(void **)&fn = real("sqlite3_step");
+    if (rc != SQLITE_OK)
+        return rc;
+    sql.depth++;
+    rc = fn(st);
+    sql.depth--;
+    return rc;
+}
+
+int sqlite3_exec(sqlite3 *db, const char *text, int (*each)(void *, int, char **, char **),
+                 void *arg, char **why)
+{
+    static int (*fn)(sqlite3 *, const char *, int (*)(void *, int, char **, char **), void *,
+                     char **);
+    int rc = fails();
+    if (fn == NULL)
+        *(void **)&fn = real("sqlite3_exec");
+    if (rc != SQLITE_OK && why != NULL)
+        *why = NULL;
+    if (rc != SQLITE_OK)
+        return rc;
+    sql.depth++;
+    rc = fn(db, text, each, arg, why);
+    sql.depth--;
+    return rc;
+}
+
+int sqlite3_open_v2(const char *name, sqlite3 **out, int flags, const char *vfs)
+{
+    static int (*fn)(const char *, sqlite3 **, int, const char *);
+    int rc = fails();
+    if (fn == NULL)
+        *(void **)&fn = real("sqlite3_open_v2");
+    if (rc != SQLITE_OK)
+        *out = NULL;
+    return rc != SQLITE_OK ? rc : fn(name, out, flags, vfs);
+}
+
+/* ---- what the store does ---- */
+
+static uint64_t durable; /* of the session, as the store told */
+
+static int take_event(void *arg, const struct event *ev)
+{
+    (void)ev;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static int take_artifact(void *arg, const struct store_artifact *a)
+{
+    (void)a;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static int take_var(void *arg, const struct store_var *v)
+{
+    (void)v;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static int take_sandbox(void *arg, const struct store_sandbox *row)
+{
+    (void)row;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+#define VARS                                                                                       \
+    "{\"vars\":[{\"name\":\"v\",\"type\":\"int\",\"preview\":\"1\",\"digest\":\"d\","              \
+    "\"change\":\"new\"}],\"files\":[]}"
+
+static int append_blobs(struct store *s, struct err *e)
+{
+    struct event art = { .type = EVENT_RUN_RESULT,
+                         .run = 1,
+                         .json = "{\"mime\":\"x/y\",\"main\":false}" };
+    struct event chk = { .type = EVENT_CHECKPOINT_MADE,
+                         .run = 1,
+                         .json = "{\"kind\":\"namespace\"}" };
+    art.json_len = strlen(art.json);
+    chk.json_len = strlen(chk.json);
+    if (store_append_artifact(s, &art, "x/y", "plot", "bytes", 5, e) < 0)
+        return -1;
+    return store_append_checkpoint(s, &chk, "namespace", "r1", "saved", 5, NULL, e);
+}
+
+static int fill(struct store *s, struct err *e)
+{
+    if (append_json(s, EVENT_SESSION_CREATED, 0, CREATED_JSON, e) < 0 ||
+        append_json(s, EVENT_TASK_GIVEN, 0, TASK_JSON, e) < 0 ||
+        append_output(s, 1, 1, "hello\n", 6, e) < 0 ||
+        append_json(s, EVENT_STATE_CHANGED, 1, VARS, e) < 0 ||
+        append_json(s, EVENT_SANDBOX_CREATING, 0, "{\"kind\":\"local\",\"label\":\"l\"}", e) < 0)
+        return -1;
+    return append_blobs(s, e);
+}
+
+static int do_create(struct store **s, struct err *e)
+{
+    if (store_create(s, fx.dir, ID, e) < 0 || fill(*s, e) < 0)
+        return -1;
+    return store_flush(*s, e);
+}
+
+static int do_append(struct store **s, struct err *e)
+{
+    if (store_open(s, fx.path, e) < 0 || append_json(*s, EVENT_NOTE, 0, NOTE_JSON, e) < 0 ||
+        append_output(*s, 1, 1, "more\n", 5, e) < 0)
+        return -1;
+    return store_flush(*s, e);
+}
+
+static int do_read(struct store **s, struct err *e)
+{
+    unsigned n = 0;
+    char text[8];
+    uint64_t found;
+    uint8_t chain[SHA256_LEN];
+    struct buf out = BUF_INIT(100);
+    int rc = -1;
+    if (store_open_read(s, fx.path, e) == 0 && store_each(*s, 1, 0, take_event, &n, e) == 0 &&
+        store_each_of(*s, UINT64_C(1) << EVENT_NOTE, 1, 0, take_event, &n, e) == 0 &&
+        store_chain_at(*s, 1, chain, e) == 0 &&
+        store_read_output(*s, 1, 1, 0, text, sizeof text, e) >= 0 &&
+        store_read_artifact(*s, 1, "plot", &out, e) == 0 &&
+        store_read_checkpoint(*s, "r1", &out, e) == 0 &&
+        store_each_artifact(*s, 0, take_artifact, &n, e) == 0 &&
+        store_each_var(*s, 1, take_var, &n, e) == 0 &&
+        store_each_sandbox(*s, take_sandbox, &n, e) == 0)
+        rc = 0;
+    if (*s != NULL) {
+        (void)store_output_bytes(*s, 1, 1);
+        (void)store_find_output(*s, 1, 1, 0, &found);
+        (void)store_has_output(*s);
+        (void)store_last_seq(*s);
+    }
+    buf_release(&out);
+    return rc;
+}
+
+static int do_walk(struct store **s, struct err *e)
+{
+    struct store_chunk chunk;
+    bool walking = false;
+    int got;
+    if (store_open_read(s, fx.path, e) < 0)
+        return -1;
+    while ((got = store_walk_output(*s, &walking, &chunk, e)) == 1)
+        assert_true(chunk.len > 0);
+    return got;
+}
+
+static int do_verify(struct store **s, struct err *e)
+{
+    struct verify_report report;
+    if (store_open_read(s, fx.path, e) < 0 || store_verify(*s, &report, e) < 0)
+        return -1;
+    /* A call that fails is no proof of damage. */
+    assert_int_equal(report.result, VERIFY_WHOLE);
+    return 0;
+}
+
+static int do_erase(struct store **s, struct err *e)
+{
+    bool more;
+    if (store_open(s, fx.path, e) < 0 || append_blobs(*s, e) < 0 || store_flush(*s, e) < 0 ||
+        store_erase(*s, 2, e) < 0 || store_drop_checkpoint(*s, "r1", 1, &more, e) < 0)
+        return -1;
+    return store_drop_loose_parts(*s, e);
+}
+
+static int do_import(struct store **s, struct err *e)
+{
+    struct event erased = { .type = EVENT_NOTE, .type_name = "note" };
+    if (store_create(s, fx.dir, ID, e) < 0)
+        return -1;
+    store_set_bulk(*s);
+    if (fill(*s, e) < 0 || store_append_erased(*s, &erased, e) < 0)
+        return -1;
+    return store_flush(*s, e);
+}
+
+/* ---- each call fails once ---- */
+
+static void make_session(void)
+{
+    struct err e = ERR_INIT;
+    struct store *s = NULL;
+    assert_ok(do_create(&s, &e));
+    durable = store_durable_seq(s);
+    store_close(s);
+}
+
+static void check_session(void)
+{
+    struct err e = ERR_INIT;
+    struct store *s = NULL;
+    struct verify_report report;
+    assert_ok(store_open(&s, fx.path, &e));
+    assert_ok(store_verify(s, &report, &e));
+    if (report.result != VERIFY_WHOLE)
+        fail_msg("call %ld: %s", sql.calls, report.reason);
+    assert_true(store_last_seq(s) >= durable);
+    store_close(s);
+}
+
+static void each_call_fails(int (*scenario)(struct store **, struct err *), bool makes, int code)
+{
+    bool done = false;
+    for (long k = 1; !done; k++) {
+        struct store *s = NULL;
+        struct err e = ERR_INIT;
+        empty_dir(fx.dir);
+        durable = 0;
+        if (!makes)
+            make_session();
+        sql.calls = 0;
+        sql.code = code;
+        sql.fail_at = k;
+        int rc = scenario(&s, &e);
+        done = sql.calls < k;
+        sql.fail_at = 0;
+        assert_true(rc == 0 || (rc == -1 && e.code != ERR_NONE && e.msg[0] != '\0'));
+        assert_true(rc == 0 || !done);
+        if (s != NULL && store_durable_seq(s) > durable && !store_failed(s, NULL))
+            durable = store_durable_seq(s);
+        store_close(s);
+        if (access(fx.path, F_OK) == 0)
+            check_session();
+        else
+            assert_true(makes);
+        assert_true(k < 5000);
+    }
+    sql.fail_at = 0;
+}
+
+static void while_creating(void **state)
+{
+    (void)state;
+    each_call_fails(do_create, true, SQLITE_IOERR);
+    each_call_fails(do_create, true, SQLITE_FULL);
+}
+
+static void while_appending(void **state)
+{
+    (void)state;
+    each_call_fails(do_append, false, SQLITE_FULL);
+    each_call_fails(do_append, false, SQLITE_NOMEM);
+}
+
+static void while_reading(void **state)
+{
+    (void)state;
+    each_call_fails(do_read, false, SQLITE_IOERR);
+    each_call_fails(do_walk, false, SQLITE_NOMEM);
+}
+
+static void while_verifying(void **state)
+{
+    (void)state;
+    each_call_fails(do_verify, false, SQLITE_IOERR);
+}
+
+static void while_erasing(void **state)
+{
+    (void)state;
+    each_call_fails(do_erase, false, SQLITE_IOERR);
+}
+
+static void while_importing(void **state)
+{
+    (void)state;
+    each_call_fails(do_import, true, SQLITE_IOERR);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(while_creating, fixture_setup_in_memory, fixture_teardown),
+        cmocka_unit_test_setup_teardown(while_appending, fixture_setup_in_memory, fixture_teardown),
+        cmocka_unit_test_setup_teardown(while_reading, fixture_setup_in_memory, fixture_teardown),
+        cmocka_unit_test_setup_teardown(while_verifying, fixture_setup_in_memory, fixture_teardown),
+        cmocka_unit_test_setup_teardown(while_erasing, fixture_setup_in_memory, fixture_teardown),
+        cmocka_unit_test_setup_teardown(while_importing, fixture_setup_in_memory, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
