@@ -169,6 +169,9 @@ class Interpreter:
                     self.leave(c, ours)
                     raise
                 self.tell_restart(c, ours, write)
+            except Exception:  # a fault dropped the connection
+                self.leave(c, ours)
+                raise
 
     def tell_restart(self, c, ours, write):
         time.sleep(0.05)
