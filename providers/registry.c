@@ -56,6 +56,19 @@ static const struct sandbox_variant *find_variant(const struct sandbox_ops *ops,
     return NULL;
 }
 
+static const struct sandbox_ops *unknown_word(const struct sandbox_ops *ops, const char *word,
+                                              size_t len, struct err *e)
+{
+    struct buf words = BUF_INIT(1024);
+    for (const struct sandbox_variant *v = ops->variants; v->word != NULL; v++)
+        (void)buf_addf(&words, "%s%s%s", v != ops->variants ? ", " : "", v->word,
+                       v->ops == NULL ? "N" : "");
+    err_set(e, ERR_USAGE, "sandbox %s: '%.*s' is not known; there is: %s", ops->name,
+            (int)(len < 60 ? len : 60), word, buf_str(&words));
+    buf_release(&words);
+    return NULL;
+}
+
 const struct sandbox_ops *sandbox_choose(const char *name, const char *image, struct err *e)
 {
     const struct sandbox_ops *base = sandbox_find(name), *ops = base;
@@ -68,9 +81,7 @@ const struct sandbox_ops *sandbox_choose(const char *name, const char *image, st
         if (at != image || memchr(at, '=', len) != NULL) {
             const struct sandbox_variant *v = find_variant(base, at, len);
             if (v == NULL) {
-                err_set(e, ERR_USAGE, "sandbox %s: '%.*s' is not known; there is: %s", name,
-                        (int)(len < 60 ? len : 60), at, base->variants->word);
-                return NULL;
+                return unknown_word(base, at, len, e);
             }
             ops = v->ops != NULL ? v->ops : ops;
         }

@@ -21,7 +21,7 @@ struct index_entry {
     const char *tags;   /* blank-separated; "" when none */
     int64_t created_us, last_us;
     int64_t runs, denied, failed, cost_nanousd;
-    int64_t open_sandboxes; /* neither closed nor given up: for the reaper */
+    int64_t open_sandboxes; /* neither closed nor paused: for the reaper */
     uint64_t last_seq;
     int64_t trashed_us; /* when it went to the trash */
     int64_t high;       /* HIGH findings of all its runs */

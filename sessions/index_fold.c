@@ -247,7 +247,7 @@ static int note_time(void *arg, const struct event *ev)
 static int note_sandbox(void *arg, const struct store_sandbox *row)
 {
     struct summary *m = arg;
-    m->open_sandboxes += strcmp(row->state, "closed") != 0;
+    m->open_sandboxes += strcmp(row->state, "closed") != 0 && strcmp(row->state, "paused") != 0;
     return 0;
 }
 

@@ -45,7 +45,10 @@ static void add_phase(struct bar *b)
         char span[32] = "";
         if (r && r->started_at_us && vm->now_us > r->started_at_us)
             view_clock(vm->now_us - r->started_at_us, span, sizeof span);
-        snprintf(text, sizeof text, "%s running %u  %s", SYM(b->v, SYM_NOW), st->running, span);
+        if (r)
+            snprintf(text, sizeof text, "%s running %u  %s", SYM(b->v, SYM_NOW), st->running, span);
+        else
+            snprintf(text, sizeof text, "%s approved", SYM(b->v, SYM_NOW));
         bar_add(b, ROLE_STATUS, STYLE_BOLD, text);
         break;
     }

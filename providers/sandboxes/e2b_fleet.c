@@ -1,4 +1,6 @@
-/* e2b_fleet.c - what runs at E2B under this key: listed and ended. [e2b.md §2.4] */
+/* e2b_fleet.c - what there is at E2B under this key: listed, looked at, paused and ended. [e2b.md
+ * §2.4] */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,15 +8,19 @@
 #include "providers/sandboxes/e2b_int.h"
 
 #define PAGES_MAX 100
+#define LINES_MAX "200"
 
 struct fleet_call {
     struct net *net;
     struct net_origin *api;
     struct net_call *call;
-    fleet_item_fn item; /* NULL: it is a kill */
+    fleet_item_fn item;
+    fleet_line_fn line;
     fleet_done_fn done;
     void *arg;
-    char next[256];
+    char id[E2B_SNAPSHOT_MAX], next[256];
+    bool snapshots; /* their pages, after those of the sandboxes */
+    bool v1;
     unsigned pages;
 };
 
@@ -54,10 +60,16 @@ static int open_call(struct fleet_call **out, const struct fleet_config *cfg, st
 static int ask(struct fleet_call *c, const char *method, const char *target, net_done_fn done,
                struct err *e)
 {
+    static const struct net_header json[] = { { "Content-Type", "application/json" } };
+    bool post = strcmp(method, "POST") == 0;
     struct net_request rq = { .method = method,
                               .origin = c->api,
                               .target = target,
-                              .deadlines = { .total_ms = E2B_CONTROL_MS },
+                              .headers = json,
+                              .header_count = post ? 1 : 0,
+                              .body = post ? "{}" : NULL,
+                              .body_len = post ? 2 : 0,
+                              .deadlines = { .total_ms = post ? E2B_START_MS : E2B_CONTROL_MS },
                               .on_done = done,
                               .arg = c };
     return net_send(c->net, &rq, &c->call, e);
@@ -77,7 +89,14 @@ static void on_page(void *arg, const struct net_result *r);
 static int ask_page(struct fleet_call *c, struct err *e)
 {
     struct buf target = BUF_INIT(4096);
-    e2b_write_list_target(NULL, c->next[0] != '\0' ? c->next : NULL, &target);
+    if (c->snapshots) {
+        (void)buf_add_str(&target, "/snapshots");
+        (void)http_add_query(&target, "limit", "100");
+        if (c->next[0] != '\0')
+            (void)http_add_query(&target, "nextToken", c->next);
+    } else {
+        e2b_write_list_target(NULL, c->next[0] != '\0' ? c->next : NULL, &target);
+    }
     int rc = ask(c, "GET", buf_str(&target), on_page, e);
     buf_release(&target);
     return rc;
@@ -103,14 +122,41 @@ static void tell(struct fleet_call *c, const struct json *o)
         c->item(c->arg, &item);
 }
 
+/* Ours are called "airlock-<label>-<run>". */
+static void tell_snapshot(struct fleet_call *c, const struct json *o)
+{
+    static const char ours[] = E2B_LABEL_KEY "-";
+    const char *id = json_get_str(o, "snapshotID", ""), *slash = strrchr(id, '/');
+    const char *name = slash != NULL ? slash + 1 : id;
+    bool is_ours = strncmp(name, ours, sizeof ours - 1) == 0;
+    char *label = is_ours ? xstrdup(name + sizeof ours - 1) : xstrdup("");
+    label[strcspn(label, ":")] = '\0';
+    struct fleet_item item = { .id = id,
+                               .label = label,
+                               .state = "snapshot",
+                               .image = "",
+                               .started = "",
+                               .ends = "",
+                               .cpus = -1,
+                               .memory_mib = -1,
+                               .nanousd_hour = -1 };
+    if (e2b_is_snapshot(id))
+        c->item(c->arg, &item);
+    free(label);
+}
+
 static void on_page(void *arg, const struct net_result *r)
 {
     struct fleet_call *c = arg;
     struct err e = ERR_INIT;
     struct json *list = NULL;
     c->call = NULL;
+    if (c->snapshots && r->end == NET_ANSWERED && (r->status == 404 || r->status == 405)) {
+        finish(c, NULL); /* an older server knows none */
+        return;
+    }
     if (!e2b_succeeded(r)) {
-        explain(&e, r, "listing sandboxes");
+        explain(&e, r, c->snapshots ? "listing snapshots" : "listing sandboxes");
         finish(c, &e);
         return;
     }
@@ -121,12 +167,17 @@ static void on_page(void *arg, const struct net_result *r)
         return;
     }
     for (const struct json *o = json_first(list); o != NULL; o = json_next(o))
-        tell(c, o);
+        c->snapshots ? tell_snapshot(c, o) : tell(c, o);
     json_free(list);
     const char *next = net_header(r->response, "X-Next-Token");
-    if (next == NULL || next[0] == '\0') {
+    bool last = next == NULL || next[0] == '\0';
+    if (last && c->snapshots) {
         finish(c, NULL);
         return;
+    }
+    if (last) {
+        c->snapshots = true;
+        next = "";
     }
     if (++c->pages == PAGES_MAX || strlen(next) >= sizeof c->next) {
         err_set(&e, ERR_LIMIT, "e2b: the list of sandboxes does not end");
@@ -155,7 +206,30 @@ static int fleet_list(struct fleet_call **out, const struct fleet_config *cfg, f
     return 0;
 }
 
-/* ---- kill */
+/* ---- one of them */
+
+static int begin(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
+                 fleet_done_fn done, void *arg, struct err *e)
+{
+    if (!e2b_is_id(id) && !e2b_is_snapshot(id))
+        return err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
+    if (open_call(out, cfg, e) < 0)
+        return -1;
+    (*out)->done = done;
+    (*out)->arg = arg;
+    memcpy((*out)->id, id, strlen(id) + 1);
+    return 0;
+}
+
+static int ask_of(struct fleet_call *c, const char *method, const char *action, net_done_fn done,
+                  struct err *e)
+{
+    struct buf target = BUF_INIT(2048);
+    e2b_target(&target, c->id, action);
+    int rc = ask(c, method, buf_str(&target), done, e);
+    buf_release(&target);
+    return rc;
+}
 
 static void on_killed(void *arg, const struct net_result *r)
 {
@@ -166,7 +240,7 @@ static void on_killed(void *arg, const struct net_result *r)
         finish(c, NULL);
         return;
     }
-    explain(&e, r, "ending a sandbox");
+    explain(&e, r, e2b_is_id(c->id) ? "ending a sandbox" : "deleting a snapshot");
     finish(c, &e);
 }
 
@@ -174,14 +248,15 @@ static int fleet_kill(struct fleet_call **out, const struct fleet_config *cfg, c
                       fleet_done_fn done, void *arg, struct err *e)
 {
     struct fleet_call *c;
-    struct buf target = BUF_INIT(256);
-    if (!e2b_is_id(id))
-        return err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
-    if (open_call(&c, cfg, e) < 0)
+    struct buf target = BUF_INIT(2048);
+    if (begin(&c, cfg, id, done, arg, e) < 0)
         return -1;
-    c->done = done;
-    c->arg = arg;
-    e2b_target(&target, id, "");
+    if (e2b_is_id(id)) {
+        e2b_target(&target, id, "");
+    } else {
+        (void)buf_add_str(&target, "/templates");
+        (void)http_add_segment(&target, id);
+    }
     int rc = ask(c, "DELETE", buf_str(&target), on_killed, e);
     buf_release(&target);
     if (rc < 0)
@@ -191,4 +266,138 @@ static int fleet_kill(struct fleet_call **out, const struct fleet_config *cfg, c
     return rc;
 }
 
-const struct fleet_ops e2b_fleet = { fleet_list, fleet_kill, fleet_drop };
+static void on_paused(void *arg, const struct net_result *r)
+{
+    struct fleet_call *c = arg;
+    struct err e = ERR_INIT;
+    struct e2b_refusal why;
+    c->call = NULL;
+    e2b_refusal_read(&why, r->status, r->body, r->body_len);
+    bool already = r->end == NET_ANSWERED && r->status == 409 &&
+                   strstr(why.message, "already paused") != NULL;
+    if (e2b_succeeded(r) || already) {
+        finish(c, NULL);
+        return;
+    }
+    explain(&e, r, "pausing a sandbox");
+    finish(c, &e);
+}
+
+static int fleet_pause(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
+                       fleet_done_fn done, void *arg, struct err *e)
+{
+    struct fleet_call *c;
+    if (!e2b_is_id(id))
+        return err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
+    if (begin(&c, cfg, id, done, arg, e) < 0)
+        return -1;
+    if (ask_of(c, "POST", "pause", on_paused, e) < 0) {
+        fleet_drop(c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+/* ---- looked at */
+
+static void say_metric(struct fleet_call *c, const struct json *m)
+{
+    const int64_t mib = INT64_C(1) << 20;
+    struct buf line = BUF_INIT(1024);
+    (void)buf_addf(&line, "cpu %.1f%% of %" PRId64 ", memory %" PRId64 " of %" PRId64 " MiB, disk %"
+                          PRId64 " of %" PRId64 " MiB",
+                   json_num(json_get(m, "cpuUsedPct"), 0), json_get_int(m, "cpuCount", 0),
+                   json_get_int(m, "memUsed", 0) / mib, json_get_int(m, "memTotal", 0) / mib,
+                   json_get_int(m, "diskUsed", 0) / mib, json_get_int(m, "diskTotal", 0) / mib);
+    c->line(c->arg, buf_str(&line), line.len);
+    buf_release(&line);
+}
+
+static void say_log(struct fleet_call *c, const struct json *o)
+{
+    struct buf line = BUF_INIT((size_t)64 << 10);
+    (void)buf_addf(&line, "%s %s %s", json_get_str(o, "timestamp", ""), json_get_str(o, "level", ""),
+                   json_get_str(o, "message", json_get_str(o, "line", "")));
+    c->line(c->arg, buf_str(&line), line.len);
+    buf_release(&line);
+}
+
+static void on_logs(void *arg, const struct net_result *r);
+
+static int ask_logs(struct fleet_call *c, struct err *e)
+{
+    struct buf target = BUF_INIT(2048);
+    if (!c->v1)
+        (void)buf_add_str(&target, "/v2");
+    (void)buf_add_str(&target, "/sandboxes");
+    (void)http_add_segment(&target, c->id);
+    (void)http_add_segment(&target, "logs");
+    (void)http_add_query(&target, "limit", LINES_MAX);
+    int rc = ask(c, "GET", buf_str(&target), on_logs, e);
+    buf_release(&target);
+    return rc;
+}
+
+static void on_logs(void *arg, const struct net_result *r)
+{
+    struct fleet_call *c = arg;
+    struct err e = ERR_INIT;
+    struct json *o = NULL;
+    c->call = NULL;
+    if (!c->v1 && r->end == NET_ANSWERED && (r->status == 404 || r->status == 405)) {
+        c->v1 = true;
+        if (ask_logs(c, &e) < 0)
+            finish(c, &e);
+        return;
+    }
+    if (!e2b_succeeded(r))
+        explain(&e, r, "asking for its log");
+    else if (json_parse(&o, r->body, r->body_len, &e) == 0)
+        for (const struct json *l = json_first(json_get(o, "logs")); l != NULL; l = json_next(l))
+            say_log(c, l);
+    json_free(o);
+    finish(c, e.code != ERR_NONE ? &e : NULL);
+}
+
+static void on_metrics(void *arg, const struct net_result *r)
+{
+    struct fleet_call *c = arg;
+    struct err e = ERR_INIT;
+    struct json *o = NULL;
+    c->call = NULL;
+    if (!e2b_succeeded(r)) {
+        explain(&e, r, "asking what it uses");
+        finish(c, &e);
+        return;
+    }
+    size_t n = json_parse(&o, r->body, r->body_len, &e) == 0 ? json_len(o) : 0;
+    if (n > 0)
+        say_metric(c, json_at(o, n - 1)); /* the newest */
+    json_free(o);
+    if (e.code != ERR_NONE || ask_logs(c, &e) < 0)
+        finish(c, &e);
+}
+
+static int fleet_look(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
+                      fleet_line_fn line, fleet_done_fn done, void *arg, struct err *e)
+{
+    struct fleet_call *c;
+    if (!e2b_is_id(id))
+        return err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
+    if (begin(&c, cfg, id, done, arg, e) < 0)
+        return -1;
+    c->line = line;
+    if (ask_of(c, "GET", "metrics", on_metrics, e) < 0) {
+        fleet_drop(c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+const struct fleet_ops e2b_fleet = { .list = fleet_list,
+                                     .kill = fleet_kill,
+                                     .pause = fleet_pause,
+                                     .look = fleet_look,
+                                     .drop = fleet_drop };

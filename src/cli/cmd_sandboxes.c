@@ -7,45 +7,41 @@
 
 #include "base/clock.h"
 #include "base/net.h"
-#include "cli/app.h"
 #include "cli/commands.h"
-#include "providers/fleet.h"
-#include "sessions/event.h"
+#include "cli/sandboxes.h"
 #include "sessions/store.h"
 #include "ui/text.h"
 
 #define ITEMS_MAX 10000
 #define WAIT_US   INT64_C(120000000)
 
-/* Whose is it? By its label, "<session>-<number>". */
-enum whose {
-    WHOSE_LIVE,    /* a running Airlock holds its session */
-    WHOSE_LEFT,    /* its session is here and nobody holds it */
-    WHOSE_UNKNOWN, /* Airlock's, but of another machine or data directory */
-    WHOSE_OTHERS,  /* not Airlock's */
-};
-static const char *const whose_words[] = { "in use", "left over", "of elsewhere", "not Airlock's" };
-
-struct item {
-    const struct sandbox_ops *ops;
-    char *id, *label, *state, *image, *started, *ends;
-    int64_t cpus, memory_mib, nanousd_hour;
-    enum whose whose;
-    char session[ID_LEN + 1];
-};
-
-struct fleet {
-    struct app *app;
-    const struct sandbox_ops *ops; /* being asked */
-    struct item *items;
-    size_t count, cap;
-    bool done, failed;
-    struct err err;
-    const struct sandbox_ops *told[16]; /* providers that told all they have */
-    size_t told_count;
-};
+static const char *const whose_words[] = { "in use", "left over", "kept", "of elsewhere",
+                                           "not Airlock's" };
 
 /* ---- asking */
+
+struct wanted {
+    const char *label;
+    bool paused;
+};
+
+static int note_paused(void *arg, const struct store_sandbox *row)
+{
+    struct wanted *w = arg;
+    w->paused |= strcmp(row->label, w->label) == 0 && strcmp(row->state, "paused") == 0;
+    return 0;
+}
+
+/* Nobody holds its session; was it left like this on purpose? */
+static enum whose left_or_kept(struct store *store, const struct item *it)
+{
+    struct wanted w = { .label = it->label };
+    struct err e = ERR_INIT;
+    if (strcmp(it->state, "snapshot") == 0)
+        return WHOSE_KEPT;
+    (void)!store_each_sandbox(store, note_paused, &w, &e);
+    return w.paused && strcmp(it->state, "paused") == 0 ? WHOSE_KEPT : WHOSE_LEFT;
+}
 
 static enum whose whose_is(struct app *app, struct item *it)
 {
@@ -61,7 +57,7 @@ static enum whose whose_is(struct app *app, struct item *it)
     char *path = xasprintf("%s/%s.db", app->paths.sessions_dir, it->session);
     enum whose whose = WHOSE_UNKNOWN;
     if (store_open_read(&store, path, &e) == 0) {
-        whose = store_is_live(store) ? WHOSE_LIVE : WHOSE_LEFT;
+        whose = store_is_live(store) ? WHOSE_LIVE : left_or_kept(store, it);
         store_close(store);
     }
     free(path);
@@ -91,7 +87,7 @@ static void on_item(void *arg, const struct fleet_item *f)
     it->whose = whose_is(fl->app, it);
 }
 
-static void on_done(void *arg, const struct err *e)
+void sandboxes_on_done(void *arg, const struct err *e)
 {
     struct fleet *fl = arg;
     fl->done = true;
@@ -100,8 +96,14 @@ static void on_done(void *arg, const struct err *e)
         fl->err = *e;
 }
 
+void sandboxes_begin(struct fleet *fl, const struct sandbox_ops *ops)
+{
+    fl->ops = ops;
+    fl->done = false;
+}
+
 /* Turn the loop until the call that was started is done. */
-static int wait_for(struct fleet *fl, struct fleet_call *call, struct err *e)
+int sandboxes_wait(struct fleet *fl, struct fleet_call *call, struct err *e)
 {
     int64_t until = clock_mono_us() + WAIT_US;
     while (!fl->done) {
@@ -117,20 +119,19 @@ static int wait_for(struct fleet *fl, struct fleet_call *call, struct err *e)
     return fl->failed ? -1 : 0;
 }
 
-static struct fleet_config config_of(struct app *app)
+struct fleet_config sandboxes_config(struct app *app)
 {
     return (struct fleet_config){ .net = app->net, .setting = app_setting, .setting_arg = app };
 }
 
 static int ask_one(struct fleet *fl, const struct sandbox_ops *ops, struct err *e)
 {
-    struct fleet_config cfg = config_of(fl->app);
+    struct fleet_config cfg = sandboxes_config(fl->app);
     struct fleet_call *call;
-    fl->ops = ops;
-    fl->done = false;
-    if (ops->fleet->list(&call, &cfg, on_item, on_done, fl, e) < 0)
+    sandboxes_begin(fl, ops);
+    if (ops->fleet->list(&call, &cfg, on_item, sandboxes_on_done, fl, e) < 0)
         return -1;
-    return wait_for(fl, call, e);
+    return sandboxes_wait(fl, call, e);
 }
 
 /* Every provider whose key is set; how many could not be asked. */
@@ -242,28 +243,29 @@ static void show(const struct fleet *fl, size_t asked)
     else if (fl->count == 0)
         printf("nothing is running\n");
     else if (left > 0)
-        printf("%zu left over by sessions that ended here: airlock sandboxes reap\n", left);
+        printf("%zu left over by sessions that ended here: airlock resume goes on with one, airlock "
+               "sandboxes adopt ID pauses it, reap ends them\n",
+               left);
 }
 
 /* ---- reaping */
 
-/* That it is closed belongs into the record of its session. */
-static int record_closed(struct app *app, const char *session, const char *kind, const char *id,
-                         const char *label, bool seen, struct err *e)
+int sandboxes_record(struct app *app, const struct sandbox_fact *f, struct err *e)
 {
     struct store *store;
     struct event_builder b;
-    char *path = xasprintf("%s/%s.db", app->paths.sessions_dir, session);
+    char *path = xasprintf("%s/%s.db", app->paths.sessions_dir, f->session);
     int rc = store_open(&store, path, e);
     free(path);
     if (rc < 0)
         return -1;
-    event_begin(&b, EVENT_SANDBOX_CLOSED, 0);
-    json_w_str(&b.w, "kind", kind);
-    json_w_str(&b.w, "id", id);
-    json_w_str(&b.w, "label", label);
-    json_w_bool(&b.w, "confirmed", seen);
-    json_w_str(&b.w, "by", "reaper");
+    event_begin(&b, f->type, 0);
+    json_w_str(&b.w, "kind", f->kind);
+    json_w_str(&b.w, "id", f->id);
+    json_w_str(&b.w, "label", f->label);
+    if (f->type == EVENT_SANDBOX_CLOSED)
+        json_w_bool(&b.w, "confirmed", f->confirmed);
+    json_w_str(&b.w, "by", f->by);
     rc = event_end(&b, e);
     if (rc == 0)
         rc = store_append(store, &b.ev, e);
@@ -274,19 +276,34 @@ static int record_closed(struct app *app, const char *session, const char *kind,
     return rc;
 }
 
+/* That it is closed belongs into the record of its session; a snapshot's run is told when it is
+ * wanted. */
+static int record_closed(struct app *app, const char *session, const char *kind, const char *id,
+                         const char *label, bool seen, struct err *e)
+{
+    const struct sandbox_fact fact = { .type = EVENT_SANDBOX_CLOSED,
+                                       .session = session,
+                                       .kind = kind,
+                                       .id = id,
+                                       .label = label,
+                                       .by = "reaper",
+                                       .confirmed = seen };
+    return sandboxes_record(app, &fact, e);
+}
+
 static int reap_one(struct fleet *fl, const struct item *it)
 {
     struct err e = ERR_INIT;
-    struct fleet_config cfg = config_of(fl->app);
+    struct fleet_config cfg = sandboxes_config(fl->app);
     struct fleet_call *call;
-    fl->ops = it->ops;
-    fl->done = false;
-    if (it->ops->fleet->kill(&call, &cfg, it->id, on_done, fl, &e) < 0 ||
-        wait_for(fl, call, &e) < 0) {
+    sandboxes_begin(fl, it->ops);
+    if (it->ops->fleet->kill(&call, &cfg, it->id, sandboxes_on_done, fl, &e) < 0 ||
+        sandboxes_wait(fl, call, &e) < 0) {
         app_fail(&e);
         return -1;
     }
-    if (it->whose == WHOSE_LEFT &&
+    bool sandbox = strcmp(it->state, "snapshot") != 0;
+    if (sandbox && (it->whose == WHOSE_LEFT || it->whose == WHOSE_KEPT) &&
         record_closed(fl->app, it->session, it->ops->name, it->id, it->label, true, &e) < 0) {
         err_wrap(&e, "%s was ended, but session %s could not be told", it->id, it->session);
         app_fail(&e);
@@ -298,28 +315,30 @@ static int reap_one(struct fleet *fl, const struct item *it)
     return 0;
 }
 
-static const struct item *find(const struct fleet *fl, const char *id)
+const struct item *sandboxes_find(const struct fleet *fl, const char *id, bool free)
 {
-    for (size_t i = 0; i < fl->count; i++)
-        if (strcmp(fl->items[i].id, id) == 0)
-            return &fl->items[i];
+    struct err e = ERR_INIT;
+    for (size_t i = 0; i < fl->count; i++) {
+        const struct item *it = &fl->items[i];
+        if (strcmp(it->id, id) != 0)
+            continue;
+        if (!free || it->whose != WHOSE_LIVE)
+            return it;
+        err_set(&e, ERR_BUSY, "sandbox %.60s is in use by session %s: end it there (:kill)", id,
+                it->session);
+        app_fail(&e);
+        return NULL;
+    }
+    err_set(&e, ERR_MISSING, "no sandbox %.60s runs: see airlock sandboxes", id);
+    app_fail(&e);
     return NULL;
 }
 
 /* By name: anything but what a running Airlock holds. */
 static int reap_named(struct fleet *fl, const char *id)
 {
-    struct err e = ERR_INIT;
-    const struct item *it = find(fl, id);
-    if (it == NULL)
-        err_set(&e, ERR_MISSING, "no sandbox %.60s runs: see airlock sandboxes", id);
-    else if (it->whose == WHOSE_LIVE)
-        err_set(&e, ERR_BUSY, "sandbox %.60s is in use by session %s: end it there (:kill)", id,
-                it->session);
-    else
-        return reap_one(fl, it);
-    app_fail(&e);
-    return -1;
+    const struct item *it = sandboxes_find(fl, id, true);
+    return it != NULL ? reap_one(fl, it) : -1;
 }
 
 /* ---- what is not listed any more, and whose session does not know. It ended by itself, or it is
@@ -439,21 +458,35 @@ static int reap(struct fleet *fl, char *const *ids, int count)
     return failed;
 }
 
+static const struct {
+    const char *word;
+    int (*fn)(struct fleet *fl, char *const *ids, int count);
+} verbs[] = {
+    { "reap", reap },
+    { "adopt", sandboxes_adopt },
+    { "ignore", sandboxes_ignore },
+    { "show", sandboxes_look },
+};
+
 int cmd_sandboxes(struct app *app)
 {
     struct err e = ERR_INIT;
     struct fleet fl = { .app = app };
-    size_t asked = 0;
-    bool reaping = app->opt.arg_count > 0 && strcmp(app->opt.args[0], "reap") == 0;
-    if (app->opt.arg_count > 0 && !reaping) {
-        err_set(&e, ERR_USAGE, "airlock sandboxes [reap [ID…]], not '%.40s'", app->opt.args[0]);
+    size_t asked = 0, verb = 0;
+    const char *word = app->opt.arg_count > 0 ? app->opt.args[0] : NULL;
+    while (word != NULL && verb < ARRAY_LEN(verbs) && strcmp(verbs[verb].word, word) != 0)
+        verb++;
+    if (verb == ARRAY_LEN(verbs)) {
+        err_set(&e, ERR_USAGE,
+                "airlock sandboxes [reap [ID…] | adopt ID… | ignore ID… | show ID…], not '%.40s'",
+                word);
         return app_fail(&e);
     }
     if (app_need_net(app, &e) < 0)
         return app_fail(&e);
     int failed = ask_all(&fl, &asked);
-    if (reaping)
-        failed += reap(&fl, app->opt.args + 1, app->opt.arg_count - 1);
+    if (word != NULL)
+        failed += verbs[verb].fn(&fl, app->opt.args + 1, app->opt.arg_count - 1);
     else
         show(&fl, asked);
     release(&fl);

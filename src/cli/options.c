@@ -122,8 +122,9 @@ static const struct command command_specs[] = {
     { "doctor", "[PROBE...]",
       "what is installed, what is missing and the fix; the isolation probes, run for real", 0,
       cmd_doctor, true },
-    { "sandboxes", "[reap [ID…]]",
-      "remote sandboxes that may still run and cost money; reap ends those no session holds", 0,
+    { "sandboxes", "[reap [ID…]|adopt ID…|ignore ID…|show ID…]",
+      "remote sandboxes and snapshots that may cost money; reap ends what no session holds, adopt "
+      "pauses it for its session, show says what it uses", 0,
       cmd_sandboxes, true },
     { "config", "[list|get KEY|set KEY VALUE|path]", "read or change the configuration", 0,
       cmd_config, false },

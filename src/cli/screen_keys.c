@@ -116,6 +116,11 @@ static void interrupt(struct screen *s)
                                 : "the model was interrupted; it waits for your words");
         return;
     }
+    if (screen_round(s) != NULL && st->running == 0 && st->phase == PHASE_RUNNING) {
+        round_interrupt(screen_round(s));
+        screen_toast(s, TONE_WAIT, "the sandbox is not waited for any more; nothing was executed");
+        return;
+    }
     if (screen_round(s) != NULL && st->running != 0) {
         round_interrupt(screen_round(s));
         screen_toast(s, TONE_WAIT,

@@ -113,7 +113,8 @@ static void offer_reaper(struct screen *s)
     if (s->left_over > 0 && !s->reaper_offered) {
         s->reaper_offered = true;
         screen_toast(s, TONE_WAIT,
-                     "sandboxes of %zu session%s may still run and cost money: airlock sandboxes",
+                     "sandboxes of %zu session%s may still run and cost money: resume goes on with "
+                     "one; airlock sandboxes reap, adopt or ignore",
                      s->left_over, s->left_over == 1 ? "" : "s");
     }
     s->left_over = 0;
