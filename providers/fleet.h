@@ -42,10 +42,12 @@ struct fleet_ops {
     /* End one, or delete a snapshot; that it was gone already is fine. */
     int (*kill)(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
                 fleet_done_fn done, void *arg, struct err *e);
-    /* Let one cost nothing and keep its memory; that it is paused already is fine. */
+    /* NULL where there is none: let one cost nothing and keep its memory; that it is paused already
+     * is fine. */
     int (*pause)(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
                  fleet_done_fn done, void *arg, struct err *e);
-    /* What it uses now, then what the provider logged of it, oldest first. */
+    /* NULL where there is none: what it uses now, then what the provider logged of it, oldest
+     * first. */
     int (*look)(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
                 fleet_line_fn line, fleet_done_fn done, void *arg, struct err *e);
     void (*drop)(struct fleet_call *c); /* NULL is fine; a call whose `done` came is gone */

@@ -233,7 +233,9 @@ static int fleet_kill(struct fleet_call **out, const struct fleet_config *cfg, c
     return rc;
 }
 
-const struct fleet_ops managed_fleet = { fleet_list, fleet_kill, fleet_drop };
+const struct fleet_ops managed_fleet = { .list = fleet_list,
+                                         .kill = fleet_kill,
+                                         .drop = fleet_drop };
 
 /* ---- the last word */
 

@@ -31,6 +31,11 @@ static int adopt_one(struct fleet *fl, const struct item *it)
                                        .id = it->id,
                                        .label = it->label,
                                        .by = "adopted" };
+    if (it->ops->fleet->pause == NULL) {
+        err_set(&e, ERR_USAGE, "sandbox %s can't be paused", it->ops->name);
+        app_fail(&e);
+        return -1;
+    }
     sandboxes_begin(fl, it->ops);
     if (it->ops->fleet->pause(&call, &cfg, it->id, sandboxes_on_done, fl, &e) < 0 ||
         sandboxes_wait(fl, call, &e) < 0) {
@@ -111,6 +116,11 @@ static int look_at(struct fleet *fl, const struct item *it)
     struct err e = ERR_INIT;
     struct fleet_config cfg = sandboxes_config(fl->app);
     struct fleet_call *call;
+    if (it->ops->fleet->look == NULL) {
+        err_set(&e, ERR_USAGE, "sandbox %s tells nothing of itself", it->ops->name);
+        app_fail(&e);
+        return -1;
+    }
     sandboxes_begin(fl, it->ops);
     if (it->ops->fleet->look(&call, &cfg, it->id, print_line, sandboxes_on_done, fl, &e) == 0 &&
         sandboxes_wait(fl, call, &e) == 0)
