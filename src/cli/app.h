@@ -63,5 +63,9 @@ const char *app_setting(void *app, const char *name);
  * to e->code. */
 int app_fail(const struct err *e);
 int exit_code_of(const struct err *e);
+/* Write to standard output. -1 when that fails, said on stderr the first time, unless a reader went
+ * away. */
+int app_print(const char *p, size_t len);
+int app_print_end(void); /* the same for what printf still holds */
 
 #endif

@@ -284,7 +284,7 @@ static int print(struct costing *c)
     if (!c->app->opt.json &&
         text_clean_lines(&clean, buf_str(&c->out), c->out.len, TEXT_PROSE, false) == 0)
         what = &clean;
-    int rc = write_all_fd(STDOUT_FILENO, what->len > 0 ? what->ptr : "", what->len);
+    int rc = app_print(what->len > 0 ? what->ptr : "", what->len);
     buf_release(&clean);
     return rc < 0 || c->unreadable > 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }

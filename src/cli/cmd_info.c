@@ -9,7 +9,7 @@
 
 static int print(struct buf *out)
 {
-    int rc = write_all_fd(STDOUT_FILENO, buf_str(out), out->len);
+    int rc = app_print(buf_str(out), out->len);
     buf_release(out);
     return rc < 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }

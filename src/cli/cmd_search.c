@@ -82,7 +82,7 @@ static int on_hit(void *arg, const struct search_hit *hit)
     else
         put_text(&h, front, back, &s->out);
     (void)buf_add_char(&s->out, '\n');
-    s->out_failed = write_all_fd(STDOUT_FILENO, buf_str(&s->out), s->out.len) < 0;
+    s->out_failed = app_print(buf_str(&s->out), s->out.len) < 0;
     buf_reset(&s->out);
     s->hits += !h.more;
     return s->out_failed || s->hits >= HITS_MAX;

@@ -117,7 +117,7 @@ static int list(struct app *app, const char *query, enum index_which which)
         (void)buf_addf(&l.out, which == INDEX_TRASHED ? "the trash is empty\n"
                                : query != NULL        ? "no session matches\n"
                                                : "no sessions yet: start one with `airlock`\n");
-    rc = write_all_fd(1, buf_str(&l.out), l.out.len);
+    rc = app_print(buf_str(&l.out), l.out.len);
     buf_release(&l.out);
     return rc < 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }

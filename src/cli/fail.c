@@ -1,8 +1,11 @@
 /* fail.c - how a command tells that it failed: one cleaned line on stderr and the exit code of
  * interface.md. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/path.h"
 #include "cli/app.h"
 #include "cli/commands.h"
 #include "ui/text.h"
@@ -42,4 +45,28 @@ int app_fail(const struct err *e)
     fprintf(stderr, "%s\n", buf_str(&line));
     buf_release(&line);
     return exit_code_of(e);
+}
+
+static int cut_short(int error)
+{
+    static bool told;
+    struct err e = ERR_INIT;
+    if (error != EPIPE && !told) {
+        err_set(&e, ERR_IO, "what was to be printed is cut short: %s", strerror(error));
+        app_fail(&e);
+    }
+    told = true;
+    return -1;
+}
+
+int app_print(const char *p, size_t len)
+{
+    return write_all_fd(STDOUT_FILENO, p, len) < 0 ? cut_short(errno) : 0;
+}
+
+int app_print_end(void)
+{
+    if (fflush(stdout) != 0)
+        return cut_short(errno);
+    return ferror(stdout) ? cut_short(EIO) : 0;
 }

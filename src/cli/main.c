@@ -38,7 +38,7 @@ static void harden(void)
 
 static int print_and_leave(struct buf *text)
 {
-    int rc = write_all_fd(STDOUT_FILENO, buf_str(text), text->len);
+    int rc = app_print(buf_str(text), text->len);
     buf_release(text);
     return rc < 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }
@@ -91,5 +91,5 @@ int main(int argc, char **argv)
     }
     int rc = run_command(&p, launcher);
     launcher_stop(launcher);
-    return rc;
+    return app_print_end() < 0 && rc == EXIT_OK ? EXIT_WORK_FAILED : rc;
 }

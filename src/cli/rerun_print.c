@@ -15,7 +15,7 @@ static void put(struct rerun_print *p, struct buf *out)
         (void)!write_all_fd(STDERR_FILENO, clear, sizeof clear - 1);
         p->shown = false;
     }
-    p->failed |= write_all_fd(STDOUT_FILENO, buf_str(out), out->len) < 0;
+    p->failed |= app_print(buf_str(out), out->len) < 0;
     buf_release(out);
 }
 

@@ -1,6 +1,9 @@
 """`exec`, `run`, `show`, `verify`, `sessions`: what a script relies on."""
 import os
 import sqlite3
+import subprocess
+
+from conftest import BINARY
 
 
 def exec_(airlock, code, *args, **kw):
@@ -178,3 +181,14 @@ def test_files_go_in_by_a_read_only_mount(airlock):
     code = "print(open('%s/in.txt').read())\ntry: open('%s/x', 'w')\nexcept OSError as e: print(type(e).__name__)" % (data, data)
     done = exec_(airlock, code, "-c", "files.mount=%s:ro" % data)
     assert done.stdout == b"from outside\nOSError\n", (done.stdout, done.stderr)
+
+
+def test_what_can_not_be_printed_is_said_and_no_exit_0(airlock):
+    exec_(airlock, "print(1)")
+    env = {**airlock.env}
+    for args in (("exec", "--lease", "runs=1", "-"), ("exec", "--json", "--lease", "runs=1", "-"), ("show", "last"), ("sessions",),
+                 ("verify", "last"), ("config", "list"), ("--version",), ("rerun", "last", "--lease", "runs=1")):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([BINARY, *args], input=b"print(2)", stdout=full, stderr=subprocess.PIPE, env=env, timeout=60)
+        assert done.returncode in (1, 125), (args, done)
+        assert b"airlock: " in done.stderr, (args, done)
