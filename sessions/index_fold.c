@@ -302,5 +302,5 @@ bool summary_update(struct summary *m, const char *path)
     if (rc < 0)
         set_text(&m->problem, e.msg);
     store_close(s);
-    return rc == 0 || (e.code != ERR_IO && e.code != ERR_BUSY && e.code != ERR_LIMIT);
+    return rc == 0;
 }
