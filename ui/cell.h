@@ -62,11 +62,13 @@ enum style_attr {
 };
 
 /* fg/bg: 0 = as the role says; n = colour n-1 of the 256 (program output uses 1–16 only, pictures
- * the rest). attrs are added to the role's. */
+ * the rest), or STYLE_RGB on a terminal that has them all. attrs are added to the role's. */
 struct style {
     uint8_t role, attrs;
     uint16_t fg, bg;
 };
+#define STYLE_RGB(r, g, b)                                                                         \
+    ((uint16_t)(257 + (((r) >> 3) << 10 | ((g) >> 3) << 5 | (b) >> 3))) /* 5 bits each */
 #define STYLE(r) ((struct style){ .role = (uint8_t)(r) })
 
 /* `cp` is a code point, 0 for the right half of a wide one, or CELL_POOL | index of a cluster. */

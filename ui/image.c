@@ -357,18 +357,23 @@ static void put_cp(struct grid *g, int x, int y, uint32_t cp, struct style st)
     grid_put_glyph(g, x, y, g->w, &gl, st);
 }
 
+static uint16_t color_of(const uint8_t p[4], int colors)
+{
+    if (colors > 256)
+        return STYLE_RGB(p[0], p[1], p[2]);
+    return (uint16_t)(theme_nearest_rgb(p[0], p[1], p[2], colors) + 1);
+}
+
 static void put_half_block(struct grid *g, int x, int y, const uint8_t top[4], const uint8_t low[4],
                            int colors)
 {
     struct style st = STYLE(ROLE_TEXT);
     bool has_top = top[3] >= 128, has_low = low[3] >= 128;
-    int t = theme_nearest_rgb(top[0], top[1], top[2], colors),
-        l = theme_nearest_rgb(low[0], low[1], low[2], colors);
     if (!has_top && !has_low)
         return;
-    st.fg = (uint16_t)((has_top ? t : l) + 1);
+    st.fg = color_of(has_top ? top : low, colors);
     if (has_top && has_low)
-        st.bg = (uint16_t)(l + 1);
+        st.bg = color_of(low, colors);
     if (st.fg == st.bg) { /* equal colours are never drawn: a full block says the same */
         st.bg = 0;
         put_cp(g, x, y, 0x2588, st);

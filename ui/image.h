@@ -45,8 +45,8 @@ bool image_is_shown(const char *mime);
 
 /* Rows the picture takes at `columns` (its shape is kept), at most `max_rows`. */
 int image_rows(const struct image *img, int columns, int max_rows);
-/* Draw it into r, as large as it fits. `colors` as the terminal has: below 8 (or in an ASCII grid)
- * as shades of characters. */
+/* Draw it into r, as large as it fits. `colors` as the terminal has: above 256 by its parts; below
+ * 8 (or in an ASCII grid) as shades of characters. */
 void image_draw(struct grid *g, struct rect r, const struct image *img, int colors);
 
 #endif

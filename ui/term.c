@@ -22,6 +22,7 @@ struct term {
     SCREEN *screen;
     struct grid shown; /* what the terminal shows */
     bool all_new, mouse, utf8, suspended;
+    bool rgb; /* it takes colours by their parts, which ncurses does not know of */
     int colors;
     struct pair {
         short fg, bg;
@@ -176,6 +177,13 @@ static int count_colors(const struct term_options *opt)
     return COLORS >= 256 ? 256 : COLORS >= 16 ? 16 : 8;
 }
 
+/* What terminals that have them all say of themselves; the description mostly does not. */
+static bool has_rgb(void)
+{
+    const char *s = getenv("COLORTERM");
+    return s != NULL && (strcmp(s, "truecolor") == 0 || strcmp(s, "24bit") == 0);
+}
+
 int term_open(struct term **out, const struct term_options *opt, const char **note, struct err *e)
 {
     if (note != NULL)
@@ -194,6 +202,7 @@ int term_open(struct term **out, const struct term_options *opt, const char **no
     t->mouse = opt->mouse;
     t->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     t->colors = count_colors(opt);
+    t->rgb = t->colors == 256 && t->utf8 && has_rgb();
     t->pair_count = 1;
     t->all_new = true;
     t->cursor_shown = true;
@@ -223,7 +232,7 @@ void term_close(struct term *t)
 
 int term_colors(const struct term *t)
 {
-    return t->colors;
+    return t->rgb ? 1 << 24 : t->colors;
 }
 
 bool term_is_utf8(const struct term *t)
@@ -324,6 +333,33 @@ static void put_cell(struct term *t, const struct grid *g, const struct theme *t
     }
 }
 
+/* ---- pictures: ncurses drew their cells in the nearest of 256; the true colours go over them.
+ * Cursor and rendition are put back by the terminal itself. */
+
+static bool put_rgb(struct buf *out, const struct cell *c, int x, int y)
+{
+    uint8_t fg[3], bg[3];
+    char glyph[4] = "";
+    bool has_bg = theme_is_rgb(c->style.bg, bg);
+    if (!theme_is_rgb(c->style.fg, fg) || c->cp < 0x2580 || c->cp > 0x2588)
+        return false;
+    glyph[0] = (char)0xe2; /* half and full blocks, nothing else */
+    glyph[1] = (char)(0x80 | (c->cp >> 6 & 63));
+    glyph[2] = (char)(0x80 | (c->cp & 63));
+    (void)buf_addf(out, "\033[%d;%dH\033[0;38;2;%d;%d;%d", y + 1, x + 1, fg[0], fg[1], fg[2]);
+    if (has_bg)
+        (void)buf_addf(out, ";48;2;%d;%d;%d", bg[0], bg[1], bg[2]);
+    (void)buf_addf(out, "m%s", glyph);
+    return true;
+}
+
+/* All of a row: on its way to a changed cell ncurses may have passed over others. */
+static void put_row_rgb(struct buf *out, const struct grid *g, int y)
+{
+    for (int x = 0; x < g->w; x++)
+        (void)put_rgb(out, &g->cells[y * g->w + x], x, y);
+}
+
 static void remember_row(struct term *t, const struct grid *g, int y)
 {
     size_t at = (size_t)y * (size_t)g->w;
@@ -366,9 +402,15 @@ bool term_draw_from(struct term *t, const struct grid *g, const struct theme *th
         clear();
         from = 0;
     }
+    struct buf over = BUF_INIT((size_t)16 << 20);
     for (int y = from; y < g->h; y++) {
-        if (row_is_shown(t, g, y))
+        if (row_is_shown(t, g, y)) {
+            if (t->rgb && y == cursor_y)
+                put_row_rgb(&over, g, y);
             continue;
+        }
+        if (t->rgb)
+            put_row_rgb(&over, g, y);
         for (int x = 0; x < g->w; x++) {
             const struct cell *now = &g->cells[y * g->w + x], *old = &t->shown.cells[y * g->w + x];
             if (t->all_new || !grid_cell_equal(g, now, &t->shown, old))
@@ -382,6 +424,12 @@ bool term_draw_from(struct term *t, const struct grid *g, const struct theme *th
     t->cursor_shown = show;
     move(show ? cursor_y : 0, show ? cursor_x : 0);
     refresh();
+    if (over.len > 0) {
+        write_string("\0337");
+        write_string(buf_str(&over));
+        write_string("\0338");
+    }
+    buf_release(&over);
     remember_pool(t, g);
     t->all_new = false;
     return true;

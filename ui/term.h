@@ -28,7 +28,7 @@ int term_open(struct term **out, const struct term_options *opt, const char **no
               struct err *e) MUST_CHECK;
 void term_close(struct term *t); /* gives it back; NULL is fine */
 
-int term_colors(const struct term *t); /* 0, 8, 16, 256 */
+int term_colors(const struct term *t); /* 0, 8, 16, 256; above: colours by their parts */
 bool term_is_utf8(const struct term *t);
 void term_size(const struct term *t, int *w, int *h);
 

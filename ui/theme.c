@@ -205,15 +205,33 @@ int theme_reduce_color(int index, int colors)
     return nearest_ansi(r, g, b, colors < 16 ? 8 : 16);
 }
 
+bool theme_is_rgb(uint16_t of_style, uint8_t rgb[3])
+{
+    if (of_style <= 256)
+        return false;
+    for (int k = 0; k < 3; k++) {
+        int five = (of_style - 257) >> (10 - 5 * k) & 31;
+        rgb[k] = (uint8_t)(five << 3 | five >> 2);
+    }
+    return true;
+}
+
+static int index_of(uint16_t of_style)
+{
+    uint8_t rgb[3];
+    return theme_is_rgb(of_style, rgb) ? theme_nearest_rgb(rgb[0], rgb[1], rgb[2], 256)
+                                       : of_style - 1;
+}
+
 struct theme_look theme_resolve(const struct theme *t, struct style st, int colors)
 {
     struct theme_look look = t->role[st.role < ROLE_MAX ? st.role : ROLE_TEXT];
     look.attrs |= st.attrs;
     if (t->color && colors >= 8) {
         if (st.fg)
-            look.fg = (int16_t)(st.fg - 1);
+            look.fg = (int16_t)index_of(st.fg);
         if (st.bg)
-            look.bg = (int16_t)(st.bg - 1);
+            look.bg = (int16_t)index_of(st.bg);
     } else {
         look.fg = look.bg = -1;
     }

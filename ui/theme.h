@@ -29,5 +29,7 @@ const char *const *theme_names(void);
 /* Nearest of the first `colors` (8, 16) for one of 256; nearest of 256 for an RGB. */
 int theme_reduce_color(int index, int colors);
 int theme_nearest_rgb(uint8_t r, uint8_t g, uint8_t b, int colors);
+/* fg or bg of a style, as above: is it a colour by its parts? They go to rgb. */
+bool theme_is_rgb(uint16_t of_style, uint8_t rgb[3]);
 
 #endif

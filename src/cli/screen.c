@@ -355,7 +355,7 @@ static int open_terminal(struct screen *s, const char **note, struct err *e)
     s->grid.ascii = !term_is_utf8(s->term);
     s->vm.colors = term_colors(s->term);
     return theme_load(&s->theme, opt->theme != NULL ? opt->theme : s->app->config.theme,
-                      s->vm.colors, e);
+                      s->vm.colors > 256 ? 256 : s->vm.colors, e);
 }
 
 static int screen_open(struct screen *s, const char **note, struct err *e)

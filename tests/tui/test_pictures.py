@@ -14,7 +14,7 @@ PLOT = """
 import struct, zlib, base64
 def chunk(t, d):
     return struct.pack('>I', len(d)) + t + d + struct.pack('>I', zlib.crc32(t + d))
-rows = b''.join(b'\\0' + bytes((255, 0, 0)) * 40 for _ in range(40))
+rows = b''.join(b'\\0' + bytes((200, 100, 48)) * 40 for _ in range(40))
 png = (b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 40, 40, 8, 2, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(rows))
        + chunk(b'IEND', b''))
 display({'text/plain': '<Figure>', 'image/png': base64.b64encode(png).decode(), 'e2b/chart': {'type': 'line', 'title': 'loss'}}, raw=True)
@@ -86,3 +86,28 @@ def test_the_viewer_is_asked_for_before_it_starts(airlock, server):  # noqa: F81
     assert seen.read_text().strip() == path
     with open(path, "rb") as f:
         assert f.read(4) == b"\x89PNG"
+
+
+def colors(s):
+    return {cell.fg for row in s.screen.buffer.values() for cell in row.values() if cell.data in "█▀▄"}
+
+
+def test_a_terminal_with_all_colours_gets_them(airlock, server):  # noqa: F811
+    make_session(airlock, PLOT)
+    s = airlock.screen("resume", "last", rows=40, cols=100, env={"COLORTERM": "truecolor"})
+    s.wait("█")
+    s.settle()
+    assert colors(s) == {"ce6331"}  # five bits of each
+    s.send("\x1bG:")  # whatever moves about: the picture keeps its colours
+    s.settle()
+    s.send("\x1b\t\t")
+    s.settle()
+    assert colors(s) == {"ce6331"}
+    s.resize(38, 90)
+    s.settle()
+    assert colors(s) == {"ce6331"}
+    s.close()
+    s = airlock.screen("resume", "last", rows=40, cols=100, env={"COLORTERM": "no"})
+    s.wait("█")
+    s.settle()
+    assert len(colors(s)) == 1 and colors(s) != {"ce6331"}

@@ -13,6 +13,7 @@
 #include <png.h>
 #include "base/buf.h"
 #include "ui/image.h"
+#include "ui/theme.h"
 
 static void on_write(png_structp png, png_bytep p, size_t n)
 {
@@ -353,6 +354,15 @@ static void test_draws(void **state)
     image_draw(&g, (struct rect){ 0, 0, 4, 2 }, &img, 0); /* no colours: shades */
     assert_in_range(grid_at(&g, 0, 0)->cp, 0x20, 0x7e);
     assert_int_equal(grid_at(&g, 0, 0)->style.fg, 0);
+    grid_clear(&g);
+    image_draw(&g, (struct rect){ 0, 0, 4, 2 }, &img, 1 << 24); /* by their parts */
+    uint8_t rgb[3];
+    assert_int_equal(grid_at(&g, 0, 0)->style.fg, STYLE_RGB(255, 0, 0));
+    assert_true(theme_is_rgb(grid_at(&g, 0, 0)->style.fg, rgb));
+    assert_memory_equal(rgb, "\xff\0\0", 3);
+    assert_false(theme_is_rgb(256, rgb));
+    assert_true(theme_is_rgb(STYLE_RGB(255, 255, 255), rgb));
+    assert_memory_equal(rgb, "\xff\xff\xff", 3);
     image_draw(&g, (struct rect){ 3, 1, 9, 9 }, &img, 256); /* clipped */
     image_draw(&g, (struct rect){ 0, 0, 0, 0 }, &img, 256);
     grid_release(&g);
