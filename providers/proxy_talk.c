@@ -184,7 +184,7 @@ static void on_alarm(int signo)
         n.kind = PROXY_ASKED;
         n.verdict = PROXY_FAILED;
         memcpy(n.why, "the name did not resolve in time", 33);
-        (void)proxy_tell(resolving->server->notes, &n, -1);
+        (void)send(resolving->server->notes, &n, sizeof n, MSG_NOSIGNAL);
     }
     _exit(0);
 }

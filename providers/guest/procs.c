@@ -190,18 +190,28 @@ static int64_t segments_used(void)
     return sum;
 }
 
-/* What the whole machine has in memory files, segments and tmpfs since the first look. Others make
- * some of it: good for deciding to look closer, not for blame. */
-static int64_t machine_shared(bool *is_short)
+/* How the whole machine changed since the first look. Others do some of it: good for deciding to
+ * look closer, not for blame. */
+struct machine {
+    int64_t shared;    /* more in memory files, segments and tmpfs */
+    int64_t available; /* less for everybody */
+    bool is_short;
+};
+
+static struct machine look_at_machine(void)
 {
     static char text[4096];
-    static int64_t first = -1;
+    static int64_t shared = -1, available;
     read_file("/proc/meminfo", text, sizeof text);
-    int64_t shared = field_kib(text, "Shmem:") * 1024, total = field_kib(text, "MemTotal:");
-    *is_short = total > 0 && field_kib(text, "MemAvailable:") < total / 16;
-    if (first < 0)
-        first = shared;
-    return shared - first;
+    int64_t now_shared = field_kib(text, "Shmem:") * 1024, total = field_kib(text, "MemTotal:");
+    int64_t now_available = field_kib(text, "MemAvailable:") * 1024;
+    if (shared < 0) {
+        shared = now_shared;
+        available = now_available;
+    }
+    return (struct machine){ .shared = now_shared - shared,
+                             .available = available - now_available,
+                             .is_short = now_available / 1024 < total / 16 };
 }
 
 /* Memory files by what holds them open, each once. */
@@ -237,17 +247,16 @@ static int64_t memfds_of(pid_t pid)
 /* Memory that no process is resident with. */
 static int64_t unmapped_memory(size_t n, int64_t limit)
 {
-    bool is_short;
-    int64_t grew = machine_shared(&is_short), sum = segments_used();
-    if (grew <= limit / 4)
-        return sum;
+    struct machine m = look_at_machine();
+    int64_t sum = segments_used();
     memfds_of(0);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && m.shared > limit / 4; i++)
         if (procs[i].ours)
             sum += memfds_of(procs[i].pid);
-    /* There are ways to hold pages that leave no trace at all: when the machine itself is about to
-     * run out, whoever may have done it goes. */
-    return is_short && grew > limit && sum <= limit ? limit + 1 : sum;
+    /* There are ways to hold pages that leave no trace (what waits in sockets): when the machine
+     * itself is about to run out, the run that may have done it goes. */
+    bool suspect = m.is_short && m.available > limit && run.state == RUN_ON;
+    return suspect && sum <= limit ? limit + 1 : sum;
 }
 
 static int64_t sum_memory(const char *file, const char *field, int64_t limit)
