@@ -24,27 +24,37 @@ static bool is_approved(const struct managed_run *r, const struct json *input)
     return r->timeout_ms == 0 || json_get_int(input, "timeout_ms", -1) == r->timeout_ms;
 }
 
-/* "bash: …difference": the words of a model, which `ui/text` cleans like everything. */
+/* Where a command leaves the approved one, and how both go on there. */
+static void show_difference(struct managed_run *r, const char *command)
+{
+    size_t at = 0;
+    while (at < r->command.len && command[at] == r->command.ptr[at])
+        at++;
+    size_t from = at > 20 ? at - 20 : 0;
+    (void)buf_addf(&r->refused, "bash, other from byte %zu on: '%.60s' instead of '%.60s'", at,
+                   command + from, r->command.ptr + from);
+}
+
+/* The words of a model: `ui/text` cleans them like everything. */
 static void show(struct managed_run *r, const char *name, const struct json *input)
 {
     struct buf text = BUF_INIT((size_t)1 << 20);
     const char *command = json_get_str(input, "command", NULL);
-    size_t at = 0;
+    bool bash = command != NULL && strcmp(name, "bash") == 0;
     if (r == NULL)
         return;
     r->extra = r->extra || r->step >= MANAGED_STEP_RUNNING;
     buf_reset(&r->refused);
     (void)buf_addf(&r->refused, "refused %u of its calls, the last: ", ++r->refused_count);
-    if (command != NULL && json_len(input) == 1 && strcmp(name, "bash") == 0) {
-        while (at < r->command.len && command[at] == r->command.ptr[at])
-            at++;
-        if (at == r->command.len && command[at] == '\0') {
-            (void)buf_add_str(&r->refused, "bash with the approved command, out of turn");
-            return;
+    if (bash && strcmp(command, buf_str(&r->command)) != 0) {
+        show_difference(r, command);
+    } else if (bash) {
+        (void)buf_add_str(&r->refused, "bash with the approved command, out of turn");
+        for (const struct json *m = json_first(input); m != NULL; m = json_next(m)) {
+            buf_reset(&text);
+            if (strcmp(json_key(m), "command") != 0 && json_print(m, &text) == 0)
+                (void)buf_addf(&r->refused, " %.40s=%.60s", json_key(m), buf_str(&text));
         }
-        size_t from = at > 20 ? at - 20 : 0;
-        (void)buf_addf(&r->refused, "bash, other from byte %zu on: '%.60s' instead of '%.60s'", at,
-                       strlen(command) > from ? command + from : "", r->command.ptr + from);
     } else if (input != NULL && json_print(input, &text) == 0) {
         (void)buf_addf(&r->refused, "%.40s %.*s", name, MANAGED_SHOWN, buf_str(&text));
     }
