@@ -30,6 +30,7 @@ typedef void (*fleet_done_fn)(void *arg, const struct err *e);
 
 struct fleet_call;
 struct fleet_config {
+    struct loop *loop; /* the one of `net`, for who must wait; NULL: nobody waits */
     struct net *net;
     sandbox_setting_fn setting;
     void *setting_arg;

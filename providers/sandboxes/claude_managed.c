@@ -450,6 +450,7 @@ const struct sandbox_ops sandbox_claude_managed = {
     .kill = managed_kill,
     .pause_output = managed_pause_output,
     .restore = no_restore,
+    .starts_over = managed_starts_over,
     .save = no_save,
     .load = no_load,
     .put = no_put,

@@ -99,7 +99,7 @@ static int open_call(struct fleet_call **out, const struct fleet_config *cfg, fl
         free(c);
         return -1;
     }
-    claude_sweep_init(&c->sweep, cfg->net, &c->http.server, NULL);
+    claude_sweep_init(&c->sweep, cfg->net, &c->http.server, cfg->loop);
     *out = c;
     return 0;
 }

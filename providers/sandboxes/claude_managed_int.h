@@ -69,10 +69,11 @@ struct managed_run {
     bool has_result;
     enum run_end stopping; /* END_INTERRUPTED, END_TIMEOUT: asked to end */
     bool interrupted, stop_asked, told;
-    bool confirmed;     /* the server knows that it may run */
-    bool extra;         /* a call came behind the one that was allowed */
-    bool drop;          /* the session goes with the run */
-    struct buf refused; /* the last call that was not allowed, for people */
+    bool confirmed;           /* the server knows that it may run */
+    bool extra;               /* a call came behind the one that was allowed */
+    bool drop;                /* the session goes with the run */
+    struct buf refused;       /* the last call that was not allowed, for people */
+    struct buf refused_whole; /* all of it */
     unsigned refused_count;
     struct sandbox_finished f;
     char message_text[640], what[24];
@@ -205,7 +206,7 @@ void managed_run_done(struct managed *s);
 void managed_run_lost(struct managed *s, enum run_end as, const char *what, const char *message);
 void managed_on_deadline(void *arg);
 /* Too large for the session that is there? */
-bool managed_starts_over(const struct sandbox *base, size_t bytes);
+bool managed_starts_over(const struct sandbox *base, const struct sandbox_run *rq);
 
 /* ---- claude_managed_judge.c */
 void managed_judge_all(struct managed *s); /* what the feed holds */

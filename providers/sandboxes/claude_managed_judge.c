@@ -45,6 +45,12 @@ static void show(struct managed_run *r, const char *name, const struct json *inp
         return;
     r->extra = r->extra || r->step >= MANAGED_STEP_RUNNING;
     buf_reset(&r->refused);
+    buf_reset(&r->refused_whole);
+    (void)buf_addf(&r->refused_whole, "refused, not run: %.40s\n", name);
+    if (input != NULL && json_print(input, &text) == 0)
+        (void)buf_addf(&r->refused_whole, "%s\n",
+                       bash && json_len(input) == 1 ? command : buf_str(&text));
+    buf_reset(&text);
     (void)buf_addf(&r->refused, "refused %u of its calls, the last: ", ++r->refused_count);
     if (bash && strcmp(command, buf_str(&r->command)) != 0) {
         show_difference(r, command);

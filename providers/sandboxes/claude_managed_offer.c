@@ -24,7 +24,7 @@ void managed_enforcement(const struct contract *c, struct contract_enforcement *
     say(&out->field[FIELD_TTL], ENFORCED,
         "by Airlock; without it nothing runs there: the session waits, at no cost");
     say(&out->field[FIELD_TIMEOUT], ENFORCED,
-        "inside, and by Airlock; what the code left behind may go on until the end");
+        "inside, with all that the code started; and by Airlock");
     if (c->mount_count > 0)
         say(&out->field[FIELD_FILES], NOT_ENFORCEABLE,
             "no directory of this machine can be mounted there");

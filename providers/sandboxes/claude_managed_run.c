@@ -23,6 +23,7 @@ struct managed_run *managed_run_new(const struct sandbox_run *rq, int64_t timeou
     buf_init(&r->command, (size_t)64 << 10);
     buf_init(&r->message, (size_t)256 << 10);
     buf_init(&r->refused, (size_t)8 << 10);
+    buf_init(&r->refused_whole, (size_t)256 << 10);
     for (size_t i = 0; i < ARRAY_LEN(r->uploads); i++)
         buf_init(&r->uploads[i], BODY_MAX);
     claude_result_init(&r->result);
@@ -48,6 +49,7 @@ void managed_run_free(struct managed_run *r)
     buf_release(&r->command);
     buf_release(&r->message);
     buf_release(&r->refused);
+    buf_release(&r->refused_whole);
     for (size_t i = 0; i < ARRAY_LEN(r->uploads); i++)
         buf_release(&r->uploads[i]);
     free(r);
@@ -55,10 +57,10 @@ void managed_run_free(struct managed_run *r)
 
 /* ---- made ready */
 
-bool managed_starts_over(const struct sandbox *base, size_t bytes)
+bool managed_starts_over(const struct sandbox *base, const struct sandbox_run *rq)
 {
     const struct managed *s = (const struct managed *)base;
-    return s->link == LINK_LIVE && bytes > CLAUDE_LITERAL_MAX;
+    return s->link == LINK_LIVE && claude_program_bytes(rq) > CLAUDE_LITERAL_MAX;
 }
 
 static int write_parts(struct managed *s, struct managed_run *r)
@@ -316,7 +318,12 @@ static void finish(struct managed *s, enum run_end end, const char *what, const 
         tell_results(s);
     r->f.limits_hit = r->f.error_name = r->f.error_value = r->f.error_traceback = "";
     r->f.check_text = "";
-    if (r->has_result)
+    if (r->refused_count > 0) {
+        r->f.error_name = "Deviation";
+        r->f.error_value = buf_str(&r->refused);
+        r->f.error_traceback = buf_str(&r->refused_whole);
+    }
+    if (r->has_result && end != END_INTEGRITY)
         fill_result(r);
     else if (r->step >= MANAGED_STEP_RUNNING)
         r->f.wall_us = clock_boot_us() - r->began_us;

@@ -1,5 +1,5 @@
 # Airlock: runs the program P, approved by a person, once, and prints what came of it as one line. [share/cells/claude.py]
-import base64, hashlib, json, os, shutil, signal, subprocess, sys, tempfile, threading, time
+import base64, ctypes, hashlib, json, os, shutil, signal, subprocess, sys, tempfile, threading, time
 
 if 'P' not in globals():
     P = json.load(open(sys.argv[1]) if len(sys.argv) > 1 else sys.stdin)
@@ -87,7 +87,41 @@ def stop(child, sig):
         pass
 
 
+def family():
+    """Whatever came of the program, however it went about it: we are the parent of what loses its own."""
+    parents, mine = {}, {os.getpid()}
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/%s/stat' % name, 'rb') as f:
+                parents[int(name)] = int(f.read().rpartition(b')')[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            pass
+    while True:
+        more = {p for p, parent in parents.items() if parent in mine} - mine
+        if not more:
+            return mine - {os.getpid()}
+        mine |= more
+
+
+def end_family():
+    for _ in range(50):
+        left = family()
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in left:
+                try:
+                    os.kill(pid, sig)
+                except OSError:
+                    pass
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except OSError:
+            return
+        time.sleep(0.01)
+
+
 def main():
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     root, temp = '/workspace', tempfile.mkdtemp()
     try:
         os.makedirs(root, exist_ok=True)
@@ -134,6 +168,7 @@ def main():
         except subprocess.TimeoutExpired:
             stop(child, signal.SIGKILL)
             child.wait()
+        end_family()
     us = int((time.monotonic() - began) * 1000000)
     for r in readers:
         r.join(0.5)

@@ -121,7 +121,9 @@ int sandboxes_wait(struct fleet *fl, struct fleet_call *call, struct err *e)
 
 struct fleet_config sandboxes_config(struct app *app)
 {
-    return (struct fleet_config){ .net = app->net, .setting = app_setting, .setting_arg = app };
+    return (struct fleet_config){
+        .loop = app->loop, .net = app->net, .setting = app_setting, .setting_arg = app
+    };
 }
 
 static int ask_one(struct fleet *fl, const struct sandbox_ops *ops, struct err *e)

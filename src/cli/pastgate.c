@@ -141,7 +141,9 @@ static void fill_words(struct past_gate *g, const struct state *st)
     const char *isolation = st->gate.isolation;
     snprintf(g->sandbox, sizeof g->sandbox, "%s%s%s", st->gate.sandbox,
              isolation[0] != '\0' ? " · " : "", isolation);
-    if (st->sbx == SBX_READY && st->vars_run > 0)
+    if (st->gate.state_lost)
+        snprintf(g->from, sizeof g->from, "%s", STATE_LOST_LINE);
+    else if (st->sbx == SBX_READY && st->vars_run > 0)
         snprintf(g->from, sizeof g->from, "continues run %u", st->vars_run);
     else if (st->vars_run > 0)
         snprintf(g->from, sizeof g->from, "new sandbox; the variables of run %u are loaded into it",

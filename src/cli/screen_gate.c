@@ -81,7 +81,9 @@ static void fill_lines(struct screen *s)
     const struct sandbox_ops *ops = sandbox_choose(st->sandbox, st->image, NULL);
     static char title[160], state_line[96];
     snprintf(title, sizeof title, "%s · %s", ops->name, ops->isolation);
-    if (st->sbx == SBX_READY && st->vars_run > 0)
+    if (st->gate.state_lost)
+        snprintf(state_line, sizeof state_line, "%s", STATE_LOST_LINE);
+    else if (st->sbx == SBX_READY && st->vars_run > 0)
         snprintf(state_line, sizeof state_line, "continues run %u", st->vars_run);
     else if (st->vars_run > 0)
         snprintf(state_line, sizeof state_line,

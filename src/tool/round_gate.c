@@ -397,6 +397,9 @@ void round_do_gate(struct round *r, uint32_t run)
         json_w_str(&b.w, "held_by", r->cfg.sandbox->held_by);
     if (r->cfg.sandbox->caps & SANDBOX_IS_CHECKED_ONLY)
         json_w_bool(&b.w, "checked_only", true);
+    if (r->sandbox != NULL && r->sandbox->ops->starts_over != NULL &&
+        r->sandbox->ops->starts_over(r->sandbox, capsule_request(r->gate_capsule)))
+        json_w_bool(&b.w, "state_lost", true);
     hex_encode(capsule_code_key(r->gate_capsule), SHA256_LEN, digest);
     json_w_str(&b.w, "code_key", digest);
     b.ev.more = may_go_unasked(r, run);

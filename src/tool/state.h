@@ -196,6 +196,9 @@ enum sandbox_status {
     SBX_PAUSED
 };
 
+/* What is said of a gate whose run finds nothing of earlier ones. */
+#define STATE_LOST_LINE "a new container: too large for the one that runs, whose files are lost"
+
 struct state_gate {
     bool open;
     uint32_t run, rev;
@@ -206,6 +209,7 @@ struct state_gate {
     char *isolation;      /* "process (namespaces + seccomp)"; "" not recorded */
     char *held_by;        /* who holds it to that; "" not recorded */
     bool checked_only;    /* checked, not gated */
+    bool state_lost;      /* it runs in a new sandbox: nothing of earlier runs is there */
     bool has_walls;       /* older programs did not record them */
     int64_t opened_at_us; /* CLOCK_BOOTTIME */
 };
