@@ -44,6 +44,7 @@ static void run_effect(struct round *r, const struct effect *fx)
 static void on_idle(void *arg)
 {
     struct round *r = arg;
+    round_finish_when_told(r);
     /* Only what is queued now: effects of effects get the next turn, so a key press is never far
      * away. */
     for (size_t n = r->queue_len; n > 0 && r->queue_len > 0 && !r->broken; n--) {
@@ -322,6 +323,7 @@ void round_free(struct round *r)
     round_watch_release(r);
     contract_release(&r->contract);
     free(r->planner_model);
+    free(r->answer);
     free(r->sandbox_image);
     free(r->default_language);
     free((char *)(uintptr_t)r->lease.step);
@@ -334,9 +336,9 @@ bool round_is_quiet(const struct round *r)
     if (r->broken)
         return true;
     return r->queue_len == 0 && !st->gate.open && st->running == 0 && r->start_run == 0 &&
-           !r->planner_busy && r->waiting == NULL && r->twin.of == 0 && !r->awaiting_state &&
-           !r->awaiting_save && !r->awaiting_restore && !r->awaiting_snapshot && !r->pausing &&
-           r->save.stage == SAVE_NOTHING;
+           !r->planner_busy && !r->finish_due && r->waiting == NULL && r->twin.of == 0 &&
+           !r->awaiting_state && !r->awaiting_save && !r->awaiting_restore &&
+           !r->awaiting_snapshot && !r->pausing && r->save.stage == SAVE_NOTHING;
 }
 
 bool round_planner_done(const struct round *r)

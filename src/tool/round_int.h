@@ -80,6 +80,8 @@ struct round {
     uint8_t contract_digest[SHA256_LEN];
     struct planner *planner;
     bool planner_waiting, planner_finished, planner_busy;
+    bool finish_due; /* the session ends as soon as a remote sandbox has told its variables */
+    char *answer;    /* of that end */
 
     struct effect queue[ROUND_QUEUE_MAX];
     size_t queue_head, queue_len;
@@ -287,5 +289,9 @@ void round_start_twin(struct round *r, uint32_t run);
 void round_twin_drop(struct round *r);
 /* A file that the twin asked for came: true when it was meant for it. */
 bool round_twin_got(struct round *r, const struct sandbox_event *ev);
+
+/* round_plan.c: the planner is done; end the session once nothing is awaited of a sandbox that ends
+ * with it. */
+void round_finish_when_told(struct round *r);
 
 #endif

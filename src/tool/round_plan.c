@@ -131,10 +131,22 @@ static const char *outcome_of(const struct state *st)
     return st->denied > 0 ? "denied" : "done";
 }
 
+/* One that costs money is destroyed with the session, and would take along what it still has to say
+ * of the last run. */
+void round_finish_when_told(struct round *r)
+{
+    struct err e = ERR_INIT;
+    bool ends_too = r->sandbox != NULL && r->sandbox->ops->farewell != NULL;
+    if (!r->finish_due || (ends_too && (r->awaiting_state || r->awaiting_save)))
+        return;
+    r->finish_due = false;
+    if (!r->cfg.state->finished && round_finish(r, outcome_of(r->cfg.state), r->answer, &e) < 0)
+        round_record_error(r, 0, &e, "");
+}
+
 void round_on_planner(void *arg, struct planner *p, const struct planner_event *ev)
 {
     struct round *r = arg;
-    struct err e = ERR_INIT;
     (void)p;
     if (r->broken)
         return;
@@ -166,8 +178,10 @@ void round_on_planner(void *arg, struct planner *p, const struct planner_event *
         r->planner_finished = true;
         if (ev->text_len > 0)
             record_message(r, EVENT_PLANNER_MESSAGE, "planner", ev->text, ev->text_len);
-        if (round_finish(r, outcome_of(r->cfg.state), ev->text, &e) < 0)
-            round_record_error(r, 0, &e, "");
+        free(r->answer);
+        r->answer = xstrdup(ev->text != NULL ? ev->text : "");
+        r->finish_due = true;
+        round_finish_when_told(r);
         break;
     case PLANNER_ERROR:
         if (ev->retry_after_ms == 0) {

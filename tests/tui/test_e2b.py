@@ -165,3 +165,16 @@ def test_the_cell_of_our_own_is_a_part_of_the_contract_and_shown(airlock, server
     assert gate["contract_digest"] == events[0]["contract_digest"]
     ours = [json.loads(line) for line in run_on(airlock, "e2b:kernel=ours", "print(1)", "--json").stdout.splitlines()]
     assert "introspection" not in ours[0]["contract"] and ours[0]["contract_digest"] != events[0]["contract_digest"]
+
+
+def test_the_last_run_of_a_session_tells_its_variables_before_the_end(airlock, server):
+    book = airlock.home / "book.md"
+    book.write_text("# One\n\nOne.\n\n## Step\n\n```python\nlast = 42\n```\n\n- expect: exit 0\n")
+    for sandbox in ("e2b", "e2b:kernel=ours"):
+        done = airlock.run("run", "-s", sandbox, "-p", "runbook:" + str(book), "--lease", "runs=3", "--json", "go")
+        kinds = [json.loads(line) for line in done.stdout.splitlines()]
+        at = [e["type"] for e in kinds]
+        assert done.returncode == 0, done.stderr
+        assert at.index("state.changed") < at.index("sandbox.closed") < at.index("session.finished")
+        assert "last" in [v["name"] for e in kinds if e["type"] == "state.changed" for v in e["vars"]]
+    assert server.alive() == []
