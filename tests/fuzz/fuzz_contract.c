@@ -49,7 +49,6 @@ static void check_round_trip(const struct contract *c)
     json_w_close_object(&w);
     INVARIANT(json_w_end(&w) == 0);
     INVARIANT(json_parse(&root, text.ptr, text.len, &e) == 0);
-    contract_init(&back);
     INVARIANT(contract_from_json(&back, json_get(root, "contract"), &e) == 0);
     INVARIANT(same(c, &back));
     INVARIANT(!contract_is_wider(c, &back, &field) && !contract_is_wider(&back, c, &field));
