@@ -67,5 +67,10 @@ else
 fi
 : >"$out/counts"
 xargs -P2 -L1 sh tests/job.sh "$out" <"$out/jobs"
+# The key of the tests (tests/tui/conftest.py) in anything that was left in their home.
+if grep -rlsF 'sk-ant-test-0123456789' "$out/home"; then
+    echo "FAILED  a test left a key behind"
+    echo "0 1 0" >>"$out/counts"
+fi
 awk -v jobs="$(wc -l <"$out/jobs")" '{ p += $1; f += $2; s += $3 }
     END { if (NR < jobs) f += jobs - NR; printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 }' "$out/counts"
