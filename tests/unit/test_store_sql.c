@@ -86,9 +86,8 @@ int sqlite3_open_v2(const char *name, sqlite3 **out, int flags, const char *vfs)
     int rc = fails();
     if (fn == NULL)
         *(void **)&fn = real("sqlite3_open_v2");
-    if (rc != SQLITE_OK)
-        *out = NULL;
-    return rc != SQLITE_OK ? rc : fn(name, out, flags, vfs);
+    /* As it fails: with a handle that knows why. (Without one it had no memory.) */
+    return fn(rc != SQLITE_OK ? "/nonexistent/x.db" : name, out, flags, vfs);
 }
 
 /* ---- what the store does ---- */
@@ -303,14 +302,14 @@ static void while_appending(void **state)
 {
     (void)state;
     each_call_fails(do_append, false, SQLITE_FULL);
-    each_call_fails(do_append, false, SQLITE_NOMEM);
+    each_call_fails(do_append, false, SQLITE_BUSY);
 }
 
 static void while_reading(void **state)
 {
     (void)state;
     each_call_fails(do_read, false, SQLITE_IOERR);
-    each_call_fails(do_walk, false, SQLITE_NOMEM);
+    each_call_fails(do_walk, false, SQLITE_BUSY);
 }
 
 static void while_verifying(void **state)
