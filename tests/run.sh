@@ -43,7 +43,7 @@ list() { # kind, files...
 
 if [ "$only" = coverage ]; then
     build build/cov CPPFLAGS= CFLAGS='-g -O0 --coverage -fprofile-update=atomic' LDFLAGS=--coverage fuzzers
-    export AIRLOCK="$PWD/build/cov/airlock" FUZZ_COUNT="${FUZZ_COUNT:-3000}"
+    export COVERAGE=1 AIRLOCK="$PWD/build/cov/airlock" FUZZ_COUNT="${FUZZ_COUNT:-3000}"
     {
         list py tests/tui/test_*.py
         list tap build/cov/tests/contract/test_* build/cov/tests/unit/test_* build/cov/tests/golden/test_* build/cov/tests/gate/gate_runs

@@ -16,7 +16,8 @@ fi
 ${MAKE:-make} -s -j2 B=$b CC=clang SAN=1 CFLAGS="$flags" LDFLAGS='-fsanitize=address,undefined' $b/libairlock.a || exit 1
 # shellcheck disable=SC2046,SC2059
 ${MAKE:-make} -s -j2 B=$b CC=clang SAN=1 CFLAGS="$flags" LDFLAGS='-fsanitize=address,undefined' $(printf "$b/tests/fuzz/fuzz_%s " "$@") || exit 1
-libs="$(pkg-config --libs ncursesw readline inih libcjson sqlite3 libutf8proc md4c libpng libseccomp libcrypto) -lm"
+# shellcheck disable=SC2046
+libs="$(pkg-config --libs $(sed -n 's/^PKGS *:= *//p' Makefile)) -lm"
 for name in "$@"; do
     mkdir -p "$b/$name/corpus"
     # shellcheck disable=SC2086
