@@ -66,7 +66,7 @@ $(B)/guest_data.o: $(B)/guest
 	$(CC) -c -o $@ $(B)/guest_data.S
 
 # ---- share/: compiled in (src/base/share.h)
-SHARE_DIRS  := kernels probes cells runbooks review themes prices export
+SHARE_DIRS  := kernels doctor probes cells runbooks review themes prices export
 SHARE_FILES := $(sort $(shell find $(SHARE_DIRS:%=share/%) -type f 2>/dev/null))
 $(B)/share_data.o: $(SHARE_FILES) Makefile share/embed.sh
 	@mkdir -p $(@D)

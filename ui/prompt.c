@@ -221,3 +221,8 @@ void prompt_remember(const char *line)
     if (line[0] != '\0' && (last == NULL || strcmp(last->line, line) != 0))
         add_history(line);
 }
+
+const char *prompt_library_version(void)
+{
+    return rl_library_version;
+}

@@ -30,4 +30,6 @@ void prompt_clear(void);
 bool prompt_is_typed(void);
 void prompt_remember(const char *line); /* adds to the history (never what holds a secret) */
 
+const char *prompt_library_version(void); /* "8.2", static */
+
 #endif

@@ -473,3 +473,8 @@ bool term_input_waits(const struct term *t)
     (void)t;
     return poll(&p, 1, 0) != 0;
 }
+
+const char *term_library_version(void)
+{
+    return curses_version();
+}

@@ -53,4 +53,6 @@ void term_resume(struct term *t);
 void term_flush_input(struct term *t);
 bool term_input_waits(const struct term *t);
 
+const char *term_library_version(void); /* "ncurses 6.4.20221231", static */
+
 #endif

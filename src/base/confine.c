@@ -1,11 +1,12 @@
-/* confine.c - what a reader of records gives up, and what a process does that only has a network.
- */
+/* confine.c - what a reader of records gives up, what a process does that only has a network, and
+ * what the one does that a person looks at. */
 #include "base/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -41,9 +42,29 @@ static const char *const of_everybody[] = {
     "settimeofday", "adjtimex", "clock_adjtime", "iopl", "ioperm", "personality"
 };
 
-static int add_names(scmp_filter_ctx ctx, const char *const *names, size_t count)
+enum confined { READER, NETWORKER, SUPERVISOR };
+
+/* It asks the launcher's children to end, and clones the mounts it hands out. */
+static bool supervisor_needs(const char *name)
+{
+    static const char *const needed[] = {
+        "pidfd_open", "pidfd_send_signal", "open_tree", "mount_setattr",
+#ifdef __SANITIZE_ADDRESS__
+        "ptrace", /* of the leak checker, in a clone of the process */
+#endif
+    };
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+        if (strcmp(needed[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_names(scmp_filter_ctx ctx, const char *const *names, size_t count, enum confined who)
 {
     for (size_t i = 0; i < count; i++) {
+        if (who == SUPERVISOR && supervisor_needs(names[i]))
+            continue;
         int nr = seccomp_syscall_resolve_name(names[i]);
         int rc = nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
         if (rc < 0 && rc != -EDOM)
@@ -52,11 +73,11 @@ static int add_names(scmp_filter_ctx ctx, const char *const *names, size_t count
     return 0;
 }
 
-static int add_calls(scmp_filter_ctx ctx, bool reader)
+static int add_calls(scmp_filter_ctx ctx, enum confined who)
 {
-    int rc = add_names(ctx, of_everybody, ARRAY_LEN(of_everybody));
-    if (rc == 0 && reader)
-        rc = add_names(ctx, of_a_reader, ARRAY_LEN(of_a_reader));
+    int rc = add_names(ctx, of_everybody, ARRAY_LEN(of_everybody), who);
+    if (rc == 0 && who == READER)
+        rc = add_names(ctx, of_a_reader, ARRAY_LEN(of_a_reader), who);
     /* glibc then falls back to clone. */
     if (rc == 0)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -84,7 +105,7 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-static int load_filter(bool reader, struct err *e)
+static int load_filter(enum confined who, struct err *e)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     int rc = ctx != NULL ? 0 : -ENOMEM;
@@ -93,7 +114,7 @@ static int load_filter(bool reader, struct err *e)
     if (rc == 0)
         rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (rc == 0)
-        rc = add_calls(ctx, reader);
+        rc = add_calls(ctx, who);
     if (rc == 0)
         rc = add_terminal(ctx);
     if (rc == 0)
@@ -108,7 +129,7 @@ static int load_filter(bool reader, struct err *e)
 
 int confine_to_reading(struct err *e)
 {
-    if (load_filter(true, e) < 0)
+    if (load_filter(READER, e) < 0)
         return -1;
 #ifdef __SANITIZE_ADDRESS__
     is_confined = true;
@@ -122,9 +143,9 @@ int confine_to_reading(struct err *e)
 /* Everything the first version of Landlock knows. */
 #define ALL_RIGHTS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 
-static void allow_reading(int rules, const char *path)
+static void allow(int rules, const char *path, uint64_t rights)
 {
-    struct landlock_path_beneath_attr beneath = { .allowed_access = READ_RIGHTS,
+    struct landlock_path_beneath_attr beneath = { .allowed_access = rights,
                                                   .parent_fd = open(path, O_PATH | O_CLOEXEC) };
     if (beneath.parent_fd < 0)
         return;
@@ -141,7 +162,7 @@ static void confine_files(void)
     if (rules < 0)
         return;
     for (size_t i = 0; i < ARRAY_LEN(readable); i++)
-        allow_reading(rules, readable[i]);
+        allow(rules, readable[i], READ_RIGHTS);
     (void)syscall(SYS_landlock_restrict_self, rules, 0);
     close(rules);
 }
@@ -151,5 +172,50 @@ int confine_to_network(struct err *e)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_sys(e, ERR_IO, "giving up new privileges");
     confine_files();
-    return load_filter(false, e);
+    return load_filter(NETWORKER, e);
+}
+
+/* ---- the supervising process ---- */
+
+#define WRITE_RIGHTS (ALL_RIGHTS & ~(READ_RIGHTS | (uint64_t)LANDLOCK_ACCESS_FS_EXECUTE))
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+
+static bool writes_are_confined;
+
+int confine_landlock_abi(void)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return abi > 0 ? (int)abi : errno == EOPNOTSUPP ? 0 : -1;
+}
+
+/* As the ruleset has to know of moving between directories, else that is forbidden everywhere. */
+void confine_writes(const char *const *writable, size_t count)
+{
+    uint64_t rights =
+        WRITE_RIGHTS | (confine_landlock_abi() >= 2 ? LANDLOCK_ACCESS_FS_REFER : UINT64_C(0));
+    struct landlock_ruleset_attr handled = { .handled_access_fs = rights };
+    int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
+    if (rules < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (writable[i] != NULL)
+            allow(rules, writable[i], rights);
+    }
+    writes_are_confined = syscall(SYS_landlock_restrict_self, rules, 0) == 0;
+    close(rules);
+}
+
+int confine_to_supervising(struct err *e)
+{
+    return load_filter(SUPERVISOR, e);
+}
+
+const char *confine_hint(void)
+{
+    return writes_are_confined && errno == EACCES
+               ? " (a replay writes below the current and the temporary directory only; "
+                 "`airlock export` writes anywhere)"
+               : "";
 }

@@ -3,6 +3,7 @@
 #ifndef AIRLOCK_BASE_CONFINE_H
 #define AIRLOCK_BASE_CONFINE_H
 
+#include <stddef.h>
 #include "err.h"
 
 /* From here on this process can start no process and no thread, make and use no socket, reach into
@@ -17,5 +18,20 @@ int confine_to_reading(struct err *e) MUST_CHECK;
  * where the kernel has Landlock, opens no file but to read what resolving a name takes (below /etc,
  * /usr, /lib*, /run). Making processes and sockets stays. Needs no_new_privs or sets it. ERR_IO. */
 int confine_to_network(struct err *e) MUST_CHECK;
+
+/* For the process of the screen, or of a session without one: it starts no program (the launcher
+ * does), traces and reads no other process, mounts nothing, changes no credential, loads nothing
+ * into the kernel. Files, processes, threads and sockets stay. No Landlock here: the proof that a
+ * sandbox is dead reads /proc/PID/ns, which Landlock forbids across its domains. ERR_IO. */
+int confine_to_supervising(struct err *e) MUST_CHECK;
+
+/* Where the kernel has Landlock: from here on this process writes only below these directories
+ * (those that are there; NULL items are skipped). Best effort; for what makes no sandbox. */
+void confine_writes(const char *const *writable, size_t count);
+
+/* What a write that was refused may be told: " (…)", "" while this process is not confined so. */
+const char *confine_hint(void);
+/* Of the kernel: 1 …; 0 switched off, -1 not built in. */
+int confine_landlock_abi(void);
 
 #endif

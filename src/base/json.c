@@ -356,3 +356,8 @@ int json_print(const struct json *v, struct buf *out)
     json_w_value(&w, NULL, v);
     return json_w_end(&w);
 }
+
+const char *json_library_version(void)
+{
+    return cJSON_Version();
+}

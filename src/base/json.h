@@ -92,4 +92,6 @@ void json_w_text_or_base64(struct json_w *w, const char *text_key, const char *b
 int base64_encode(struct buf *out, const void *p, size_t len);
 int base64_decode(struct buf *out, const char *s, size_t len, struct err *e) MUST_CHECK;
 
+const char *json_library_version(void); /* "1.7.15", static */
+
 #endif

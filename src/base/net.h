@@ -160,4 +160,7 @@ bool net_may_retry(const struct net_result *r);
  * min(0.5 · 2^(tries-1), 8) s. -1: don't, ask (too many tries, or longer than 120 s). */
 int64_t net_backoff_ms(const struct net_result *r, unsigned tries);
 
+/* "libcurl/7.88.1 OpenSSL/3.0.17 …", static; "" when there is none. Loads it. */
+const char *net_library_version(void);
+
 #endif

@@ -41,7 +41,8 @@
     X(url_set)                                                                                     \
     X(url_get)                                                                                     \
     X(url_cleanup)                                                                                 \
-    X(free)
+    X(free)                                                                                        \
+    X(version)
 
 static struct {
     bool loaded;
@@ -75,6 +76,12 @@ static int load_library(struct err *e)
         signal(SIGPIPE, SIG_IGN);
     lib.loaded = true;
     return 0;
+}
+
+const char *net_library_version(void)
+{
+    struct err e = ERR_INIT;
+    return load_library(&e) == 0 ? lib.version() : "";
 }
 
 /* ---- libcurl calls us: check, count, append */

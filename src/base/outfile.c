@@ -1,4 +1,5 @@
 /* outfile.c - buffered writing behind a temporary name. */
+#include "base/confine.h"
 #include "base/outfile.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ static int open_temp(struct outfile *f, struct err *e)
     f->fd = mkostemp(f->temp, O_CLOEXEC);
     if (f->fd >= 0)
         return 0;
-    err_sys(e, ERR_IO, "making a file beside %s", f->path);
+    err_sys(e, ERR_IO, "making a file beside %s%s", f->path, confine_hint());
     free(f->temp);
     f->temp = NULL;
     return -1;
@@ -45,7 +46,7 @@ int outfile_open(struct outfile *f, const char *path, bool force, struct err *e)
         rc = err_set(e, ERR_IO, "%s is a directory", path);
     else if (there && !S_ISREG(st.st_mode)) {
         f->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        rc = f->fd < 0 ? err_sys(e, ERR_IO, "%s", path) : 0;
+        rc = f->fd < 0 ? err_sys(e, ERR_IO, "%s%s", path, confine_hint()) : 0;
     } else if (there && !force)
         rc = exists(path, e);
     else

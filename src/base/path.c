@@ -1,4 +1,5 @@
 /* path.c - the program's directories, and opening files with care. */
+#include "base/confine.h"
 #include "base/path.h"
 
 #include <errno.h>
@@ -350,7 +351,7 @@ int path_write_file(const char *path, const void *p, size_t len, struct err *e)
     char *temp = xasprintf("%s.XXXXXX", path);
     int fd = mkostemp(temp, O_CLOEXEC), rc = 0;
     if (fd < 0) {
-        rc = err_sys(e, ERR_IO, "making a file beside %s", path);
+        rc = err_sys(e, ERR_IO, "making a file beside %s%s", path, confine_hint());
         free(temp);
         return rc;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/confine.h"
 #include "base/net.h"
 #include "cli/frame.h"
 #include "cli/secrets.h"
@@ -107,6 +108,24 @@ void app_open_log(struct app *app)
     if (path_make_private_dir(app->paths.state_dir, &e) == 0)
         (void)!log_open(path, app->opt.verbose ? LOG_DEBUG : LOG_WARN, &e);
     free(path);
+}
+
+void app_confine(void)
+{
+    struct err e = ERR_INIT;
+    if (confine_to_supervising(&e) < 0)
+        log_msg(LOG_WARN, "app", "%s", e.msg);
+}
+
+void app_confine_writes(const struct app *app)
+{
+    char *cwd = getcwd(NULL, 0);
+    const char *temporary = getenv("TMPDIR");
+    const char *const writable[] = { app->paths.data_dir, app->paths.state_dir, cwd,
+                                     temporary != NULL && temporary[0] == '/' ? temporary : "/tmp",
+                                     "/dev" };
+    confine_writes(writable, ARRAY_LEN(writable));
+    free(cwd);
 }
 
 void app_release(struct app *app)

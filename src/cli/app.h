@@ -36,6 +36,12 @@ void app_release(struct app *app);
 /* $XDG_STATE_HOME/airlock/log; -v writes more. */
 /* One -c: KEY=VALUE, several lines of it, or a file of such lines. ERR_USAGE, ERR_MISSING. */
 int app_add_contract(struct app *app, const char *word, struct err *e) MUST_CHECK;
+/* From here on this process only supervises (base/confine.h). A kernel that has no such thing is no
+ * reason not to work: airlock doctor says so. */
+void app_confine(void);
+/* A process that makes no sandbox: it writes only below our state, the current and the temporary
+ * directory, where the kernel can see to it. */
+void app_confine_writes(const struct app *app);
 void app_open_log(struct app *app);
 
 /* Lazily: the review rules (a broken rule file is a bug of ours and is said), the index, the loop.

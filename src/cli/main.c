@@ -50,6 +50,8 @@ static int run_command(struct parsed *p, struct launcher *launcher)
     int rc = app_init(&app, &e);
     if (rc == 0 && p->cmd->needs_launcher)
         app_open_log(&app);
+    if (rc == 0 && p->cmd->needs_launcher)
+        app_confine();
     if (rc == 0)
         rc = p->cmd->run(&app);
     else

@@ -86,3 +86,19 @@ def test_strict_refuses_what_cannot_be_enforced(airlock):
     done = airlock.run("exec", "-s", "e2b", "-c", "files.mount=/usr/share:ro", "--lease", "runs=1", "-", input=b"1")
     assert done.returncode == 125 and b"can't enforce files" in done.stderr
     assert airlock.run("contract", "-s", "e2b", "-c", "files.mount=/usr/share:ro", "-c", "strict=no").returncode == 0
+
+
+def test_the_machine_is_looked_over_and_each_lack_has_its_fix(airlock):
+    done = airlock.run("doctor", "-s", "local", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    checks = {line["check"].strip(): line for line in lines if "check" in line}
+    for name in ("kernel", "userns", "cgroup", "seccomp", "landlock", "sqlite", "curl", "openssl", "cjson", "ncurses", "bubblewrap", "terminal",
+                 "locale", "config", "data", "state", "runtime", "space", "own walls", "local", "network", "files"):
+        assert name in checks, name
+    assert all(line["result"] == "PASS" or line.get("fix") for line in lines if "check" in line)
+    assert "system call filter on" in checks["own walls"]["detail"] and "no core files" in checks["own walls"]["detail"]
+    assert {line["probe"]: line["result"] for line in lines if "probe" in line} == dict.fromkeys(
+        ("filesystem", "network", "process", "timeout", "state", "limits", "kill"), "PASS")
+    airlock.env["LC_ALL"] = "C"
+    lacks = airlock.run("doctor", "-s", "local", "kill").stdout, airlock.run("doctor", "-s", "e2b").stdout
+    assert b"probe kill" in lacks[0] and b"export LC_ALL=C.UTF-8" in lacks[1] and b"no key for E2B" in lacks[1]
