@@ -25,6 +25,12 @@ bool doctor_check_kernel(struct app *app);
 bool doctor_check_place(struct app *app);
 bool doctor_check_self(struct app *app);
 
+/* ---- doctor_memory.c: the timeout probe of a kind of sandbox, for the sandboxes of sessions ----
+ */
+void doctor_remember(const struct app *app, const char *kind, bool passed);
+/* When, in words; false, and "": not, or not under these circumstances. */
+bool doctor_recall(const struct app *app, const char *kind, char *words, size_t size);
+
 /* ---- doctor_probes.c ---- */
 /* Run the probes that are named (all when none is) in `sandbox` and print a line for each, with the
  * rows that are no pass; with -v every row; with --json an object for each. The exit code: 0, or 1

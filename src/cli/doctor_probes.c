@@ -10,6 +10,7 @@
 
 struct told {
     const struct app *app;
+    const char *kind;  /* NULL: of an image, which is another sandbox each time */
     unsigned count[3]; /* by enum probe_outcome */
 };
 
@@ -62,6 +63,8 @@ static void on_report(void *arg, const struct probe_report *r)
 {
     struct told *t = arg;
     t->count[r->outcome]++;
+    if (strcmp(r->name, "timeout") == 0 && t->kind != NULL)
+        doctor_remember(t->app, t->kind, r->outcome == PROBE_PASS);
     if (t->app->opt.json) {
         print_json(r);
         return;
@@ -78,7 +81,7 @@ static void on_report(void *arg, const struct probe_report *r)
 int doctor_run_probes(struct app *app, const struct sandbox_ops *sandbox, const char *image)
 {
     struct err e = ERR_INIT;
-    struct told t = { .app = app };
+    struct told t = { .app = app, .kind = image == NULL ? sandbox->name : NULL };
     struct probe_config cfg = { .launcher = app->launcher,
                                 .setting = app_setting,
                                 .setting_arg = app,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/app.h"
 #include "cli/branch.h"
+#include "cli/doctor.h"
 #include "cli/frame.h"
 #include "providers/sandboxes/local.h"
 
@@ -24,6 +25,7 @@ struct session {
     struct loop_source *flush;
     uint64_t told_seq; /* durable up to here was told */
     char id[ID_LEN + 1];
+    char timeout_proved[128]; /* when, in words; "" not */
 };
 
 /* ---- output for views ---- */
@@ -258,6 +260,8 @@ static const struct planner_ops *need_planner(const char *name, struct err *e)
 static int start_round(struct session *s, const struct session_spec *spec, struct err *e)
 {
     struct app *app = s->app;
+    if (spec->image == NULL)
+        (void)!doctor_recall(app, spec->sandbox, s->timeout_proved, sizeof s->timeout_proved);
     struct round_config rc = {
         .loop = app->loop,
         .launcher = app->launcher,
@@ -275,6 +279,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
         .setting = app_setting,
         .setting_arg = app,
         .private_dir = app->paths.state_dir,
+        .timeout_proved = s->timeout_proved,
         .typed_runs = spec->typed_runs,
         .allow_warm = spec->allow_warm,
         .port = {

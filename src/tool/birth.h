@@ -31,6 +31,8 @@ struct birth_config {
     struct loop *loop;
     const struct contract *contract; /* lent until birth_free */
     const char *private_dir;         /* of this user: a canary is put there for the moment; NULL */
+    /* Not tried at birth: when it was proved elsewhere, in words; NULL or "": it was not. */
+    const char *timeout_proved;
     birth_done_fn done;
     void *arg;
 };

@@ -11,11 +11,12 @@
 static void print_money(int64_t nano, struct buf *out)
 {
     char text[48];
-    int n = snprintf(text, sizeof text, "%" PRId64 ".%09" PRId64, nano / NANO_PER_USD,
-                     nano % NANO_PER_USD);
-    while (n > 0 && text[n - 1] == '0')
+    (void)snprintf(text, sizeof text, "%" PRId64 ".%09" PRId64, nano / NANO_PER_USD,
+                   nano % NANO_PER_USD);
+    size_t n = strlen(text);
+    while (n > 1 && text[n - 1] == '0')
         n--;
-    (void)buf_add(out, text, (size_t)(text[n - 1] == '.' ? n - 1 : n));
+    (void)buf_add(out, text, n - (text[n - 1] == '.'));
 }
 
 static void each_mount(const struct contract *c, const char *key,

@@ -73,8 +73,9 @@ struct round_config {
     const struct redact *redact; /* may be NULL */
     const struct policy *policy; /* may be NULL */
     const char *default_language;
-    const char *private_dir; /* of this user: probes plant a canary there; NULL: nowhere */
-    bool typed_runs;         /* gate.own = typed */
+    const char *private_dir;    /* of this user: probes plant a canary there; NULL: nowhere */
+    const char *timeout_proved; /* as in birth_config; lent while the round lives */
+    bool typed_runs;            /* gate.own = typed */
     bool allow_warm;
     struct round_port port;
 };

@@ -62,6 +62,7 @@ void round_prove(struct round *r, struct sandbox *s, struct birth **slot, birth_
     const struct birth_config cfg = { .loop = r->cfg.loop,
                                       .contract = &r->contract,
                                       .private_dir = r->cfg.private_dir,
+                                      .timeout_proved = r->cfg.timeout_proved,
                                       .done = done,
                                       .arg = r };
     if ((s->ops->caps & SANDBOX_NO_PROBES) == 0 && birth_begin(slot, s, &cfg, &e) == 0)

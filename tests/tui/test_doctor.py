@@ -1,5 +1,6 @@
 """`airlock doctor` and `airlock contract`, in the shell and on the screen: what a sandbox proved, and what it must keep."""
 import json
+import os
 
 
 def probed(airlock):
@@ -58,6 +59,21 @@ def test_all_probes_at_length_from_the_screen(airlock):
     names = [p["name"] for e in probed(airlock) if e["by"] == "doctor" for p in e["probes"]]
     assert names == ["filesystem", "network", "process", "timeout", "state", "limits", "kill"]
     assert airlock.run("verify", "last").returncode == 0
+
+
+def test_what_the_doctor_proved_is_remembered_for_these_circumstances(airlock):
+    def timeout_light():
+        assert airlock.run("exec", "--lease", "runs=1", "-", input=b"1").returncode == 0
+        return [p["result"] for p in probed(airlock)[-1]["probes"] if p["name"] == "timeout"]
+    assert timeout_light() == ["UNPROVED"]
+    assert airlock.run("doctor", "timeout").returncode == 0
+    assert timeout_light() == ["PASS"]
+    file = os.path.join(airlock.env["XDG_STATE_HOME"], "airlock", "doctor-local")
+    with open(file) as f:
+        text = f.read()
+    with open(file, "w") as f:
+        f.write(text.replace(" uid ", " of another kernel, uid "))
+    assert timeout_light() == ["UNPROVED"]
 
 
 def test_a_contract_is_a_file(airlock, tmp_path):
