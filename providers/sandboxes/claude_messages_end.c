@@ -216,8 +216,8 @@ static void say_not_taken(struct claude_messages *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     char text[700];
-    bool maybe =
-        r->end == NET_ANSWERED ? r->status >= 500 && r->status != 503 && r->status != 529 : r->left;
+    bool server_gave_up = r->status >= 500 && r->status != 503 && r->status != 529;
+    bool maybe = r->end == NET_ANSWERED ? server_gave_up || r->status < 300 : r->left;
     (void)claude_why(&s->call, r, MESSAGES_NAME, &e);
     if (maybe || s->run->rounds > 0) {
         say_unknown(s, e.msg);

@@ -36,6 +36,8 @@ static inline const char *box_setting(void *arg, const char *name)
         return box_remote.data;
     if (strcmp(name, "E2B_IDLE_MS") == 0)
         return REMOTE_IDLE_MS;
+    if (strcmp(name, "claude.patience_ms") == 0)
+        return "1000";
     if (strcmp(name, "E2B_SEEK_MS") == 0 || strcmp(name, "CLAUDE_SEEK_MS") == 0)
         return "100";
     if (strcmp(name, "E2B_QUEUE_MS") == 0)

@@ -125,8 +125,8 @@ class Answer:
         for b in pending:
             self.result(b["id"], self.place.run(self.box, b["input"]["command"]))
         if self.do == "pause" and self.rounds_so_far() < self.trick.get("rounds", 1):
-            return self.pause(pending)
-        if pending:
+            return self.pause()
+        if len(self.body["messages"]) > 1:
             self.text("done")
             return self.end("end_turn")
         command = self.wanted()
@@ -136,14 +136,10 @@ class Answer:
         trick = getattr(self, "do_" + self.do.replace("-", "_"), self.do_well)
         return trick(command)
 
-    def pause(self, pending):
+    def pause(self):
         self.text("Working, round %d." % (self.rounds_so_far() + 1))
-        command = self.wanted()
-        last = self.trick.get("rounds", 1) == self.rounds_so_far() + 1
-        if last and not pending:
-            self.call(self.new_id, BASH, {"command": command})
-        elif not pending:  # a pause before the call can be gone on from only when a call stands at the end
-            self.call("srvtoolu_02" + secrets.token_hex(4), BASH, {"command": command})
+        if len(self.body["messages"]) == 1:
+            self.call(self.new_id, BASH, {"command": self.wanted()})
         self.end("pause_turn")
 
     def do_well(self, command):

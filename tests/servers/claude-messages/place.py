@@ -45,7 +45,9 @@ class Place:
                     raise Refusal(400, "invalid_request_error", "container: the container has expired")
                 return wanted, self.containers[wanted]
             while len(self.containers) >= BOXES_MAX:
-                self.containers.pop(next(iter(self.containers))).close()
+                old = self.containers.pop(next(iter(self.containers)))
+                if old is not None:
+                    old.close()
             self.made += 1
             new = "container_011" + secrets.token_hex(10)
             self.containers[new] = None if self.recites else Box({}, False)
