@@ -296,6 +296,37 @@ static const char *nothing(const struct view *v, const struct state_run *r, enum
     return pane == PANE_OUT && r->result_count == 0 ? "nothing was written" : "";
 }
 
+/* How much of `text` goes into a row: up to a blank, if there is one. */
+static size_t row_length(const char *text, int width)
+{
+    size_t n = 0, blank = 0;
+    while (text[n] != '\0') {
+        size_t next = n + text_grapheme(text + n, strlen(text + n));
+        if (text[n] == ' ')
+            blank = n;
+        if ((int)text_width(text, next, TEXT_PROSE) > width)
+            return blank > 0 ? blank : n > 0 ? n : next;
+        n = next;
+    }
+    return n;
+}
+
+/* Why it ended as it did, where the errors of the code would stand. */
+static bool draw_message(const struct view *v, enum view_pane pane, struct rect r,
+                         const struct state_run *run)
+{
+    const char *p = run->message;
+    if (pane != PANE_ERR || run->status != RUN_FINISHED || p == NULL || p[0] == '\0')
+        return false;
+    for (int y = 0; y < r.h && p[0] != '\0'; y++) {
+        size_t n = row_length(p, r.w - 1);
+        grid_put_textn(v->g, r.x + 1, r.y + y, r.x + r.w, p, n,
+                       STYLE(run->end == END_INTEGRITY ? ROLE_BAD : ROLE_WAIT));
+        p += n + (p[n] == ' ');
+    }
+    return true;
+}
+
 void view_draw_output(const struct view *v, enum view_pane pane)
 {
     const struct state_run *run = view_output_run(v->st, v->vm);
@@ -309,7 +340,7 @@ void view_draw_output(const struct view *v, enum view_pane pane)
         bool drawn = run && draw_compared(v, pane, r, &t);
         if (!drawn && run && run->out[stream_of(pane)].bytes)
             draw_stream(v, pane, r, run, &t);
-        else if (!drawn)
+        else if (!drawn && (!run || !draw_message(v, pane, r, run)))
             grid_put_fit(v->g, r.x + 1, r.y, r.x + r.w, nothing(v, run, pane), STYLE(ROLE_DIM));
     }
     output_title(v, pane, run, &t);

@@ -135,21 +135,33 @@ static void fill_rows(struct past_gate *g, const char *attached)
     }
 }
 
+void past_gate_from(const struct state *st, char *out, size_t size)
+{
+    const struct sandbox_ops *ops =
+        st->sandbox != NULL ? sandbox_choose(st->sandbox, st->image, NULL) : NULL;
+    unsigned caps = ops != NULL ? ops->caps : SANDBOX_IS_STATEFUL | SANDBOX_CAN_SAVE;
+    uint32_t run = st->vars_run;
+    if (st->gate.state_lost)
+        snprintf(out, size, "%s", STATE_LOST_LINE);
+    else if (run == 0 || (!(caps & SANDBOX_IS_STATEFUL) && st->sbx != SBX_READY))
+        snprintf(out, size, "fresh interpreter");
+    else if (!(caps & SANDBOX_IS_STATEFUL))
+        snprintf(out, size, "fresh interpreter; files as run %u left them", run);
+    else if (st->sbx == SBX_READY)
+        snprintf(out, size, "continues run %u", run);
+    else if (caps & SANDBOX_CAN_SAVE)
+        snprintf(out, size, "new sandbox; the variables of run %u are loaded into it", run);
+    else
+        snprintf(out, size, "new sandbox; the variables of run %u are lost", run);
+}
+
 /* As the live gate words it. */
 static void fill_words(struct past_gate *g, const struct state *st)
 {
     const char *isolation = st->gate.isolation;
     snprintf(g->sandbox, sizeof g->sandbox, "%s%s%s", st->gate.sandbox,
              isolation[0] != '\0' ? " · " : "", isolation);
-    if (st->gate.state_lost)
-        snprintf(g->from, sizeof g->from, "%s", STATE_LOST_LINE);
-    else if (st->sbx == SBX_READY && st->vars_run > 0)
-        snprintf(g->from, sizeof g->from, "continues run %u", st->vars_run);
-    else if (st->vars_run > 0)
-        snprintf(g->from, sizeof g->from, "new sandbox; the variables of run %u are loaded into it",
-                 st->vars_run);
-    else
-        snprintf(g->from, sizeof g->from, "fresh interpreter");
+    past_gate_from(st, g->from, sizeof g->from);
 }
 
 void past_gate_fill(struct past_gate *g, const struct state *st, struct view_gate *out)

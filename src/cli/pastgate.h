@@ -28,4 +28,8 @@ void past_gate_fill(struct past_gate *g, const struct state *st, struct view_gat
 int past_gate_contract(const struct state *st, struct contract *c, struct contract_enforcement *en,
                        struct err *e) MUST_CHECK;
 
+/* What the interpreter at the gate knows of earlier runs, in words; also for a gate that is open
+ * now. */
+void past_gate_from(const struct state *st, char *out, size_t size);
+
 #endif

@@ -1,6 +1,7 @@
 /* screen_gate.c - the gate on the screen: what it shows, when it takes the focus, what its keys do.
  * The rules themselves are tool/gate.c. A decision is carried out only when its key stood alone for
  * SETTLE_US, so that no burst can approve. */
+#include "cli/pastgate.h"
 #include "cli/screen_int.h"
 
 #include <stdio.h>
@@ -81,15 +82,7 @@ static void fill_lines(struct screen *s)
     const struct sandbox_ops *ops = sandbox_choose(st->sandbox, st->image, NULL);
     static char title[160], state_line[96];
     snprintf(title, sizeof title, "%s · %s", ops->name, ops->isolation);
-    if (st->gate.state_lost)
-        snprintf(state_line, sizeof state_line, "%s", STATE_LOST_LINE);
-    else if (st->sbx == SBX_READY && st->vars_run > 0)
-        snprintf(state_line, sizeof state_line, "continues run %u", st->vars_run);
-    else if (st->vars_run > 0)
-        snprintf(state_line, sizeof state_line,
-                 "new sandbox; the variables of run %u are loaded into it", st->vars_run);
-    else
-        snprintf(state_line, sizeof state_line, "fresh interpreter");
+    past_gate_from(st, state_line, sizeof state_line);
     s->vm.gate.sandbox_title = title;
     s->vm.gate.state_line = state_line;
     s->vm.gate.held_by = ops->held_by;
