@@ -25,7 +25,7 @@ FAULTS = {
     "busy for ever": ("l", "fail", errno.EAGAIN, 1),
 }
 HEARD = {"run": ["one", "two", "two again", "three", "four"], "exec": ["one"]}
-MANY = {"run": 60, "exec": 30, "resume": 40, "rerun": 30}
+MANY = {"run": 40, "exec": 20, "resume": 30, "rerun": 20}
 
 
 def ask_told(name, r, problems):
@@ -69,6 +69,7 @@ def fault_case(name, fault, at):
         if again.status != 0 and acked:
             problems.append("resume: exit %s: %s" % (again.status, again.err[-300:]))
         ask_record(w, acked, marks, problems)
+        w.run("sessions", "tag", "{id}", "later")  # the next writer tidies up, in the session that was there, too
     else:
         w.run("import", "{home}/out.jsonl") if name == "import" else w.run("sessions", "undelete", "{id}")
         again = w.run("sessions", "tag", "{id}", "later")  # the next writer tidies up

@@ -18,7 +18,7 @@ BINARY = os.environ.get("AIRLOCK", os.path.join(os.getcwd(), "build/airlock"))
 SHIM = os.path.join(os.path.dirname(BINARY), "tests/crash/shim.so")
 QUICK = os.environ.get("TORTURE") == "quick"
 PAGE = struct.Struct("=iiQQQ32s")
-DEADLINE = 30  # seconds until a program that should have ended counts as hanging
+DEADLINE = 60  # seconds until a program that should have ended counts as hanging
 
 # Each block says its name outside its sandbox, by a pipe that is mounted read-only: an execution that nobody can take back.
 BOOK = """# Count
@@ -160,6 +160,7 @@ class World:
         with open(paths[0], "rb") as i, open(paths[1], "wb") as o, open(paths[2], "wb") as e:
             child = subprocess.Popen(self.words(*args), stdin=i, stdout=o, stderr=e, env=self.env(shim), cwd=self.outside,
                                      start_new_session=True)
+        os.write(_pids.fileno(), b"%d\n" % child.pid)
         try:
             r.status = child.wait(timeout=kill_after if kill_after is not None else DEADLINE)
         except subprocess.TimeoutExpired:
@@ -273,15 +274,17 @@ def ask_end(r, problems):
 
 
 def groups_of_the_dead():
-    """Control groups of Airlocks that are gone; the next sandbox takes them away."""
+    """Control groups of our Airlocks that are gone; the next sandbox takes them away."""
     left = []
+    _pids.seek(0)
+    ours = set(_pids.read().split())
     with open("/proc/self/cgroup") as f:
         places = [line.rstrip().split(":", 2)[1:] for line in f]
     for controllers, path in places:
         for mount in {controllers, "unified", ""}:
             for name in listing("/sys/fs/cgroup/%s%s" % (mount, path)):
                 m = re.match(r"airlock-(\d+)-", name)
-                if m and not os.path.exists("/proc/" + m.group(1)):
+                if m and m.group(1) in ours and not os.path.exists("/proc/" + m.group(1)):
                     left.append(name)
     return left
 
@@ -289,6 +292,7 @@ def groups_of_the_dead():
 # ---- many cases, two at a time
 
 _world = None
+_pids = tempfile.TemporaryFile("a+", prefix="airlock-crash-pids.")  # of the programs of all worlds
 
 
 def _begin():

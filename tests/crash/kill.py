@@ -102,6 +102,19 @@ def kill_case(name, who, how, at):
     return "%s: %s %s at call %d (%s)" % (name, who, how, at, r.what or "its end"), problems, figures
 
 
+def control_case():
+    """The questions can be answered with no: an event that was never written, an execution too many."""
+    w = world()
+    make_before(w)
+    acked, marks = w.reset("done")
+    forged = {**acked[-1], "seq": acked[-1]["seq"] + 1}
+    problems = []
+    ask_record(w, acked + [forged], marks + ["one"], problems)
+    ask_twice(marks + ["one"], 1, problems)
+    missed = [word for word in ("LOST", "RAN UNRECORDED", "RAN TWICE") if not any(word in p for p in problems)]
+    return "control: what is wrong is seen", ["not seen: %s" % missed] if missed else [], {}
+
+
 def random_case(name, number, seconds):
     w = world()
     r, acked, marks = start(w, name, kill_after=seconds)
@@ -116,6 +129,7 @@ def measure(w):
 
 
 def jobs(sizes):
+    yield control_case, ()
     for (name, who), calls in sizes.items():
         if who == "self":
             for at in spread(calls, 3 if QUICK else 10 ** 6):
