@@ -6,7 +6,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 make=${MAKE:-make}
-export TORTURE="${TORTURE:-full}" B="${B:-build}" AIRLOCK="${AIRLOCK:-$PWD/${B:-build}/airlock}" PYTHON="${PYTHON:-/usr/bin/python3}"
+export TORTURE="${TORTURE:-full}" B="${B:-build}" PYTHON="${PYTHON:-/usr/bin/python3}"
+export AIRLOCK="${AIRLOCK:-$PWD/$B/airlock}"
 reports=$B/torture
 mkdir -p "$reports"
 
