@@ -67,9 +67,9 @@ def start(w, name, before_run=lambda: None, **how):
     return r, acked + (r.lines() if "--json" in argv else []), marks + r.marks
 
 
-def examine(w, name, r, acked, marks):
+def examine(w, name, r, acked, marks, who="self"):
     problems = []
-    ask_end(r, problems)
+    ask_end(r, problems, who == "launcher")
     ask_record(w, acked, marks, problems)
     if name in GOES_ON:
         again = w.run("resume", "last", "--plain", stdin=LEASE)
@@ -96,9 +96,10 @@ def examine(w, name, r, acked, marks):
 def kill_case(name, who, how, at):
     w = world()
     r, acked, marks = start(w, name, shim={"ops": OPS[who], "at": at, "do": how, "who": who})
-    problems, figures = examine(w, name, r, acked, marks)
+    problems, figures = examine(w, name, r, acked, marks, who)
     if r.fired:
         figures["kill points"] = 1
+    figures["bubblewraps left asleep by a killed launcher"] = len(r.orphans)
     return "%s: %s %s at call %d (%s)" % (name, who, how, at, r.what or "its end"), problems, figures
 
 
@@ -154,7 +155,7 @@ def main():
         w.close()
     sums, failed = run_cases(list(jobs(sizes)))
     for what in ("kill points", "random kills", "acknowledged events", "cases that lost an acknowledged event", "executions heard",
-                 "double executions"):
+                 "double executions", "bubblewraps left asleep by a killed launcher"):
         count_line(sums.get(what, 0), what)
     return failed > 0
 
