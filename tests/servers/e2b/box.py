@@ -124,8 +124,8 @@ class Box:
     def close(self):
         if self in Box.all:
             Box.all.remove(self)
-        try:
-            os.kill(self.process.pid, signal.SIGKILL)
+        try:  # the group: one that was only just started has a child that does not know yet whom to die with
+            os.killpg(self.process.pid, signal.SIGKILL)
         except OSError:
             pass
         self.process.wait()
