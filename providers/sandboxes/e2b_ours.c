@@ -82,6 +82,7 @@ const struct sandbox_ops sandbox_e2b_ours = {
     .name = "e2b",
     .title = "E2B: a small machine of its own in the cloud, with Airlock's kernels",
     .isolation = "virtual machine (Firecracker), in E2B's cloud; our kernel",
+    .held_by = "E2B's machine and firewall hold it; Airlock's own guest runs these bytes there",
     .caps = SANDBOX_IS_STATEFUL | SANDBOX_CAN_CHECKPOINT | SANDBOX_CAN_SAVE | SANDBOX_CAN_FILES |
             SANDBOX_CAN_NET_DENY | SANDBOX_CAN_NET_ALLOWLIST | SANDBOX_CAN_COMPLETE |
             SANDBOX_IS_REMOTE,
