@@ -281,6 +281,16 @@ void plain_event(const struct state *st, const struct event *ev, struct text_str
         if (sr != NULL)
             put_state(sr, out);
         break;
+    case EVENT_SANDBOX_WAITING:
+        (void)buf_add_str(out, "waiting for a sandbox: ");
+        put_clean(out, json_get_str(ev->body, "why", ""));
+        (void)buf_add_str(out, " (^C gives up)\n");
+        break;
+    case EVENT_SANDBOX_PAUSED:
+        (void)buf_add_str(out, "sandbox paused: ");
+        put_clean(out, json_get_str(ev->body, "id", ""));
+        (void)buf_add_char(out, '\n');
+        break;
     case EVENT_STATE_RESTORED:
         (void)buf_addf(out, "state restored from run %lld\n",
                        (long long)json_get_int(ev->body, "from_run", 0));

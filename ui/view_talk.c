@@ -171,6 +171,8 @@ static void build_record(const struct view *v, struct prose *p, const struct sta
         field(p, "state", "the interpreter was lost with its variables", ROLE_BAD, width);
     else if (r->has_checkpoint)
         field(p, "state", "kept: t goes back to it", ROLE_TEXT, width);
+    else if (r->snapshot && r->snapshot[0])
+        field(p, "state", "a snapshot of memory and files: t goes back to it", ROLE_TEXT, width);
     for (size_t i = 0; i < r->finding_count; i++) {
         snprintf(text, sizeof text, "%s line %u %s [%s]", severity_name(r->findings[i].severity),
                  r->findings[i].line, r->findings[i].text, r->findings[i].rule);

@@ -101,6 +101,12 @@ static void say_other(const struct state *st, const struct event *ev, struct buf
     case EVENT_SANDBOX_CLOSED:
         say_sandbox(ev, "closed", out);
         break;
+    case EVENT_SANDBOX_PAUSED:
+        say_sandbox(ev, "paused", out);
+        break;
+    case EVENT_SANDBOX_WAITING:
+        (void)buf_addf(out, "waiting for a sandbox: %.300s", json_get_str(ev->body, "why", ""));
+        break;
     case EVENT_SANDBOX_ORPHANED:
         say_sandbox(ev, "may still be running", out);
         break;

@@ -49,6 +49,19 @@ void screen_follow_event(struct screen *s, const struct event *ev)
                      json_get_str(ev->body, "hint", "")[0] != '\0' ? ": " : "",
                      json_get_str(ev->body, "hint", ""));
         break;
+    case EVENT_SANDBOX_READY: /* one that ends by itself: elsewhere, and it costs */
+        if (ev->run == 0 && json_get(ev->body, "ends_ms") != NULL)
+            screen_toast(s, TONE_INFO, "sandbox %s is %s after %.1f s",
+                         json_get_str(ev->body, "kind", ""),
+                         json_get_bool(ev->body, "again", false) ? "there again" : "ready",
+                         (double)json_get_int(ev->body, "cold_start_ms", 0) / 1000);
+        break;
+    case EVENT_SANDBOX_WAITING:
+        screen_toast(s, TONE_WAIT, "%s; ^C gives up", json_get_str(ev->body, "why", ""));
+        break;
+    case EVENT_SANDBOX_PAUSED:
+        screen_toast(s, TONE_INFO, "paused: it costs nothing; the next run or :wake wakes it");
+        break;
     case EVENT_STATE_RESTORED:
         screen_toast(s, TONE_INFO, "state restored: %zu kept, %zu lost (pane 7)",
                      json_len(json_get(ev->body, "kept")), json_len(json_get(ev->body, "lost")));

@@ -49,6 +49,10 @@ void show_vars(const struct state *st, const struct state_run *sr, struct buf *o
             (void)buf_addf(&line, "  %" PRId64 " B", f->bytes);
         put_clean(out, &line);
     }
+    if (sr->snapshot[0] != '\0') {
+        (void)buf_addf(&line, "  a snapshot of memory and files after it: %s", sr->snapshot);
+        put_clean(out, &line);
+    }
     if (sr->saved.there)
         (void)buf_addf(out, "  the variables after it are saved: %" PRId64 " B\n", sr->saved.bytes);
     for (size_t i = 0; sr->saved.there && i < sr->saved.lost_count; i++) {

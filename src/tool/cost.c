@@ -189,7 +189,7 @@ void cost_add(struct cost *c, const struct event *ev)
         add_usage(c, ev);
     else if (ev->type == EVENT_SANDBOX_READY)
         add_ready(c, ev);
-    else if (ev->type == EVENT_SANDBOX_CLOSED)
+    else if (ev->type == EVENT_SANDBOX_CLOSED || ev->type == EVENT_SANDBOX_PAUSED)
         add_closed(c, ev);
 }
 

@@ -13,8 +13,9 @@
 /* The events it looks at, for store_each_of(). */
 #define COST_TYPES                                                                                 \
     ((UINT64_C(1) << EVENT_USAGE) | (UINT64_C(1) << EVENT_SANDBOX_READY) |                         \
-     (UINT64_C(1) << EVENT_SANDBOX_CLOSED) | (UINT64_C(1) << EVENT_RUN_FINISHED) |                 \
-     (UINT64_C(1) << EVENT_SESSION_FINISHED) | (UINT64_C(1) << EVENT_SESSION_RESUMED))
+     (UINT64_C(1) << EVENT_SANDBOX_CLOSED) | (UINT64_C(1) << EVENT_SANDBOX_PAUSED) |               \
+     (UINT64_C(1) << EVENT_RUN_FINISHED) | (UINT64_C(1) << EVENT_SESSION_FINISHED) |               \
+     (UINT64_C(1) << EVENT_SESSION_RESUMED))
 
 enum cost_by { COST_BY_MODEL, COST_BY_SESSION, COST_BY_SANDBOX, COST_BY_DAY, COST_BY_COUNT };
 /* "model" …; -1 for another word. */

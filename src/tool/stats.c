@@ -388,6 +388,7 @@ void stats_event(struct stats *s, const struct event *ev)
         on_ready(s, ev);
         break;
     case EVENT_SANDBOX_CLOSED:
+    case EVENT_SANDBOX_PAUSED: /* it lives on, but at no cost */
         if (ev->run == 0)
             end_sandbox(s, ev->at_us, json_get_int(ev->body, "sandbox_ms", 0));
         break;

@@ -21,7 +21,7 @@
     (1ull << EVENT_SESSION_CREATED | 1ull << EVENT_SESSION_RESUMED | 1ull << EVENT_RUN_REVIEWED |  \
      1ull << EVENT_GATE_OPENED | 1ull << EVENT_GATE_DECIDED | 1ull << EVENT_RUN_FINISHED |         \
      1ull << EVENT_RUN_FLAGGED | 1ull << EVENT_SANDBOX_READY | 1ull << EVENT_SANDBOX_CLOSED |      \
-     1ull << EVENT_SESSION_FINISHED | 1ull << EVENT_USAGE)
+     1ull << EVENT_SANDBOX_PAUSED | 1ull << EVENT_SESSION_FINISHED | 1ull << EVENT_USAGE)
 
 /* Decisions. `approved` and `denied` by a person; `unasked`: approved by typing, lease or policy;
  * `refused`: denied without a person. */

@@ -55,7 +55,7 @@ void travel_plan(struct travel *out, const struct state *st, uint32_t run)
     *out = (struct travel){ .run = run };
     if (!has_run(out, st))
         return;
-    bool live = st->sbx == SBX_READY;
+    bool live = st->sbx == SBX_READY || st->sbx == SBX_PAUSED;
     if (live && st->vars_run == run && !st->vars_lost && !r->state_lost) {
         out->how = TRAVEL_HERE;
         snprintf(out->why, sizeof out->why, "the variables are those after run %u already", run);

@@ -113,6 +113,72 @@ static void each_run_knows_what_it_went_on_from(void **state)
     state_release(&st);
 }
 
+static void a_snapshot_has_memory_and_files(void **state)
+{
+    (void)state;
+    struct state st;
+    struct travel t;
+    struct buf words = BUF_INIT((size_t)64 << 10);
+    begin(&st);
+    run(&st, 1, VAR("x", "new"));
+    OK(feed(&st, "checkpoint.made", 1, "{'kind':'snapshot','snapshot':'t/a-1:default'}"));
+    run(&st, 2, VAR("x", "changed"));
+    OK(feed(&st, "sandbox.paused", 0, "{'kind':'e2b','label':'l','id':'x','sandbox_ms':5}"));
+    assert_int_equal(st.sbx, SBX_PAUSED);
+    assert_false(st.vars_lost);
+    travel_plan(&t, &st, 2);
+    assert_int_equal(t.how, TRAVEL_HERE);
+    OK(feed(&st, "sandbox.closed", 0, "{'kind':'e2b','label':'l'}"));
+    travel_plan(&t, &st, 1);
+    assert_int_equal(t.how, TRAVEL_SNAPSHOT);
+    travel_print(&t, &st, &words);
+    assert_non_null(strstr(buf_str(&words), "+ x"));
+    assert_non_null(strstr(buf_str(&words), "provider's snapshot"));
+    travel_plan(&t, &st, 2); /* the nearest before it, and what that leaves out */
+    assert_int_equal(t.how, TRAVEL_SNAPSHOT);
+    assert_int_equal(t.from, 1);
+    buf_reset(&words);
+    travel_print(&t, &st, &words);
+    assert_non_null(strstr(buf_str(&words), "- x (its value after run 2)"));
+    travel_plan_fork(&t, &st, 1);
+    assert_int_equal(t.how, TRAVEL_SNAPSHOT);
+    saved(&st, 2, "abcd", 4, ""); /* a nearer namespace is nearer */
+    travel_plan(&t, &st, 2);
+    assert_int_equal(t.how, TRAVEL_SAVED);
+    OK(feed(&st, "checkpoint.lost", 1, "{'kind':'snapshot','why':'deleted'}"));
+    travel_plan(&t, &st, 1);
+    assert_int_equal(t.how, TRAVEL_NOT);
+    buf_release(&words);
+    state_release(&st);
+}
+
+static void the_sandbox_as_the_record_has_it(void **state)
+{
+    (void)state;
+    struct state st;
+    begin(&st);
+    OK(feed(&st, "sandbox.creating", 0, "{'kind':'e2b','label':'s-7'}"));
+    assert_string_equal(st.sandbox_id, ""); /* not that of the one before */
+    assert_string_equal(st.sandbox_label, "s-7");
+    assert_int_equal(st.sandbox_seq, 7);
+    OK(feed(&st, "sandbox.waiting", 0, "{'kind':'e2b','label':'s-7','why':'full','wait_ms':9}"));
+    assert_int_equal(st.sbx, SBX_WAITING);
+    OK(feed(&st, "sandbox.ready", 0,
+            "{'kind':'e2b','label':'s-7','id':'i1','ends_ms':60000,'again':true}"));
+    assert_int_equal(st.sandbox_ends_boot_us, 60000000);
+    OK(feed(&st, "sandbox.lease", 0, "{'kind':'e2b','label':'s-7','ends_ms':1000}"));
+    assert_int_equal(st.sandbox_ends_boot_us, 1000000);
+    assert_int_equal(st.sbx, SBX_READY);
+    OK(feed(&st, "sandbox.lease", 0, "{'kind':'e2b','label':'s-7','ends_ms':-5}"));
+    assert_int_equal(st.sandbox_ends_boot_us, 0);
+    OK(feed(&st, "sandbox.creating", 0, "{'kind':'e2b','label':'s-2','id':'i1'}"));
+    assert_string_equal(st.sandbox_id, "i1"); /* connected to again */
+    assert_int_equal(st.sandbox_seq, 7);      /* numbers are never given twice */
+    OK(feed(&st, "sandbox.orphaned", 0, "{'kind':'e2b','label':'s-2'}"));
+    assert_int_equal(st.sbx, SBX_LOST);
+    state_release(&st);
+}
+
 static void plans(void **state)
 {
     (void)state;
@@ -242,6 +308,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_run_knows_what_it_went_on_from),
+        cmocka_unit_test(a_snapshot_has_memory_and_files),
+        cmocka_unit_test(the_sandbox_as_the_record_has_it),
         cmocka_unit_test(plans),
         cmocka_unit_test(a_branch_begins_with_what_its_parent_had),
         cmocka_unit_test(a_file_stays_bounded),
