@@ -147,7 +147,7 @@ void past_gate_from(const struct state *st, char *out, size_t size)
         snprintf(out, size, "fresh interpreter");
     else if (!(caps & SANDBOX_IS_STATEFUL))
         snprintf(out, size, "fresh interpreter; files as run %u left them", run);
-    else if (st->sbx == SBX_READY)
+    else if (st->sbx == SBX_READY || st->sbx == SBX_PAUSED)
         snprintf(out, size, "continues run %u", run);
     else if (caps & SANDBOX_CAN_SAVE)
         snprintf(out, size, "new sandbox; the variables of run %u are loaded into it", run);
