@@ -533,6 +533,7 @@ static bool is_typed(const struct screen *s, const struct key_event *ev)
 void screen_on_key(void *arg, const struct key_event *ev)
 {
     struct screen *s = arg;
+    s->pending = GATE_NOTHING; /* whatever the key does: the one before did not stand alone */
     if (is_typed(s, ev))
         screen_changed_by_typing(s);
     else

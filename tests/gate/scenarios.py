@@ -165,7 +165,7 @@ KEYS = {
     "Enter": "\r", "LF": "\n", "Space": " ", "y": "y", "Y": "Y", "A": "A", "1": "1", "n": "n", "q": "q", "^A": "\x01",
     "^D": "\x04", "^M^J": "\r\n", "NUL": "\0", "Alt-a": "\x1ba", "F1": "\x1bOP", "F5": "\x1b[15~", "Up": "\x1b[A",
     "CSI u of a": "\x1b[97u", "paste of a": "\x1b[200~a\x1b[201~", "paste of a and Enter": "\x1b[200~a\r\x1b[201~",
-    "open paste": "\x1b[200~a", "five a at once": "aaaaa", "two a at once": "aa", "unread at once": "aunread",
+    "open paste": "\x1b[200~a", "five a at once": "aaaaa", "two a at once": "aa", "a and ? at once": "a?", "a and ^L at once": "a\x0c", "unread at once": "aunread",
     "click": "\x1b[<0;5;5M", "wheel": "\x1b[<65;5;5M", "colour report": "\x1b]11;rgb:aaaa/aaaa/aaaa\x07",
     "device report": "\x1b[?62;22c", "DCS": "\x1bPaaa\x1b\\", "APC": "\x1b_aa\x1b\\", "Cyrillic a": "\u0430",
     "broken UTF-8": b"\xff\xe0a", "focus event": "\x1b[I",
