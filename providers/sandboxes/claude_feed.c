@@ -14,11 +14,11 @@ static int push(struct claude_queue *q, struct json *v, struct err *e)
     }
     if (q->first + q->count == q->cap) {
         if (q->first > 0)
-            memmove(q->items, q->items + q->first, q->count * sizeof *q->items);
+            memmove(q->items, q->items + q->first, q->count * sizeof(void *));
         q->first = 0;
         if (q->count == q->cap) {
             q->cap = q->cap > 0 ? 2 * q->cap : 16;
-            q->items = xreallocarray(q->items, q->cap, sizeof *q->items);
+            q->items = xreallocarray(q->items, q->cap, sizeof(void *));
         }
     }
     q->items[q->first + q->count++] = v;
