@@ -149,6 +149,8 @@ void past_gate_from(const struct state *st, char *out, size_t size)
         snprintf(out, size, "fresh interpreter; files as run %u left them", run);
     else if (st->sbx == SBX_READY || st->sbx == SBX_PAUSED)
         snprintf(out, size, "continues run %u", run);
+    else if (state_snapshot_near(st, run) == state_run_at(st, run))
+        snprintf(out, size, "new sandbox, from the snapshot after run %u", run);
     else if (caps & SANDBOX_CAN_SAVE)
         snprintf(out, size, "new sandbox; the variables of run %u are loaded into it", run);
     else
