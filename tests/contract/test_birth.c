@@ -49,7 +49,8 @@ static void applied(void *arg, const struct event *ev)
     if (ev->type == EVENT_RUN_FINISHED)
         box_copy(t->message, sizeof t->message, json_get_str(ev->body, "message", ""));
     if (ev->type == EVENT_RUN_OUTPUT && ev->stream == STREAM_STDOUT)
-        snprintf(t->out, sizeof t->out, "%.*s", (int)ev->len, ev->bytes);
+        snprintf(t->out + strlen(t->out), sizeof t->out - strlen(t->out), "%.*s", (int)ev->len,
+                 ev->bytes);
 }
 
 static void ask(void *arg, uint32_t run, const char *why)
