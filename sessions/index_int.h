@@ -88,9 +88,9 @@ struct summary {
 };
 void summary_init(struct summary *m);
 void summary_release(struct summary *m);
-/* Fold what is new in the session file at `path`. A failure is told in m->problem; false then: it may
- * pass (a full disk; SQLite calls a failed read damage, too), so the file is to be read again though
- * it did not change. */
+/* Fold what is new in the session file at `path`. A failure is told in m->problem; false then: it
+ * may pass (a full disk; SQLite calls a failed read damage, too), so the file is to be read again
+ * though it did not change. */
 bool summary_update(struct summary *m, const char *path);
 
 /* One pass over the directory; `id` NULL: all of it. */

@@ -19,8 +19,8 @@ bool lock_is_held(const char *path);
 void sidecar_remove_new(const char *dir, const char *id);
 /* All files of a session that nothing was ever written to, but its lock. */
 void sidecar_remove_empty(const char *dir, const char *id);
-/* As sidecar_remove_new, and the lock, of a session that its maker did not live to finish: there is no session
- * file of that id and nobody holds the lock. Else nothing. */
+/* As sidecar_remove_new, and the lock, of a session that its maker did not live to finish: there is
+ * no session file of that id and nobody holds the lock. Else nothing. */
 void sidecar_remove_leftovers(const char *dir, const char *id);
 /* A copy that packing, unpacking or reading an archived session left when it died; `name` may be
  * that of any file in `dir`, others stay. */

@@ -273,8 +273,8 @@ static void on_paused(void *arg, const struct net_result *r)
     struct e2b_refusal why;
     c->call = NULL;
     e2b_refusal_read(&why, r->status, r->body, r->body_len);
-    bool already = r->end == NET_ANSWERED && r->status == 409 &&
-                   strstr(why.message, "already paused") != NULL;
+    bool already =
+        r->end == NET_ANSWERED && r->status == 409 && strstr(why.message, "already paused") != NULL;
     if (e2b_succeeded(r) || already) {
         finish(c, NULL);
         return;
@@ -305,8 +305,9 @@ static void say_metric(struct fleet_call *c, const struct json *m)
 {
     const int64_t mib = INT64_C(1) << 20;
     struct buf line = BUF_INIT(1024);
-    (void)buf_addf(&line, "cpu %.1f%% of %" PRId64 ", memory %" PRId64 " of %" PRId64 " MiB, disk %"
-                          PRId64 " of %" PRId64 " MiB",
+    (void)buf_addf(&line,
+                   "cpu %.1f%% of %" PRId64 ", memory %" PRId64 " of %" PRId64 " MiB, disk %" PRId64
+                   " of %" PRId64 " MiB",
                    json_num(json_get(m, "cpuUsedPct"), 0), json_get_int(m, "cpuCount", 0),
                    json_get_int(m, "memUsed", 0) / mib, json_get_int(m, "memTotal", 0) / mib,
                    json_get_int(m, "diskUsed", 0) / mib, json_get_int(m, "diskTotal", 0) / mib);
@@ -317,7 +318,8 @@ static void say_metric(struct fleet_call *c, const struct json *m)
 static void say_log(struct fleet_call *c, const struct json *o)
 {
     struct buf line = BUF_INIT((size_t)64 << 10);
-    (void)buf_addf(&line, "%s %s %s", json_get_str(o, "timestamp", ""), json_get_str(o, "level", ""),
+    (void)buf_addf(&line, "%s %s %s", json_get_str(o, "timestamp", ""),
+                   json_get_str(o, "level", ""),
                    json_get_str(o, "message", json_get_str(o, "line", "")));
     c->line(c->arg, buf_str(&line), line.len);
     buf_release(&line);

@@ -24,6 +24,16 @@ const char *app_split_name(const char *word, char *room, size_t size)
     return word[n] == ':' ? word + n + 1 : NULL;
 }
 
+const struct sandbox_ops *app_sandbox(const struct app *app, const char **image, struct err *e)
+{
+    char name[64];
+    const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
+    const char *its = app_split_name(word, name, sizeof name);
+    if (image != NULL)
+        *image = its;
+    return sandbox_choose(name, its, e);
+}
+
 bool app_planner_asks_model(const char *planner)
 {
     const struct planner_ops *ops = planner_find(planner);

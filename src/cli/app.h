@@ -56,6 +56,9 @@ int app_need_net(struct app *app, struct err *e) MUST_CHECK;
 
 /* "name[:rest]" → name (copied into room) and rest (lent, NULL when absent). */
 const char *app_split_name(const char *word, char *room, size_t size);
+/* The sandbox that is asked for (-s, else the configuration's) and, unless NULL, its image (lent;
+ * NULL none). NULL: it is unknown, `e` says so. */
+const struct sandbox_ops *app_sandbox(const struct app *app, const char **image, struct err *e);
 
 /* Does this planner ask a model, so that it needs a task in words? (A runbook's task is its own.)
  */

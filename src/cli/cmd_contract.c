@@ -115,12 +115,9 @@ int cmd_contract(struct app *app)
 {
     struct err e = ERR_INIT;
     struct contract_enforcement en;
-    char name[64];
-    const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
-    const char *image = app_split_name(word, name, sizeof name);
     if (app->opt.arg_count > 0)
         return print_recorded(app, app->opt.args[0]);
-    const struct sandbox_ops *ops = sandbox_choose(name, image, &e);
+    const struct sandbox_ops *ops = app_sandbox(app, NULL, &e);
     if (ops == NULL)
         return app_fail(&e);
     const struct sandbox_host host = { .launcher = app->launcher,

@@ -126,10 +126,8 @@ static bool check_machine(struct app *app)
 int cmd_doctor(struct app *app)
 {
     struct err e = ERR_INIT;
-    char name[64];
-    const char *word = app->opt.sandbox != NULL ? app->opt.sandbox : app->config.sandbox;
-    const char *image = app_split_name(word, name, sizeof name);
-    const struct sandbox_ops *sandbox = sandbox_choose(name, image, &e);
+    const char *image = NULL;
+    const struct sandbox_ops *sandbox = app_sandbox(app, &image, &e);
     if (sandbox == NULL)
         return app_fail(&e);
     bool ok = app->opt.arg_count > 0 || check_machine(app);

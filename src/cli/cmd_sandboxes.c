@@ -245,9 +245,10 @@ static void show(const struct fleet *fl, size_t asked)
     else if (fl->count == 0)
         printf("nothing is running\n");
     else if (left > 0)
-        printf("%zu left over by sessions that ended here: airlock resume goes on with one, airlock "
-               "sandboxes adopt ID pauses it, reap ends them\n",
-               left);
+        printf(
+            "%zu left over by sessions that ended here: airlock resume goes on with one, airlock "
+            "sandboxes adopt ID pauses it, reap ends them\n",
+            left);
 }
 
 /* ---- reaping */

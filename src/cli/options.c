@@ -124,8 +124,8 @@ static const struct command command_specs[] = {
       cmd_doctor, true },
     { "sandboxes", "[reap [ID…]|adopt ID…|ignore ID…|show ID…]",
       "remote sandboxes and snapshots that may cost money; reap ends what no session holds, adopt "
-      "pauses it for its session, show says what it uses", 0,
-      cmd_sandboxes, true },
+      "pauses it for its session, show says what it uses",
+      0, cmd_sandboxes, true },
     { "config", "[list|get KEY|set KEY VALUE|path]", "read or change the configuration", 0,
       cmd_config, false },
     { "help", "[COMMAND|man|bash|zsh|fish]",

@@ -1,4 +1,5 @@
-/* sandboxes.h - what the files of `airlock sandboxes` share: what the accounts have, and whose it is.
+/* sandboxes.h - what the files of `airlock sandboxes` share: what the accounts have, and whose it
+ * is.
  */
 #ifndef AIRLOCK_CLI_SANDBOXES_H
 #define AIRLOCK_CLI_SANDBOXES_H
@@ -10,9 +11,10 @@
 
 /* Whose is it? By its label, "<session>-<number>". */
 enum whose {
-    WHOSE_LIVE,    /* a running Airlock holds its session */
-    WHOSE_LEFT,    /* its session is here and nobody holds it */
-    WHOSE_KEPT,    /* … but it was paused, or is a snapshot: on purpose, and it costs nothing or little */
+    WHOSE_LIVE, /* a running Airlock holds its session */
+    WHOSE_LEFT, /* its session is here and nobody holds it */
+    WHOSE_KEPT, /* … but it was paused, or is a snapshot: on purpose, and it costs nothing or little
+                 */
     WHOSE_UNKNOWN, /* Airlock's, but of another machine or data directory */
     WHOSE_OTHERS,  /* not Airlock's */
 };

@@ -321,8 +321,7 @@ static void on_prewarm(void *arg)
     if (s->session == NULL && s->vm.screen == SCREEN_START &&
         s->vm.scroll[PANE_TIMELINE].selected <= 0)
         screen_list_refresh(s);
-    const struct sandbox_ops *ops =
-        sandbox_find(s->app->opt.sandbox != NULL ? s->app->opt.sandbox : s->app->config.sandbox);
+    const struct sandbox_ops *ops = app_sandbox(s->app, NULL, NULL);
     if (ops != NULL && ops->prewarm != NULL && (ops->caps & SANDBOX_CAN_WARM))
         ops->prewarm(s->app->loop, s->app->launcher);
 }
@@ -399,7 +398,7 @@ static void screen_close(struct screen *s)
     screen_close_session(s);
     film_free(s->film);
     s->film = NULL;
-    const struct sandbox_ops *ops = sandbox_find(s->app->config.sandbox);
+    const struct sandbox_ops *ops = app_sandbox(s->app, NULL, NULL);
     if (ops != NULL && ops->prewarm_drop != NULL)
         ops->prewarm_drop();
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)

@@ -243,9 +243,10 @@ static void do_cell(struct screen *s, const char *args, struct err *e)
 
 static void do_language(struct screen *s, const char *args, struct err *e)
 {
-    const struct sandbox_ops *ops = sandbox_find(s->app->config.sandbox);
-    (void)e;
-    if (args[0] == '\0' || ops->interpreter(&s->app->contract, args) == NULL)
+    const struct sandbox_ops *ops = app_sandbox(s->app, NULL, e);
+    if (ops == NULL)
+        screen_fail(s, e);
+    else if (args[0] == '\0' || ops->interpreter(&s->app->contract, args) == NULL)
         screen_toast(s, TONE_INFO, "language takes one of %s; now it is %s", ops->languages,
                      s->language);
     else

@@ -78,9 +78,12 @@ static void show_recorded(struct screen *s, struct err *e)
 static void show_next(struct screen *s)
 {
     struct contract_enforcement en;
-    const struct sandbox_ops *ops = sandbox_find(s->app->config.sandbox);
-    if (ops == NULL)
+    struct err e = ERR_INIT;
+    const struct sandbox_ops *ops = app_sandbox(s->app, NULL, &e);
+    if (ops == NULL) {
+        screen_fail(s, &e);
         return;
+    }
     ops->enforcement(&s->app->contract, &en);
     show(s, &s->app->contract, &en, ops->name, ops->isolation);
 }

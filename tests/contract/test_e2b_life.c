@@ -329,8 +329,8 @@ static void wakes_meet_faults(void **state)
         if (f->still) {
             box_run_state(b, "print(x)");
             if (strcmp(buf_str(&b->out), "7\n") != 0)
-                fail_msg("%s: kept '%s', %s %s %s", f->name, b->kept, b->error_name,
-                         b->error_value, b->message);
+                fail_msg("%s: kept '%s', %s %s %s", f->name, b->kept, b->error_name, b->error_value,
+                         b->message);
         }
         box_free(b);
         if (f->still)
