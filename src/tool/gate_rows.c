@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define SHOWN_MAX ((size_t)1500) /* bytes of one text */
 
 struct rows {
     gate_row_fn fn;
@@ -22,13 +25,32 @@ static void row(const struct rows *to, const char *kind, const char *fmt, ...)
     to->fn(to->arg, text);
 }
 
+/* Text of any length: what does not stand in its row is named by its hash. */
+static void text_row(const struct rows *to, const char *kind, const char *p, size_t len)
+{
+    uint8_t hash[SHA256_LEN];
+    char hex[SHA256_HEX_LEN + 1];
+    size_t n = len < SHOWN_MAX ? len : SHOWN_MAX;
+    const char *nul = memchr(p, '\0', n);
+    if (nul != NULL)
+        n = (size_t)(nul - p);
+    if (n == len) {
+        row(to, kind, "%.*s", (int)n, p);
+        return;
+    }
+    sha256_once(p, len, hash);
+    hex_encode(hash, sizeof hash, hex);
+    row(to, kind, "%.*s … %zu of %zu bytes are not shown, sha256 of all %s", (int)n, p, len - n,
+        len, hex);
+}
+
 static void file_row(const struct rows *to, const struct sandbox_file *f)
 {
     uint8_t hash[SHA256_LEN];
     char hex[SHA256_HEX_LEN + 1];
     sha256_once(f->ptr, f->len, hash);
     hex_encode(hash, sizeof hash, hex);
-    row(to, "file", "%s %04o %zu bytes %.8s…", f->name, f->mode, f->len, hex);
+    row(to, "file", "%s %04o %zu bytes sha256 %.16s…", f->name, f->mode, f->len, hex);
 }
 
 void gate_each_row(const struct capsule *capsule, const struct contract *c, gate_row_fn fn,
@@ -39,9 +61,9 @@ void gate_each_row(const struct capsule *capsule, const struct contract *c, gate
     for (size_t i = 0; i < rq->file_count; i++)
         file_row(&to, &rq->files[i]);
     for (size_t i = 0; i < rq->argv_count; i++)
-        row(&to, "argv", "%s", rq->argv[i]);
+        text_row(&to, "argv", rq->argv[i], strlen(rq->argv[i]));
     if (rq->input_len > 0)
-        row(&to, "stdin", "%zu bytes: %.200s", rq->input_len, rq->input);
+        text_row(&to, "stdin", rq->input, rq->input_len);
     for (size_t i = 0; i < c->env_count; i++)
         row(&to, "env", "%s%s", c->env[i], getenv(c->env[i]) == NULL ? " (not set)" : "");
     for (size_t i = 0; i < c->mount_count; i++)
@@ -53,5 +75,5 @@ void gate_each_row(const struct capsule *capsule, const struct contract *c, gate
             "(sha256 %.8s…; :cell shows it whole)",
             c->introspection);
     if (rq->check_code_len > 0)
-        row(&to, "check", "%.1500s", rq->check_code);
+        text_row(&to, "check", rq->check_code, rq->check_code_len);
 }

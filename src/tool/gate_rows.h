@@ -6,7 +6,8 @@
 #include "tool/capsule.h"
 #include "tool/contract.h"
 
-/* `text` is lent for the call: "file in.csv 0644 1204 bytes 7f3a91c2…". */
+/* `text` is lent for the call: "file in.csv 0644 1204 bytes sha256 7f3a91c2…"; what of a
+ * long text has no room is named by the SHA-256 of all of it. */
 typedef void (*gate_row_fn)(void *arg, const char *text);
 void gate_each_row(const struct capsule *capsule, const struct contract *c, gate_row_fn fn,
                    void *arg);

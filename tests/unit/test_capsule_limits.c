@@ -280,7 +280,7 @@ static void what_is_not_code_has_rows(void **state)
     const char *text = buf_str(&rows), *hash = strstr(text, "4 bytes ");
     assert_non_null(hash);
     assert_true(strncmp(text, "file in.csv 0644 4 bytes ", 25) == 0);
-    assert_string_equal(strchr(text, '\n'), "\nargv -v\nargv \nstdin 5 bytes: typed\n"
+    assert_string_equal(strchr(text, '\n'), "\nargv -v\nargv \nstdin typed\n"
                                             "env AIRLOCK_TEST_SET\n"
                                             "env AIRLOCK_TEST_UNSET (not set)\n"
                                             "mount /srv/in read-only\nmount /srv/out read-write\n"
@@ -290,11 +290,51 @@ static void what_is_not_code_has_rows(void **state)
     buf_release(&rows);
 }
 
+/* Nothing is left away in silence: what a row has no room for has a hash in it. */
+static void what_is_cut_is_named_by_its_hash(void **state)
+{
+    (void)state;
+    char *arg = xcalloc(5001, 1);
+    memset(arg, 'x', 5000);
+    const char *argv[] = { arg };
+    struct capsule_spec s;
+    struct sandbox_run rq;
+    struct contract k;
+    struct capsule *c = NULL;
+    struct err e = ERR_INIT;
+    struct buf rows = BUF_INIT(1 << 16), first = BUF_INIT(1 << 16);
+    contract_init(&k);
+    small_spec(&s, &rq);
+    rq.argv = argv;
+    rq.argv_count = 1;
+    rq.input = "a\0b";
+    rq.input_len = 3;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(capsule_new(&c, &s, &e), 0);
+        buf_reset(&rows);
+        gate_each_row(c, &k, add_row, &rows);
+        assert_non_null(
+            strstr(buf_str(&rows), " … 3500 of 5000 bytes are not shown, sha256 of all "));
+        assert_non_null(
+            strstr(buf_str(&rows), "stdin a … 2 of 3 bytes are not shown, sha256 of all "));
+        assert_true(i == 0 || strcmp(buf_str(&rows), buf_str(&first)) != 0);
+        assert_int_equal(buf_add_str(&first, buf_str(&rows)), 0);
+        capsule_free(c);
+        c = NULL;
+        arg[4999] = 'y'; /* far behind what is shown */
+    }
+    contract_release(&k);
+    buf_release(&rows);
+    buf_release(&first);
+    free(arg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_system_that_refuses_gives_no_capsule),
         cmocka_unit_test(lists_have_a_length),
+        cmocka_unit_test(what_is_cut_is_named_by_its_hash),
         cmocka_unit_test(each_word_must_be_there),
         cmocka_unit_test(a_record_has_a_size),
         cmocka_unit_test(files_stay_inside_and_have_a_size),
