@@ -149,13 +149,17 @@ struct proposal *proposal_new(void);
 void proposal_free(struct proposal *p);
 struct proposal *proposal_of(struct round *r, uint32_t run);
 
-/* ---- round_gate.c ---- */
+/* ---- round_propose.c ---- */
+/* Can it be carried exactly, and does it hold no secret? */
+int round_check_proposal(struct round *r, const struct proposal *p, struct err *e) MUST_CHECK;
 /* Check that it can be carried exactly, then append run.proposed, or queue it behind what is under
  * way. Takes `p`. */
 int round_propose(struct round *r, struct proposal *p, struct err *e) MUST_CHECK;
 void round_propose_next(struct round *r);
 void round_write_proposed(struct json_w *w, const struct proposal *p, uint32_t rev,
                           uint32_t attempt);
+
+/* ---- round_gate.c ---- */
 void round_do_review(struct round *r, uint32_t run);
 void round_do_gate(struct round *r, uint32_t run);
 void round_do_ask(struct round *r, uint32_t run);
