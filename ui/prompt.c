@@ -17,6 +17,8 @@ static struct {
     void *arg;
     char *history_path;
     FILE *sink;
+    struct buf shown; /* before the key */
+    bool other;       /* than that was given */
     bool typed, open;
 } prompt;
 
@@ -37,13 +39,17 @@ static void draw_nothing(void)
 {
 }
 
+/* What Enter gives must be what was shown: after ^R on an edited line of the history readline gives
+ * the line as it was before. Such a line is not taken, the one shown stays. */
 static void on_line(char *line)
 {
     bool typed = prompt.typed;
     if (line == NULL)
         return;
     prompt.typed = true;
-    prompt.enter(prompt.arg, line, typed);
+    prompt.other = strcmp(line, buf_str(&prompt.shown)) != 0;
+    if (!prompt.other)
+        prompt.enter(prompt.arg, line, typed);
     free(line);
 }
 
@@ -78,6 +84,7 @@ void prompt_open(const char *history_path, prompt_enter fn, void *arg)
     prompt.history_path = history_path != NULL ? xstrdup(history_path) : NULL;
     prompt.sink = fopen("/dev/null", "r+");
     buf_init(&prompt.queue, QUEUE_MAX);
+    buf_init(&prompt.shown, SIZE_MAX / 2);
     rl_readline_name = "airlock";
     rl_instream = prompt.sink;
     rl_outstream = prompt.sink;
@@ -113,10 +120,18 @@ void prompt_close(void)
     free(prompt.history_path);
     prompt.history_path = NULL;
     buf_release(&prompt.queue);
+    buf_release(&prompt.shown);
     if (prompt.sink != NULL)
         fclose(prompt.sink);
     prompt.sink = NULL;
     prompt.open = false;
+}
+
+/* The end of a search puts the cursor where it was in a line that is longer than what it gives. */
+static void keep_cursor(void)
+{
+    if (rl_point > rl_end)
+        rl_point = rl_end;
 }
 
 /* No undo: readline 8.2 hands the undo list of a line on to entries of the history and frees it
@@ -126,6 +141,7 @@ static void run_queue(void)
     while (prompt.at < prompt.queue.len) {
         rl_callback_read_char();
         rl_free_undo_list();
+        keep_cursor();
     }
     buf_reset(&prompt.queue);
     prompt.at = 0;
@@ -134,10 +150,17 @@ static void run_queue(void)
 void prompt_feed(const char *bytes, size_t len, bool fast)
 {
     size_t before = (size_t)rl_end;
+    buf_reset(&prompt.shown);
     bool control = len > 0 && ((unsigned char)bytes[0] < 0x20 || bytes[0] == 0x7f);
-    if (buf_add(&prompt.queue, bytes, len) < 0)
+    if (buf_add(&prompt.shown, rl_line_buffer, before) < 0 ||
+        buf_add(&prompt.queue, bytes, len) < 0)
         return;
     run_queue();
+    if (prompt.other) {
+        prompt.other = false;
+        prompt_set(buf_str(&prompt.shown));
+        return;
+    }
     size_t after = (size_t)rl_end;
     /* A key that put in more than itself was a recall, a yank or a macro. */
     if (after > before && (fast || control || after - before > len))
@@ -154,6 +177,7 @@ void prompt_feed(const char *bytes, size_t len, bool fast)
 static void end_search(void)
 {
     rl_callback_sigcleanup();
+    keep_cursor();
 }
 
 void prompt_paste(const char *text, size_t len, bool keep_lines)
