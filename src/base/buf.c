@@ -39,6 +39,7 @@ char *buf_reserve(struct buf *b, size_t len)
             cap = cap > SIZE_MAX / 2 ? need : cap * 2;
         b->ptr = xrealloc(b->ptr, cap);
         b->cap = cap;
+        b->ptr[b->len] = '\0'; /* also when nothing will be added */
     }
     return b->ptr + b->len;
 }

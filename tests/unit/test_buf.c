@@ -78,6 +78,7 @@ static void test_reserve(void **state)
     char *at = buf_reserve(&b, 500);
     assert_non_null(at);
     assert_int_equal(b.len, 0);
+    assert_string_equal(buf_str(&b), ""); /* nothing was added */
     memset(at, 'r', 500);
     buf_grew(&b, 3);
     assert_string_equal(b.ptr, "rrr");
