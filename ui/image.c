@@ -132,8 +132,10 @@ void image_pool_drop(void)
 /* The child reads all before it says anything, so writing can't wait for ourselves. */
 static int take_from_pool(struct image_job **out, const void *ptr, size_t len, struct err *e)
 {
-    if (pool.next == pool.count)
-        return err_set(e, ERR_LIMIT, "a replay decodes %zu pictures; o saves this one", pool.count);
+    if (pool.next == pool.count) {
+        err_set(e, ERR_LIMIT, "a replay decodes %zu pictures; o saves this one", pool.count);
+        return -1;
+    }
     struct image_job *j = pool.waiting[pool.next];
     int in = pool.in[pool.next++];
     int rc = write_bytes(in, ptr, len, e);

@@ -39,17 +39,9 @@ static void choose_scale(struct jpeg_decompress_struct *d)
     d->out_color_space = JCS_RGB;
 }
 
-static int decode(struct jpeg_decompress_struct *d)
+static int decode_rows(struct jpeg_decompress_struct *d, uint8_t *rgb, uint8_t *rgba)
 {
-    (void)jpeg_read_header(d, TRUE);
-    if (d->image_width > IMAGE_SIDE_MAX || d->image_height > IMAGE_SIDE_MAX)
-        return IMAGE_TOO_BIG;
-    choose_scale(d);
-    (void)jpeg_start_decompress(d);
     struct shrink s = { .src_w = d->output_width, .src_h = d->output_height };
-    uint8_t *rgb = calloc(d->output_width, 3), *rgba = calloc(d->output_width, 4);
-    if (!rgb || !rgba)
-        _exit(IMAGE_NO_ROOM);
     shrink_begin(&s);
     for (uint32_t y = 0; y < s.src_h; y++) {
         if (jpeg_read_scanlines(d, &rgb, 1) != 1 || d->err->num_warnings > 0)
@@ -63,6 +55,22 @@ static int decode(struct jpeg_decompress_struct *d)
     }
     shrink_end(&s);
     return IMAGE_OK;
+}
+
+static int decode(struct jpeg_decompress_struct *d)
+{
+    (void)jpeg_read_header(d, TRUE);
+    if (d->image_width > IMAGE_SIDE_MAX || d->image_height > IMAGE_SIDE_MAX)
+        return IMAGE_TOO_BIG;
+    choose_scale(d);
+    (void)jpeg_start_decompress(d);
+    uint8_t *rgb = calloc(d->output_width, 3), *rgba = calloc(d->output_width, 4);
+    if (!rgb || !rgba)
+        _exit(IMAGE_NO_ROOM);
+    int rc = decode_rows(d, rgb, rgba);
+    free(rgb);
+    free(rgba);
+    return rc;
 }
 
 int image_jpeg_decode(const uint8_t *p, size_t len)

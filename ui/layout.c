@@ -185,3 +185,19 @@ enum view_pane layout_next_pane(const struct layout *l, enum view_pane from, int
     }
     return PANE_CODE;
 }
+
+static bool rect_equal(struct rect a, struct rect b)
+{
+    return a.x == b.x && a.y == b.y && a.w == b.w && a.h == b.h;
+}
+
+bool layout_equal(const struct layout *a, const struct layout *b)
+{
+    bool same = a->too_small == b->too_small && a->columns == b->columns &&
+                a->framed == b->framed && rect_equal(a->status, b->status) &&
+                rect_equal(a->body, b->body) && rect_equal(a->prompt, b->prompt) &&
+                rect_equal(a->hints, b->hints);
+    for (int i = 0; same && i < PANE_COUNT; i++)
+        same = rect_equal(a->pane[i], b->pane[i]);
+    return same;
+}

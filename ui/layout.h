@@ -48,6 +48,7 @@ struct layout {
 };
 
 void layout_make(struct layout *out, const struct layout_ask *ask);
+bool layout_equal(const struct layout *a, const struct layout *b);
 /* What is inside the frame (or, zoomed, below the title); never negative. */
 struct rect layout_inner(const struct layout *l, enum view_pane p);
 /* Pane at a screen cell (mouse), PANE_PROMPT for prompt and none. */

@@ -282,9 +282,8 @@ bool view_draw_typed(const struct state *st, const struct view_model *vm, struct
                      struct view_info *info)
 {
     struct layout now;
-    memset(&now, 0, sizeof now);
     view_layout(st, vm, g->w, g->h, &now);
-    if (memcmp(&now, &info->layout, sizeof now) != 0 || now.too_small || now.hints.h == 0 ||
+    if (!layout_equal(&now, &info->layout) || now.too_small || now.hints.h == 0 ||
         vm->focus != PANE_PROMPT || st->gate.open || g->pool_count > 0)
         return false;
     struct view v = {

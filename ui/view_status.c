@@ -146,7 +146,7 @@ static void add_sandbox(struct bar *b)
         at += n > 0 ? (size_t)n : 0;
     }
     const char *lights = st->lights ? st->lights : "";
-    for (int i = 0; lights[i] && i < 5 && at + 4 < sizeof text; i++) {
+    for (int i = 0; i < 5 && lights[i] && at + 4 < sizeof text; i++) {
         n = snprintf(text + at, sizeof text - at, "%s",
                      SYM(b->v, lights[i] == '+'   ? SYM_FULL
                                : lights[i] == '-' ? SYM_FAIL

@@ -192,7 +192,7 @@ static void on_page(void *arg, const struct net_result *r)
 static int fleet_list(struct fleet_call **out, const struct fleet_config *cfg, fleet_item_fn item,
                       fleet_done_fn done, void *arg, struct err *e)
 {
-    struct fleet_call *c;
+    struct fleet_call *c = NULL;
     if (open_call(&c, cfg, e) < 0)
         return -1;
     c->item = item;
@@ -211,10 +211,14 @@ static int fleet_list(struct fleet_call **out, const struct fleet_config *cfg, f
 static int begin(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
                  fleet_done_fn done, void *arg, struct err *e)
 {
-    if (!e2b_is_id(id) && !e2b_is_snapshot(id))
-        return err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
+    *out = NULL;
+    if (!e2b_is_id(id) && !e2b_is_snapshot(id)) {
+        err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
+        return -1;
+    }
     if (open_call(out, cfg, e) < 0)
         return -1;
+    INVARIANT(*out != NULL);
     (*out)->done = done;
     (*out)->arg = arg;
     memcpy((*out)->id, id, strlen(id) + 1);
@@ -247,7 +251,7 @@ static void on_killed(void *arg, const struct net_result *r)
 static int fleet_kill(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
                       fleet_done_fn done, void *arg, struct err *e)
 {
-    struct fleet_call *c;
+    struct fleet_call *c = NULL;
     struct buf target = BUF_INIT(2048);
     if (begin(&c, cfg, id, done, arg, e) < 0)
         return -1;
@@ -286,7 +290,7 @@ static void on_paused(void *arg, const struct net_result *r)
 static int fleet_pause(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
                        fleet_done_fn done, void *arg, struct err *e)
 {
-    struct fleet_call *c;
+    struct fleet_call *c = NULL;
     if (!e2b_is_id(id))
         return err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
     if (begin(&c, cfg, id, done, arg, e) < 0)
@@ -384,7 +388,7 @@ static void on_metrics(void *arg, const struct net_result *r)
 static int fleet_look(struct fleet_call **out, const struct fleet_config *cfg, const char *id,
                       fleet_line_fn line, fleet_done_fn done, void *arg, struct err *e)
 {
-    struct fleet_call *c;
+    struct fleet_call *c = NULL;
     if (!e2b_is_id(id))
         return err_set(e, ERR_USAGE, "'%.60s' is no sandbox of E2B's", id);
     if (begin(&c, cfg, id, done, arg, e) < 0)

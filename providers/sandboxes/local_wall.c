@@ -170,8 +170,11 @@ static int start_all(struct local_wall *w, const struct wall_config *cfg, struct
                                 .sink = on_net,
                                 .arg = w };
     int guest_net = -1;
-    if (cfg->contract->network == NETWORK_ALLOW && proxy_start(&w->proxy, &net, &guest_net, e) < 0)
-        return err_wrap(e, "local sandbox");
+    if (cfg->contract->network == NETWORK_ALLOW &&
+        proxy_start(&w->proxy, &net, &guest_net, e) < 0) {
+        err_wrap(e, "local sandbox");
+        return -1;
+    }
     int rc = local_start(s, cfg, guest_net, e);
     if (guest_net >= 0)
         close(guest_net);

@@ -18,7 +18,7 @@
 /* `airlock doctor` at work, and the page that shows it. */
 struct probing {
     struct screen *s;
-    struct session *session; /* its record gets the reports, if it is still the one shown */
+    struct session *session; /* its record takes the reports, if it is still the one shown */
     struct proc *proc;
     struct loop_source *source;
     int fd;

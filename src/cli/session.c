@@ -323,6 +323,7 @@ static int record_created(struct session *s, const struct session_spec *spec, st
     struct event_builder b;
     uint8_t digest[SHA256_LEN];
     char hex[SHA256_HEX_LEN + 1];
+    INVARIANT(spec->contract != NULL);
     struct contract c = *spec->contract; /* borrowed */
     contract_note_introspection(&c, sandbox_choose(spec->sandbox, spec->image, e));
     contract_digest(&c, digest);
