@@ -85,6 +85,16 @@ class Result:
         return [e for e in parsed if "seq" in e]
 
 
+def remove(folder):
+    """All of it, also while a program that was killed there still goes."""
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
+            return
+        time.sleep(0.05)
+    raise OSError("%s can't be removed" % folder)
+
+
 class World:
     """A home, an ear, a shim."""
 
@@ -114,7 +124,7 @@ class World:
 
     def reset(self, name=None):
         """An empty home, or one that was kept. Returns what was acknowledged and heard in it."""
-        shutil.rmtree(self.home, ignore_errors=True)
+        remove(self.home)
         acked, marks = [], []
         if name:
             folder, acked, marks = self.kept[name]

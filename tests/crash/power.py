@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import harness
-from harness import QUICK, count_line, run_cases, world
+from harness import QUICK, count_line, remove, run_cases, world
 from kill import SCENARIOS, start
 
 RECORD = struct.Struct("=BBHIQ")
@@ -80,7 +80,7 @@ class Disk:
             self.now[p.decode()] = self.now[path]
 
     def image(self, folder, sessions, loss, pick):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         os.makedirs(folder, mode=0o700)
         for path in {**self.now, **self.synced}:
             if os.path.dirname(path) != sessions:
@@ -133,7 +133,7 @@ def judge(checker, folder, acked, chains, problems, where):
 def chains_of(w, checker, wanted):
     """The chain of the finished sessions after each acknowledged event, from a copy."""
     folder = os.path.join(w.root, "whole")
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     shutil.copytree(w.sessions, folder)
     return {(s, n): checker.ask("%s/%s.db" % (folder, s), n)[2].strip() for s, n in wanted if n}
 

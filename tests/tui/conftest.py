@@ -131,6 +131,8 @@ class Screen:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.pid = None
+                while self.pump(0.05):  # what it wrote last
+                    pass
                 return os.waitstatus_to_exitcode(status)
         raise AssertionError("still running\n" + self.text())
 

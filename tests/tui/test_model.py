@@ -138,7 +138,7 @@ def test_a_long_output_is_clipped_for_the_model_only(airlock, api):
     editor.write_text("#!/bin/sh\necho 'for i in range(20000): print(\"line\", i)' > \"$1\"\n")
     editor.chmod(0o755)
     env, log = api("conversation")
-    s = airlock.screen("-p", "anthropic:claude-opus-5-5", rows=36, cols=140, env={**env, "EDITOR": str(editor)})
+    s = airlock.screen("-p", "anthropic:claude-opus-5-5", rows=36, cols=178, env={**env, "EDITOR": str(editor)})
     s.wait("claude-opus-5-5")
     s.settle()
     s.line("Compute six times seven.")
