@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [golden|coverage] - every test there is: a normal and a sanitised build, the cmocka programs of both, the whole-program
-# tests, the fuzz targets; two at a time, most of them wait rather than work. Prints a report of each program (job.sh) and a
+# tests, the fuzz targets; three at a time, most of them wait rather than work. Prints a report of each program (job.sh) and a
 # closing `N passed, N failed, N skipped`; exits 1 when something failed. `coverage` runs them once, in build/cov (coverage.sh).
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -66,7 +66,7 @@ else
     } >"$out/jobs"
 fi
 : >"$out/counts"
-xargs -P2 -L1 sh tests/job.sh "$out" <"$out/jobs"
+xargs -P3 -L1 sh tests/job.sh "$out" <"$out/jobs"
 # The key of the tests (tests/tui/conftest.py) in anything that was left in their home.
 if grep -rlsF 'sk-ant-test-0123456789' "$out/home"; then
     echo "FAILED  a test left a key behind"
