@@ -44,11 +44,12 @@ static void test_interrupt_buries_children(void **state)
     BOX_UNTIL(b, b->seen.finished == 1 && b->seen.states == 1);
     assert_int_equal(b->seen.end.end, END_INTERRUPTED);
     assert_false(b->seen.end.state_lost);
-    struct seen *s =
-        py(b, "import os\ndef is_zombie(p):\n"
-              "    try: return open('/proc/%s/stat' % p).read().rsplit(') ')[1][0] == 'Z'\n"
-              "    except OSError: return False\n"
-              "[p for p in os.listdir('/proc') if p.isdigit() and is_zombie(p)]");
+    struct seen *s = py(
+        b, "import os\ndef is_zombie(p):\n"
+           "    try: state, parent = open('/proc/%s/stat' % p).read().rsplit(') ')[1].split()[:2]\n"
+           "    except OSError: return False\n"
+           "    return state == 'Z' and int(parent) == os.getpid()\n"
+           "[p for p in os.listdir('/proc') if p.isdigit() and is_zombie(p)]");
     assert_string_equal(s->result[0].text, "[]");
     assert_string_equal(py(b, "many[0].wait()")->error_name, "");
 }

@@ -12,8 +12,7 @@ import _airlock as kernel
 
 K = kernel.K
 
-
-BURY_TRIES, BURY_S = 20, 0.005
+BURY_TRIES, BURY_S = 60, 0.005
 CLONE_PARENT, SIGCHLD = 0x8000, 17
 CLONE = {'x86_64': 56, 'aarch64': 220}
 
@@ -133,40 +132,6 @@ def threads():
         return []
     return ['thread ' + str(t.name)[:80] for t in list(threading._active.values())
             if t is not threading._main_thread]
-
-
-BURY_TRIES, BURY_S = 20, 0.005
-CLONE_PARENT, SIGCHLD = 0x8000, 17
-CLONE = {'x86_64': 56, 'aarch64': 220}
-
-
-def fork_aside(work):
-    """One fork whose child is our parent's: neither a zombie nor anything the code's wait() could meet.
-    glibc's fork() can't do that, so only while there is a single thread (its locks are not taken)."""
-    number = CLONE.get(os.uname().machine)
-    if number is None or len(os.listdir('/proc/self/task')) != 1:
-        return detached(work)
-    import ctypes
-    api = ctypes.pythonapi
-    clone = ctypes.PyDLL(None, use_errno=True).syscall
-    clone.restype = ctypes.c_long
-    random = sys.modules.get('random')
-    state = random._inst.getstate() if random is not None else None
-    api.PyOS_BeforeFork()
-    pid = clone(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)
-    if pid != 0:
-        api.PyOS_AfterFork_Parent()
-        if pid < 0:
-            return detached(work)
-        return False
-    try:
-        api.PyOS_AfterFork_Child()
-        if state is not None:
-            random._inst.setstate(state)
-        work()
-        return True
-    except BaseException:
-        os._exit(1)
 
 
 def bury():
