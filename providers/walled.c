@@ -40,22 +40,11 @@ static void forward(struct walled *w, const struct sandbox_event *ev)
         w->sink(w->arg, &w->base, ev);
 }
 
-/* check_body said no: the run ends all the same, as a run of its own end. */
 static void flush_refused(struct walled *w)
 {
-    if (w->refused_run == 0)
-        return;
-    struct sandbox_finished f = { .end = END_INTEGRITY,
-                                  .what = "",
-                                  .limits_hit = "",
-                                  .error_name = "",
-                                  .error_value = "",
-                                  .error_traceback = "",
-                                  .check_text = "",
-                                  .message = w->refused.msg };
-    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = w->refused_run, .finished = &f };
-    w->refused_run = 0;
-    forward(w, &ev);
+    if (w->refused.run != 0)
+        flush_ready(w);
+    sandbox_tell_refusal(&w->refused, &w->base, w->sink, w->arg);
 }
 
 /* The wall and the kernel are on the stack below us while depth > 0, so freeing waits. */

@@ -31,15 +31,14 @@ int walled_exec(struct sandbox *s, const struct sandbox_run *rq, struct err *e)
     struct err why = ERR_INIT;
     if (check_alive(w, e) < 0)
         return -1;
-    if (w->run != 0 || w->refused_run != 0)
+    if (w->run != 0 || w->refused.run != 0)
         return err_set(e, ERR_BUSY, "sandbox %s: run %u is still on", w->id,
-                       (unsigned)(w->run != 0 ? w->run : w->refused_run));
+                       (unsigned)(w->run != 0 ? w->run : w->refused.run));
     if (w->once && w->used)
         return err_set(e, ERR_DENIED, "sandbox %s is for one run (lifecycle=run)", w->id);
     if (kernel_exec(w->kernel, rq, &why) < 0) {
         if (why.code == ERR_INTEGRITY) { /* nothing was sent; the run ends, as a run */
-            w->refused_run = rq->run;
-            w->refused = why;
+            w->refused = (struct sandbox_refusal){ rq->run, why };
             loop_wake_idle(w->loop, w->later);
             return 0;
         }

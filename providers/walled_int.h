@@ -28,9 +28,8 @@ struct walled {
     bool say_ready; /* READY is due, from the loop */
     uint32_t run;   /* in flight, 0 none */
     uint32_t last_run;
-    uint32_t refused_run;
-    struct err refused; /* check_body said no: its FINISHED is due, from the loop */
-    bool ending;        /* kill was asked for: what was running ends `end_as` */
+    struct sandbox_refusal refused; /* check_body said no: its FINISHED is due, from the loop */
+    bool ending;                    /* kill was asked for: what was running ends `end_as` */
     enum run_end end_as;
     const char *end_what; /* NULL: the owner's own kill */
     struct err why;       /* the reason of a death that is a failure */

@@ -33,24 +33,6 @@ void managed_leave(struct managed *s)
         loop_wake_idle(s->loop, s->later);
 }
 
-/* check_body said no: the run ends all the same, as a run of its own end. */
-static void tell_refused(struct managed *s)
-{
-    struct sandbox_finished f = { .end = END_INTEGRITY,
-                                  .what = "",
-                                  .limits_hit = "",
-                                  .error_name = "",
-                                  .error_value = "",
-                                  .error_traceback = "",
-                                  .check_text = "",
-                                  .message = s->refused.msg };
-    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = s->refused_run, .finished = &f };
-    if (s->refused_run == 0)
-        return;
-    s->refused_run = 0;
-    managed_tell(s, &ev);
-}
-
 void managed_ready(struct managed *s)
 {
     struct sandbox_event ev = { .kind = SANDBOX_READY,
@@ -87,7 +69,7 @@ static void gone(struct managed *s, bool confirmed)
     s->phase = MANAGED_GONE;
     managed_enter(s);
     loop_arm_us(s->loop, s->ttl, -1);
-    tell_refused(s);
+    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     managed_run_lost(s, s->end_as, s->end_what != NULL ? s->end_what : "",
                      s->why.code != ERR_NONE ? s->why.msg : "");
     if (s->end_what != NULL && (!ran || !s->was_ready || told) && !s->closed)
@@ -185,7 +167,7 @@ static void on_later(void *arg)
         return;
     }
     managed_enter(s);
-    tell_refused(s);
+    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     if (!s->closed && !s->ending)
         managed_run_next(s);
     if (!s->closed && !s->ending && s->run != NULL && s->run->interrupted)
@@ -265,7 +247,7 @@ static int managed_exec(struct sandbox *base, const struct sandbox_run *rq, stru
     struct managed *s = (struct managed *)base;
     if (s->ending || s->phase == MANAGED_GONE)
         return err_set(e, ERR_CANCELLED, "the sandbox is gone");
-    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->refused_run != 0)
+    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->refused.run != 0)
         return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
     if (managed_interpreter(NULL, rq->language) == NULL)
         return err_set(e, ERR_USAGE, "sandbox claude-managed has no language '%.40s'",

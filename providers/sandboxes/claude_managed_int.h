@@ -140,8 +140,7 @@ struct managed {
     int64_t input_tokens, output_tokens, cache_tokens, write_tokens;
 
     struct managed_run *run, *queued;
-    uint32_t refused_run;
-    struct err refused;
+    struct sandbox_refusal refused;
     struct loop_source *deadline, *again, *ttl, *later;
     bool ending;
     enum run_end end_as;

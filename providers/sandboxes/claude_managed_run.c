@@ -171,8 +171,7 @@ static int check_parts(struct managed *s, struct managed_run *r, struct err *e)
 
 static void refuse(struct managed *s, const struct err *e)
 {
-    s->refused = *e;
-    s->refused_run = s->run->d.rq.run;
+    s->refused = (struct sandbox_refusal){ s->run->d.rq.run, *e };
     managed_run_free(s->run);
     s->run = NULL;
     loop_wake_idle(s->loop, s->later);
@@ -182,7 +181,7 @@ void managed_run_next(struct managed *s)
 {
     struct err e = ERR_INIT;
     if (s->queued == NULL || s->run != NULL || s->phase != MANAGED_READY || s->ending ||
-        s->refused_run != 0 || (s->link != LINK_NONE && s->link != LINK_LIVE))
+        s->refused.run != 0 || (s->link != LINK_NONE && s->link != LINK_LIVE))
         return;
     struct managed_run *r = s->run = s->queued;
     s->queued = NULL;

@@ -31,24 +31,6 @@ void messages_leave(struct claude_messages *s)
         loop_wake_idle(s->loop, s->later);
 }
 
-/* check_body said no: the run ends all the same, as a run of its own end. */
-static void tell_refused(struct claude_messages *s)
-{
-    struct sandbox_finished f = { .end = END_INTEGRITY,
-                                  .what = "",
-                                  .limits_hit = "",
-                                  .error_name = "",
-                                  .error_value = "",
-                                  .error_traceback = "",
-                                  .check_text = "",
-                                  .message = s->refused.msg };
-    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = s->refused_run, .finished = &f };
-    if (s->refused_run == 0)
-        return;
-    s->refused_run = 0;
-    messages_tell(s, &ev);
-}
-
 /* ---- the end */
 
 /* A container can't be ended, but nothing runs in it when no request is on its way; and it is
@@ -61,7 +43,7 @@ static void gone(struct claude_messages *s)
     loop_arm_us(s->loop, s->ttl, -1);
     s->phase = MESSAGES_GONE;
     s->container[0] = '\0';
-    tell_refused(s);
+    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     messages_run_lost(s, s->end_as, by_owner ? "" : s->end_what,
                       s->why.code != ERR_NONE ? s->why.msg : "");
     if (!by_owner && s->why.code != ERR_NONE && (!was_running || !was_ready)) {
@@ -201,7 +183,7 @@ static void on_later(void *arg)
         gone(s);
     else if (s->run != NULL && s->run->stop_asked)
         stop_run(s);
-    tell_refused(s);
+    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     if (!s->closed)
         messages_run_begin(s);
     messages_leave(s);
@@ -276,7 +258,7 @@ static int messages_exec(struct sandbox *base, const struct sandbox_run *rq, str
     struct claude_messages *s = (struct claude_messages *)base;
     if (s->ending || s->phase == MESSAGES_GONE)
         return err_set(e, ERR_CANCELLED, "the sandbox is gone");
-    if (s->run != NULL || s->refused_run != 0)
+    if (s->run != NULL || s->refused.run != 0)
         return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
     if (messages_run_new(&s->run, s, rq, e) < 0)
         return -1;

@@ -103,8 +103,7 @@ struct claude_messages {
     int64_t billed_s;                          /* of containers, so far */
     struct messages_run *run;                  /* under way, or waiting for READY */
     bool begun;                                /* … under way */
-    uint32_t refused_run;
-    struct err refused;
+    struct sandbox_refusal refused;
     struct loop_source *deadline, *ttl, *later;
     bool ending, was_sent; /* was_sent: at the end, a request was on its way */
     enum run_end end_as;

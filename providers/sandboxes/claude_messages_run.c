@@ -157,8 +157,7 @@ static void on_done(void *arg, const struct net_result *r)
 
 static void refuse(struct claude_messages *s, const struct err *e)
 {
-    s->refused = *e;
-    s->refused_run = s->run->number;
+    s->refused = (struct sandbox_refusal){ s->run->number, *e };
     messages_run_free(s->run);
     s->run = NULL;
     s->begun = false;
@@ -193,7 +192,7 @@ void messages_run_send(struct claude_messages *s)
 void messages_run_begin(struct claude_messages *s)
 {
     if (s->run == NULL || s->begun || s->phase != MESSAGES_READY || s->ending || s->call.busy ||
-        s->refused_run != 0)
+        s->refused.run != 0)
         return;
     s->begun = true;
     s->run->started_us = clock_boot_us();

@@ -34,24 +34,6 @@ void e2b_leave(struct e2b *s)
         loop_wake_idle(s->loop, s->later);
 }
 
-/* check_body said no: the run ends all the same, as a run of its own end. */
-static void tell_refused(struct e2b *s)
-{
-    struct sandbox_finished f = { .end = END_INTEGRITY,
-                                  .what = "",
-                                  .limits_hit = "",
-                                  .error_name = "",
-                                  .error_value = "",
-                                  .error_traceback = "",
-                                  .check_text = "",
-                                  .message = s->refused.msg };
-    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = s->refused_run, .finished = &f };
-    if (s->refused_run == 0)
-        return;
-    s->refused_run = 0;
-    e2b_tell(s, &ev);
-}
-
 /* ---- the end */
 
 void e2b_gone(struct e2b *s, bool confirmed)
@@ -63,7 +45,7 @@ void e2b_gone(struct e2b *s, bool confirmed)
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
         loop_arm_us(s->loop, timers[i], -1);
     s->phase = E2B_GONE;
-    tell_refused(s);
+    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     const char *message = s->why.code != ERR_NONE ? s->why.msg : "";
     bool told = s->run != NULL && s->run->told;
     e2b_run_lost(s, s->end_as, by_owner ? "" : s->end_what, message);
@@ -183,7 +165,7 @@ static void on_later(void *arg)
         e2b_kill_now(s); /* it is paused and was to be woken */
     else if (s->ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING && !s->life.busy)
         e2b_gone(s, true);
-    tell_refused(s);
+    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     if (!s->closed)
         e2b_run_next(s);
     e2b_leave(s);
@@ -375,7 +357,7 @@ static int e2b_exec(struct sandbox *base, const struct sandbox_run *rq, struct e
     struct e2b *s = (struct e2b *)base;
     if (s->ending || s->phase == E2B_GONE)
         return err_set(e, ERR_CANCELLED, "the sandbox is gone");
-    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->refused_run != 0)
+    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->refused.run != 0)
         return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
     if (check_run(rq, e) < 0)
         return -1;

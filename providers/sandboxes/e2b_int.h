@@ -223,8 +223,7 @@ struct e2b {
     bool paused;   /* output is held back */
 
     struct e2b_run *run, *queued;
-    uint32_t refused_run;
-    struct err refused;
+    struct sandbox_refusal refused;
     struct e2b_errand *errand; /* put, get or complete under way */
     struct loop_source *deadline, *step_timer, *ttl, *renew, *later;
     bool ending;

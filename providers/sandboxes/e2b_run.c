@@ -310,8 +310,7 @@ static void on_language(struct e2b *s, const struct err *e);
 
 static void refuse(struct e2b *s, const struct err *e)
 {
-    s->refused = *e;
-    s->refused_run = s->run->rq.run;
+    s->refused = (struct sandbox_refusal){ s->run->rq.run, *e };
     e2b_run_free(s->run);
     s->run = NULL;
     loop_wake_idle(s->loop, s->later);
@@ -348,7 +347,7 @@ static void on_language(struct e2b *s, const struct err *e)
 void e2b_run_next(struct e2b *s)
 {
     if (s->queued == NULL || s->run != NULL || s->phase != E2B_READY || s->ending || s->work.busy ||
-        s->refused_run != 0 || s->freezing != 0)
+        s->refused.run != 0 || s->freezing != 0)
         return;
     s->run = s->queued;
     s->queued = NULL;

@@ -343,18 +343,10 @@ static void settle_left_over(struct round *r)
     const struct state *st = r->cfg.state;
     for (uint32_t i = 1; i <= st->run_count; i++) {
         const struct state_run *sr = state_run_at(st, i);
-        struct sandbox_finished f = {
-            .end = END_LOST,
-            .what = "",
-            .limits_hit = "",
-            .error_name = "",
-            .error_value = "",
-            .error_traceback = "",
-            .check_text = "",
-            .message = sr->status == RUN_RUNNING
-                           ? "Airlock ended while it ran: how far it came is unknown"
-                           : "Airlock ended before it started: nothing of it ran",
-        };
+        struct sandbox_finished f = sandbox_finished_bare(
+            END_LOST, sr->status == RUN_RUNNING
+                          ? "Airlock ended while it ran: how far it came is unknown"
+                          : "Airlock ended before it started: nothing of it ran");
         if (sr->status == RUN_RUNNING || sr->status == RUN_APPROVED) {
             round_record_finished(r, i, &f);
             round_record_verdict(r, i, &f);

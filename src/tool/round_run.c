@@ -176,16 +176,7 @@ int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e
 
 void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why)
 {
-    struct sandbox_finished f = {
-        .end = end,
-        .what = "",
-        .limits_hit = "",
-        .error_name = "",
-        .error_value = "",
-        .error_traceback = "",
-        .check_text = "",
-        .message = why->msg,
-    };
+    struct sandbox_finished f = sandbox_finished_bare(end, why->msg);
     r->start_run = 0;
     round_record_finished(r, run, &f);
     round_record_verdict(r, run, &f);

@@ -44,16 +44,7 @@ static void twin_verdict(struct round *r)
 static void twin_fail(struct round *r, const struct err *why)
 {
     struct twin *t = &r->twin;
-    struct sandbox_finished f = {
-        .end = END_SANDBOX,
-        .what = "",
-        .limits_hit = "",
-        .error_name = "",
-        .error_value = "",
-        .error_traceback = "",
-        .check_text = "",
-        .message = why->msg,
-    };
+    struct sandbox_finished f = sandbox_finished_bare(END_SANDBOX, why->msg);
     const struct state_run *sr = state_run_at(r->cfg.state, t->run);
     if (sr != NULL && sr->status != RUN_FINISHED) {
         round_record_finished(r, t->run, &f);
