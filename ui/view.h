@@ -122,6 +122,7 @@ struct view_page {
     int64_t selected; /* a line with `pick`; -1: the page just scrolls */
     uint64_t top;     /* first row */
     bool goes, two;   /* Enter does something; two runs stand side by side */
+    bool forks;       /* F, from the run it is about */
 };
 
 struct view_prompt {

@@ -430,6 +430,8 @@ static bool is_possible(const struct view *v, enum keymap_command id)
         return v->vm->page.two;
     case CMD_PAGE_GO:
         return v->vm->page.goes;
+    case CMD_FORK:
+        return v->vm->page.forks;
     case CMD_CHANGES:
         return v->vm->focus == PANE_STATE;
     case CMD_SEARCH:

@@ -34,6 +34,7 @@ static void show_plan(struct screen *s, const struct travel *t, bool fork)
                       : fork ? "Enter forks, q back"
                              : "t goes there, F as a session of its own, q back");
     s->vm.page.goes = can;
+    s->vm.page.forks = !fork;
     travel_print(t, screen_state(s), &text);
     if (fork && can)
         (void)buf_add_str(&text, "This session stays as it is; the new one names it as its parent, "

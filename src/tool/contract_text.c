@@ -56,10 +56,10 @@ void contract_each_setting(const struct contract *c,
 static const struct {
     const char *key, *words;
 } ours[] = {
-    { "concurrency", "kept by Airlock: sandboxes of rerun --jobs at a time" },
+    { "concurrency", "kept by Airlock: rerun --jobs at a time" },
     { "python", "the program that is started for python" },
-    { "budget_usd", "kept by Airlock: asked before each call that costs" },
-    { "strict", "yes: what can't be enforced refuses to start" },
+    { "budget_usd", "kept by Airlock, before each costly call" },
+    { "strict", "what can't be enforced refuses to start" },
 };
 
 enum contract_field contract_field_of_key(const char *key)
