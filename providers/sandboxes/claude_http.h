@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "base/net.h"
 #include "providers/planners/llm_server.h"
+#include "providers/remote_call.h"
 #include "providers/sandbox.h"
 
 #define CLAUDE_ID_MAX 128 /* with its NUL [SBX-9] */
@@ -54,15 +55,9 @@ struct claude_request {
 
 struct claude_call {
     struct claude_http *http;
-    struct net_call *net; /* NULL while it waits or rests */
-    struct loop_source *timer;
-    struct claude_request rq;
-    char *target, *type;
-    void *body;
-    unsigned tries;
-    bool busy, streaming;
-    struct buf refusal; /* the body of an answer that is no 200, when there is an on_data */
-    struct err failed;  /* it could not even be sent: told from the loop */
+    struct remote_call call;
+    struct claude_request rq; /* target, type and body are not kept here */
+    char *type;               /* of the content, when it is not JSON */
 };
 /* `h` is borrowed until release; so is its loop. */
 void claude_call_init(struct claude_call *c, struct claude_http *h);

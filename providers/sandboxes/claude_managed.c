@@ -120,9 +120,9 @@ void managed_end_with(struct managed *s, enum run_end as, const char *what, cons
     loop_arm_us(s->loop, s->again, -1);
     if (s->link == LINK_SWEEPING)
         return; /* the rest follows it */
-    if (s->link == LINK_SEEKING && !s->life.busy)
+    if (s->link == LINK_SEEKING && !s->life.call.busy)
         loop_arm_us(s->loop, s->again, 0);
-    if ((s->phase == MANAGED_MAKING && s->life.busy) || s->link == LINK_CREATING ||
+    if ((s->phase == MANAGED_MAKING && s->life.call.busy) || s->link == LINK_CREATING ||
         s->link == LINK_SEEKING)
         return; /* what was asked for must first be known: its answer comes here */
     claude_call_drop(&s->life);

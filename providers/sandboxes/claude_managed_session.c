@@ -113,7 +113,7 @@ static void on_again_head(void *arg, const struct net_response *r)
 {
     struct managed *s = arg;
     (void)r;
-    if (s->link == LINK_CUT && !s->closed && !s->ending && !s->look.busy)
+    if (s->link == LINK_CUT && !s->closed && !s->ending && !s->look.call.busy)
         ask_page(s, NULL);
 }
 
@@ -419,7 +419,7 @@ static void post_next(struct managed *s)
 {
     struct managed_body *b = s->outbox;
     struct buf target = BUF_INIT(1024);
-    if (b == NULL || s->send.busy)
+    if (b == NULL || s->send.call.busy)
         return;
     session_target(s, &target, "/events");
     struct claude_request rq = { .method = "POST",
@@ -452,8 +452,8 @@ void managed_on_again(void *arg)
     struct managed *s = arg;
     if (s->closed)
         return;
-    if (s->link == LINK_SEEKING && !s->life.busy)
+    if (s->link == LINK_SEEKING && !s->life.call.busy)
         seek(s);
-    else if (s->link == LINK_CUT && !s->stream.busy && !s->ending)
+    else if (s->link == LINK_CUT && !s->stream.call.busy && !s->ending)
         open_stream(s);
 }

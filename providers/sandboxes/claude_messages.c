@@ -66,7 +66,7 @@ void messages_end_with(struct claude_messages *s, enum run_end as, const char *w
     s->end_what = what;
     if (why != NULL)
         s->why = *why;
-    s->was_sent = s->run != NULL && s->begun && s->call.busy && !s->run->has_result;
+    s->was_sent = s->run != NULL && s->begun && s->call.call.busy && !s->run->has_result;
     claude_call_drop(&s->call);
     loop_wake_idle(s->loop, s->later);
 }
@@ -338,7 +338,7 @@ static bool messages_farewell(struct sandbox *base)
     struct claude_messages *s = (struct claude_messages *)base;
     if (s->phase == MESSAGES_GONE)
         return true;
-    bool sent = s->run != NULL && s->begun && s->call.busy && !s->run->has_result;
+    bool sent = s->run != NULL && s->begun && s->call.call.busy && !s->run->has_result;
     s->sink = NULL;
     s->phase = MESSAGES_GONE;
     s->ending = true;

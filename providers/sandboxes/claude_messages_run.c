@@ -191,8 +191,8 @@ void messages_run_send(struct claude_messages *s)
 
 void messages_run_begin(struct claude_messages *s)
 {
-    if (s->run == NULL || s->begun || s->phase != MESSAGES_READY || s->ending || s->call.busy ||
-        s->refused.run != 0)
+    if (s->run == NULL || s->begun || s->phase != MESSAGES_READY || s->ending ||
+        s->call.call.busy || s->refused.run != 0)
         return;
     s->begun = true;
     s->run->started_us = clock_boot_us();

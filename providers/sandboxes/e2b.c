@@ -111,9 +111,9 @@ void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct
     } else if (s->phase == E2B_QUEUED) {
         loop_arm_us(s->loop, s->renew, -1);
         loop_wake_idle(s->loop, s->later);
-    } else if (s->phase == E2B_PAUSING && !s->life.busy) { /* between two looks */
+    } else if (s->phase == E2B_PAUSING && !s->life.call.busy) { /* between two looks */
         e2b_kill_now(s);
-    } else if (s->phase == E2B_CREATING && s->life.net == NULL) { /* between two tries */
+    } else if (s->phase == E2B_CREATING && s->life.call.sent == NULL) { /* between two tries */
         e2b_call_drop(&s->life);
         loop_wake_idle(s->loop, s->later);
     } /* else: what was asked for must first be known */
@@ -163,7 +163,7 @@ static void on_later(void *arg)
     e2b_enter(s);
     if (s->ending && s->phase == E2B_QUEUED && s->id[0] != '\0')
         e2b_kill_now(s); /* it is paused and was to be woken */
-    else if (s->ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING && !s->life.busy)
+    else if (s->ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING && !s->life.call.busy)
         e2b_gone(s, true);
     sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     if (!s->closed)
@@ -390,12 +390,8 @@ static void e2b_pause_output(struct sandbox *base, bool on)
 {
     struct e2b *s = (struct e2b *)base;
     s->paused = on;
-    if (s->run == NULL || s->run->step != STEP_CODE || s->work.net == NULL)
-        return;
-    if (on)
-        net_pause(s->work.net);
-    else
-        net_resume(s->work.net);
+    if (s->run != NULL && s->run->step == STEP_CODE)
+        remote_call_pause(&s->work.call, on);
 }
 
 static int no_restore(struct sandbox *base, uint32_t run, struct err *e)

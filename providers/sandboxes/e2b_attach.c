@@ -57,7 +57,7 @@ static void send_look(struct e2b *s, struct e2b_call *c, e2b_done_fn done)
 
 void e2b_ask_size(struct e2b *s)
 {
-    if (!s->place.debug && !s->side.busy)
+    if (!s->place.debug && !s->side.call.busy)
         send_look(s, &s->side, on_size);
 }
 

@@ -360,7 +360,7 @@ static int begin_errand(struct e2b *s, struct e2b_errand *er, const char *name, 
     int rc = 0;
     if (s->phase != E2B_READY || s->ending)
         rc = err_set(e, ERR_USAGE, "the sandbox is not there");
-    else if ((s->run != NULL && !s->run->told) || s->errand != NULL || s->file.busy ||
+    else if ((s->run != NULL && !s->run->told) || s->errand != NULL || s->file.call.busy ||
              !s->contexts[0].ready)
         rc = err_set(e, ERR_BUSY, "the sandbox is at something else: try again in a moment");
     if (rc < 0) {

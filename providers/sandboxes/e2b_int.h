@@ -27,6 +27,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/net.h"
+#include "providers/remote_call.h"
 #include "providers/sandbox.h"
 #include "providers/sandboxes/e2b_place.h"
 #include "providers/sandboxes/e2b_stream.h"
@@ -77,15 +78,8 @@ struct e2b_request {
 
 struct e2b_call {
     struct e2b *s;
-    struct net_call *net; /* NULL while it waits or rests */
-    struct loop_source *timer;
-    struct e2b_request rq;
-    char *target;
-    void *body;
-    unsigned tries;
-    bool busy, streaming;
-    struct buf refusal; /* the body of an answer that is no 200, when there is an on_data */
-    struct err failed;  /* it could not even be sent: told from the loop */
+    struct remote_call call;
+    struct e2b_request rq; /* target and body are not kept: the call has its own */
 };
 
 void e2b_call_init(struct e2b_call *c, struct e2b *s);

@@ -79,7 +79,7 @@ static void renew(struct e2b *s)
     struct buf target = BUF_INIT(256), body = BUF_INIT(64);
     loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
     set_end(s);
-    if (s->side.busy || s->freezing != 0)
+    if (s->side.call.busy || s->freezing != 0)
         return;
     int64_t left_s = e2b_ends_in_ms(s) / 1000 + E2B_SLACK_S;
     e2b_target(&target, s->id, "timeout");

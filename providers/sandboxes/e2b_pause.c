@@ -92,7 +92,7 @@ static void look(struct e2b *s)
 
 void e2b_pause_look(struct e2b *s)
 {
-    if (!s->life.busy)
+    if (!s->life.call.busy)
         look(s);
 }
 
@@ -117,8 +117,8 @@ int e2b_pause_it(struct e2b *s, struct err *e)
     struct buf target = BUF_INIT(256);
     if (s->phase != E2B_READY || s->ending || s->place.debug)
         return err_set(e, ERR_USAGE, "the sandbox can't be paused now");
-    if (s->run != NULL || s->queued != NULL || s->work.busy || s->life.busy || s->errand != NULL ||
-        s->freezing != 0)
+    if (s->run != NULL || s->queued != NULL || s->work.call.busy || s->life.call.busy ||
+        s->errand != NULL || s->freezing != 0)
         return err_set(e, ERR_BUSY, "something is still on in the sandbox: in a moment");
     s->phase = E2B_PAUSING;
     s->looks = 0;

@@ -208,7 +208,7 @@ void e2b_on_step_timer(void *arg)
     e2b_enter(s);
     if (s->phase == E2B_PAUSING)
         e2b_pause_look(s);
-    else if (s->then != NULL && !s->work.busy && !s->ending)
+    else if (s->then != NULL && !s->work.call.busy && !s->ending)
         ask_context(s);
     else if (s->run != NULL)
         e2b_run_urge(s);

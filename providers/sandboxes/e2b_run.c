@@ -346,8 +346,8 @@ static void on_language(struct e2b *s, const struct err *e)
 
 void e2b_run_next(struct e2b *s)
 {
-    if (s->queued == NULL || s->run != NULL || s->phase != E2B_READY || s->ending || s->work.busy ||
-        s->refused.run != 0 || s->freezing != 0)
+    if (s->queued == NULL || s->run != NULL || s->phase != E2B_READY || s->ending ||
+        s->work.call.busy || s->refused.run != 0 || s->freezing != 0)
         return;
     s->run = s->queued;
     s->queued = NULL;

@@ -161,8 +161,8 @@ static void send_stream(struct e2b *s, const struct e2b_part *cell, e2b_done_fn 
 
 static void hold_back(struct e2b *s)
 {
-    if (s->paused && s->work.net != NULL)
-        net_pause(s->work.net);
+    if (s->paused)
+        remote_call_pause(&s->work.call, true);
 }
 
 void e2b_run_code(struct e2b *s)
@@ -373,7 +373,7 @@ static void nudge(struct e2b *s, int pid, const char *signal)
     char command[300];
     if (pid <= 0)
         return;
-    if (s->side.busy)
+    if (s->side.call.busy)
         e2b_call_drop(&s->side);
     snprintf(command, sizeof command,
              "t() { l=$(cat /proc/$1/task/*/children 2>/dev/null); kill -%s $1 2>/dev/null; "
@@ -385,7 +385,7 @@ static void nudge(struct e2b *s, int pid, const char *signal)
 static void nudge_kernel(struct e2b *s, int pid)
 {
     char command[64];
-    if (s->side.busy)
+    if (s->side.call.busy)
         e2b_call_drop(&s->side);
     snprintf(command, sizeof command, "kill -INT %d", pid);
     e2b_shell(&s->side, command, on_nudged);

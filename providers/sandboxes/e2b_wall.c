@@ -114,7 +114,7 @@ static void send_input(struct e2b_wall *w)
 {
     size_t len = w->queue.len < PIECE_MAX ? w->queue.len : PIECE_MAX;
     struct buf body = BUF_INIT(2 * PIECE_MAX);
-    if (len == 0 || w->input.busy || w->m->ending)
+    if (len == 0 || w->input.call.busy || w->m->ending)
         return;
     write_input(w, len, &body);
     INVARIANT(carries_the_same(w, &body, len));
