@@ -59,7 +59,7 @@ static const struct {
     { "concurrency", "kept by Airlock: rerun --jobs at a time" },
     { "python", "the program that is started for python" },
     { "budget_usd", "kept by Airlock, before each costly call" },
-    { "strict", "what can't be enforced refuses to start" },
+    { "strict", "network, files and times must be enforced" },
 };
 
 enum contract_field contract_field_of_key(const char *key)
