@@ -47,7 +47,7 @@ const struct key_rule contract_rules[CONTRACT_KEY_COUNT] = {
     OTHER_KEY(KEY_BUDGET, "budget_usd", "0-100000", "0",
               "money the session may cost; 0 is no budget"),
     OTHER_KEY(KEY_STRICT, "strict", "yes|no", "yes",
-              "refuse a sandbox that can't enforce the contract"),
+              "refuse a sandbox that can't enforce network, mounts, timeout or ttl"),
 };
 
 const struct contract_key *contract_keys(size_t *count)
