@@ -320,6 +320,7 @@ bool headless_is_over(struct headless *h)
     /* Only the last variables or the saved namespace are still awaited: not for ever. */
     if (!round_only_saving(r))
         return false;
+    round_save_now(r);
     if (h->give_up_us == 0)
         h->give_up_us = clock_boot_us() + SAVE_WAIT_US;
     return clock_boot_us() >= h->give_up_us;

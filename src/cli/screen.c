@@ -442,6 +442,7 @@ static bool may_go(struct screen *s)
         return false;
     if (r == NULL || s->failed.code != ERR_NONE || round_is_quiet(r) || !round_only_saving(r))
         return true;
+    round_save_now(r);
     if (s->leave_by_us == 0)
         s->leave_by_us = clock_boot_us() + QUIT_WAIT_US;
     return clock_boot_us() >= s->leave_by_us;

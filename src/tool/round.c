@@ -305,6 +305,7 @@ void round_free(struct round *r)
         r->sandbox->ops->close(r->sandbox);
     loop_remove(r->cfg.loop, r->idle);
     loop_remove(r->cfg.loop, r->save_idle);
+    loop_remove(r->cfg.loop, r->save_timer);
     round_save_release(r);
     loop_remove(r->cfg.loop, r->flush_timer);
     loop_remove(r->cfg.loop, r->lease_timer);
@@ -337,7 +338,7 @@ bool round_is_quiet(const struct round *r)
         return true;
     return r->queue_len == 0 && !st->gate.open && st->running == 0 && r->start_run == 0 &&
            !r->planner_busy && !r->finish_due && r->waiting == NULL && r->twin.of == 0 &&
-           !r->awaiting_state && !r->awaiting_save && !r->awaiting_restore &&
+           !r->awaiting_state && !r->awaiting_save && !r->save_wanted && !r->awaiting_restore &&
            !r->awaiting_snapshot && !r->pausing && r->save.stage == SAVE_NOTHING;
 }
 

@@ -179,6 +179,8 @@ bool round_is_quiet(const struct round *r); /* nothing under way: no run, no pla
                                                no effect queued */
 /* Nothing is left but the report of variables or the saving of the namespace. */
 bool round_only_saving(const struct round *r);
+/* Whoever waits for that: the saving that was put off, because one had just been done, begins. */
+void round_save_now(struct round *r);
 bool round_planner_done(const struct round *r); /* finished, or waits for the person */
 const struct capsule *round_gate_capsule(const struct round *r); /* of the open gate; NULL */
 const struct contract *round_contract(const struct round *r);

@@ -87,7 +87,9 @@ struct round {
     size_t queue_head, queue_len;
     struct loop_source *idle, *save_idle, *flush_timer, *lease_timer;
     struct save save;
-    bool save_wanted; /* another one, once this is done */
+    bool save_wanted; /* another one, once this is done and the machine has rested from it */
+    int64_t save_asked_us, save_next_us; /* boot clock: the newest began; the next may begin */
+    struct loop_source *save_timer;
     bool broken;      /* the record can't be written: nothing more is done */
 
     struct proposal *proposals; /* of runs that exist, newest first */

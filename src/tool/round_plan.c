@@ -137,6 +137,8 @@ void round_finish_when_told(struct round *r)
 {
     struct err e = ERR_INIT;
     bool ends_too = r->sandbox != NULL && r->sandbox->ops->farewell != NULL;
+    if (r->finish_due && ends_too)
+        round_save_now(r);
     if (!r->finish_due || (ends_too && (r->awaiting_state || r->awaiting_save)))
         return;
     r->finish_due = false;

@@ -295,6 +295,8 @@ int round_travel(struct round *r, uint32_t run, struct err *e)
     if (t.how == TRAVEL_NOT || t.how == TRAVEL_HERE)
         return err_set(e, ERR_USAGE, "%s", t.why);
     bool elsewhere = t.how == TRAVEL_SAVED || t.how == TRAVEL_SNAPSHOT;
+    if (elsewhere)
+        round_save_now(r);
     if (elsewhere && (r->awaiting_snapshot || r->awaiting_save || r->save.stage != SAVE_NOTHING))
         return err_set(e, ERR_BUSY,
                        "the variables are being saved: in a moment, so that they are "

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCAN_BYTES ((size_t)2 << 20)  /* looked through in one turn */
-#define SCAN_MORE  ((size_t)64 << 10) /* beyond it: a secret may lie across the border */
-#define PART_BYTES ((size_t)1 << 20)  /* appended in one turn */
+#define SCAN_BYTES  ((size_t)2 << 20)  /* looked through in one turn */
+#define SCAN_MORE   ((size_t)64 << 10) /* beyond it: a secret may lie across the border */
+#define REST_TIMES  8                  /* of what a save took, until the next */
+#define REST_MAX_US ((int64_t)5000000)
+#define PART_BYTES  ((size_t)1 << 20) /* appended in one turn */
 
 static char **copy_names(const char *const *names, size_t count)
 {
@@ -37,29 +39,59 @@ void round_save_release(struct round *r)
 
 /* ---- in ---- */
 
-static void save_again(struct round *r)
+/* Begin the save that is wanted, unless one is under way or it is not time yet. */
+static void ask_for_save(struct round *r)
 {
     struct err e = ERR_INIT;
-    round_save_release(r);
-    if (r->save_wanted && r->sandbox != NULL && r->sandbox_ready && !r->broken) {
-        r->save_wanted = false;
-        r->awaiting_save = r->cfg.sandbox->save(r->sandbox, &e) == 0;
+    int64_t rest_us = r->save_next_us - clock_boot_us();
+    if (!r->save_wanted || r->save.stage != SAVE_NOTHING || r->awaiting_save)
+        return;
+    if (rest_us > 0) {
+        loop_arm_us(r->cfg.loop, r->save_timer, rest_us);
+        return;
     }
+    r->save_wanted = false;
+    if (r->sandbox == NULL || !r->sandbox_ready || r->broken)
+        return;
+    r->save_asked_us = clock_boot_us();
+    r->awaiting_save = r->cfg.sandbox->save(r->sandbox, &e) == 0;
+}
+
+static void on_rested(void *arg)
+{
+    struct round *r = arg;
+    ask_for_save(r);
+    loop_wake_idle(r->cfg.loop, r->idle);
+}
+
+/* A save costs a copy of the interpreter and its processor time: runs that follow one another at
+ * once share one, and the one after it waits the longer the longer this one took. */
+static void rest(struct round *r)
+{
+    int64_t now = clock_boot_us(), rest_us = REST_TIMES * (now - r->save_asked_us);
+    r->save_next_us = now + (rest_us < REST_MAX_US ? rest_us : REST_MAX_US);
+}
+
+static void save_again(struct round *r)
+{
+    round_save_release(r);
+    ask_for_save(r);
     loop_wake_idle(r->cfg.loop, r->idle);
 }
 
 void round_save_namespace(struct round *r)
 {
-    struct err e = ERR_INIT;
-    bool can = r->contract.lifecycle == LIFECYCLE_SESSION &&
-               (r->cfg.sandbox->caps & SANDBOX_CAN_SAVE) && r->cfg.sandbox->save != NULL;
-    if (!can || r->sandbox == NULL)
+    if (r->contract.lifecycle != LIFECYCLE_SESSION || r->cfg.sandbox->save == NULL ||
+        (r->cfg.sandbox->caps & SANDBOX_CAN_SAVE) == 0 || r->sandbox == NULL)
         return;
-    if (r->save.stage != SAVE_NOTHING || r->awaiting_save) {
-        r->save_wanted = true; /* the newest wins, once the one under way is done */
-        return;
-    }
-    r->awaiting_save = r->cfg.sandbox->save(r->sandbox, &e) == 0;
+    r->save_wanted = true; /* the newest wins, once the one under way is done */
+    ask_for_save(r);
+}
+
+void round_save_now(struct round *r)
+{
+    r->save_next_us = 0;
+    ask_for_save(r);
 }
 
 static void begin_made(struct event_builder *b, const struct save *s)
@@ -217,17 +249,22 @@ static void on_save(void *arg)
 void round_save_init(struct round *r)
 {
     r->save_idle = loop_add_idle(r->cfg.loop, on_save, r);
+    r->save_timer = loop_add_timer(r->cfg.loop, on_rested, r);
 }
 
 void round_on_saved(struct round *r, const struct sandbox_event *ev)
 {
     struct save *s = &r->save;
     r->awaiting_save = false;
+    rest(r);
     loop_wake_idle(r->cfg.loop, r->idle);
     /* Run 0: an interpreter in which nothing ran yet, such as the one after a crash. */
     if (ev->err != NULL || ev->len == 0 || ev->run == 0 || r->broken || s->stage != SAVE_NOTHING ||
-        state_run_at(r->cfg.state, ev->run) == NULL)
+        state_run_at(r->cfg.state, ev->run) == NULL) {
+        ask_for_save(r);
         return;
+    }
+    r->save_wanted = r->save_wanted && ev->run != r->cfg.state->vars_run;
     *s = (struct save){ .stage = SAVE_SCAN, .run = ev->run };
     s->kept = copy_names(ev->kept, s->kept_count = ev->kept_count);
     s->lost = copy_names(ev->lost, s->lost_count = ev->lost_count);

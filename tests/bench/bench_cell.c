@@ -122,6 +122,7 @@ static void finish(void)
 static void settle(void)
 {
     finish();
+    round_save_now(session_round(session));
     while (!round_is_quiet(session_round(session)))
         turn();
     /* As 50 ms later by itself: the next cell does not pay for this one's variables. */

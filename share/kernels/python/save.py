@@ -1,9 +1,10 @@
 # save.py - the namespace as bytes, variable by variable, and back. Both ends run inside a sandbox.
 #
-# A record is u32be length, JSON {name, kind}, u32be length, data. What can't be kept is named. Functions
+# A record is u32be length, JSON {name}, u32be length, data. What can't be kept is named. Functions
 # are kept with their code and share the namespace they are loaded into, as in a live session.
 
 import _io
+import _pickle
 import marshal
 import sys
 import types
@@ -13,14 +14,6 @@ import _airlock as kernel
 MAGIC = b'AIRLOCK-PYTHON 1 %d.%d\n' % sys.version_info[:2]
 ONE_MAX = 16 << 20
 ALL_MAX = 64 << 20
-
-try:
-    import cloudpickle
-    Base = cloudpickle.CloudPickler
-except ImportError:
-    import pickle
-    Base = pickle.Pickler
-import pickle
 
 
 class TooBig(Exception):
@@ -34,9 +27,14 @@ class Bounded(_io.BytesIO):
         return super().write(data)
 
 
+class K:
+    ns = None  # the namespace that is saved or loaded
+    rich = None  # the pickler for everything, once it was needed
+
+
 def make_function(code, cells):
     closure = tuple(types.CellType() for _ in range(cells)) or None
-    return types.FunctionType(marshal.loads(code), Saved.ns, closure=closure)
+    return types.FunctionType(marshal.loads(code), K.ns, closure=closure)
 
 
 def fill_function(f, state):
@@ -52,32 +50,67 @@ def get_module(name):
     return sys.modules[name]
 
 
-class Saved(Base):
-    """Functions of __main__ by their code, modules by their name; the rest as (cloud)pickle does."""
-    ns = None
+def reduce_ours(v):
+    """Functions of __main__ by their code, modules by their name; None: nothing of ours."""
+    if type(v) is types.FunctionType and v.__globals__ is K.ns:
+        cells = []
+        for cell in v.__closure__ or ():
+            try:
+                cells.append((cell.cell_contents,))
+            except ValueError:
+                cells.append(())
+        state = {'cells': cells, '__defaults__': v.__defaults__, '__kwdefaults__': v.__kwdefaults__,
+                 '__annotations__': v.__annotations__, '__doc__': v.__doc__, '__name__': v.__name__,
+                 '__qualname__': v.__qualname__, '__module__': v.__module__}
+        state.update(v.__dict__)
+        return make_function, (marshal.dumps(v.__code__), len(cells)), state, None, None, fill_function
+    if type(v) is types.ModuleType and sys.modules.get(v.__name__) is v:
+        return get_module, (v.__name__,)
+    return None
 
+
+class NotPlain(Exception):
+    pass
+
+
+class Plain(_pickle.Pickler):
+    """Numbers, texts, the built-in containers, and what is ours: without the modules that the rest wants, which take
+    longer to import than most namespaces to save."""
     def reducer_override(self, v):
-        if type(v) is types.FunctionType and v.__globals__ is Saved.ns:
-            cells = []
-            for cell in v.__closure__ or ():
-                try:
-                    cells.append((cell.cell_contents,))
-                except ValueError:
-                    cells.append(())
-            state = {'cells': cells, '__defaults__': v.__defaults__, '__kwdefaults__': v.__kwdefaults__,
-                     '__annotations__': v.__annotations__, '__doc__': v.__doc__, '__name__': v.__name__,
-                     '__qualname__': v.__qualname__, '__module__': v.__module__}
-            state.update(v.__dict__)
-            return make_function, (marshal.dumps(v.__code__), len(cells)), state, None, None, fill_function
-        if type(v) is types.ModuleType and sys.modules.get(v.__name__) is v:
-            return get_module, (v.__name__,)
-        parent = getattr(super(), 'reducer_override', None)
-        return parent(v) if parent is not None else NotImplemented
+        if v is make_function or v is fill_function or v is get_module:
+            return NotImplemented
+        ours = reduce_ours(v)
+        if ours is None:
+            raise NotPlain
+        return ours
+
+
+def rich():
+    """The pickler for everything: cloudpickle's, or the plain one of the library."""
+    if K.rich is None:
+        try:
+            from cloudpickle import CloudPickler as base
+        except ImportError:
+            from pickle import Pickler as base
+
+        class Rich(base):
+            def reducer_override(self, v):
+                ours = reduce_ours(v)
+                if ours is not None:
+                    return ours
+                parent = getattr(super(), 'reducer_override', None)
+                return parent(v) if parent is not None else NotImplemented
+        K.rich = Rich
+    return K.rich
 
 
 def one(value):
-    file = Bounded()
-    Saved(file, protocol=5).dump(value)
+    try:
+        file = Bounded()
+        Plain(file, protocol=5).dump(value)
+    except NotPlain:
+        file = Bounded()
+        rich()(file, protocol=5).dump(value)
     return file.getbuffer()
 
 
@@ -99,7 +132,7 @@ def why(error):
 
 def save(ns, sock):
     """Chunks of u32be length and bytes, a zero, then JSON {kept, lost}."""
-    Saved.ns = ns
+    K.ns = ns
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 3000))
     kept, lost, total = [], [], len(MAGIC)
     sock.sendall(len(MAGIC).to_bytes(4, 'big') + MAGIC)
@@ -137,7 +170,7 @@ def load(ns, blob):
     if blob[:len(MAGIC)] != MAGIC:
         line = blob[:40].split(b'\n')[0].decode('ascii', 'replace')
         raise ValueError('not a namespace of this python (%s)' % line)
-    Saved.ns = ns
+    K.ns = ns
     blob = memoryview(blob)
     at, kept, lost = len(MAGIC), [], []
     while at < len(blob):
@@ -145,7 +178,7 @@ def load(ns, blob):
         data, at = take(blob, at)
         name = kernel.parse(bytes(head).decode(), 0)[0]['name']
         try:
-            ns[name] = pickle.loads(data)
+            ns[name] = _pickle.loads(data)
             kept.append(name[:200])
         except BaseException as e:
             lost.append('%s (%s)' % (name[:200], why(e)))
