@@ -90,7 +90,7 @@ struct round {
     bool save_wanted; /* another one, once this is done and the machine has rested from it */
     int64_t save_asked_us, save_next_us; /* boot clock: the newest began; the next may begin */
     struct loop_source *save_timer;
-    bool broken;      /* the record can't be written: nothing more is done */
+    bool broken; /* the record can't be written: nothing more is done */
 
     struct proposal *proposals; /* of runs that exist, newest first */
     struct proposal *waiting; /* proposals that came while another was at the gate, oldest first */
