@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh [golden|coverage] - every test there is: a normal and a sanitised build, the cmocka programs of both, the whole-program
 # tests, the fuzz targets; three at a time, most of them wait rather than work. Prints a report of each program (job.sh) and a
-# closing `N passed, N failed, N skipped`; exits 1 when something failed. `coverage` runs them once, in build/cov (coverage.sh).
+# closing `N passed, N failed, N skipped`; exits 1 when something failed. `coverage` runs them once, in build/cov, and counts what
+# every process goes through, however it ends (coverage/counts.c).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 only=${1:-}
@@ -36,19 +37,27 @@ list() { # kind, files...
     kind=$1
     shift
     for t in "$@"; do
-        case $t in *.d | *.o | *.gcda | *.gcno) continue ;; esac
+        case $t in *.d | *.o | *.counts | *.gcda | *.gcno) continue ;; esac
         [ -f "$t" ] && echo "$kind $t"
     done
 }
 
 if [ "$only" = coverage ]; then
-    build build/cov CPPFLAGS= CFLAGS='-g -O0 --coverage -fprofile-update=atomic' LDFLAGS=--coverage fuzzers
-    export COVERAGE=1 AIRLOCK="$PWD/build/cov/airlock" FUZZ_COUNT="${FUZZ_COUNT:-3000}"
+    mkdir -p build/cov
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE -g -O1 -fPIE -Wall -Wextra -Werror -c -o build/cov/counts.o tests/coverage/counts.c || exit 1
+    build build/cov torture-tools fuzzers CPPFLAGS= \
+        CFLAGS="-g -O0 --coverage -fprofile-update=atomic -fdata-sections -fno-builtin-fork$(printf ' -fno-builtin-exec%s' l le lp v ve vp)" \
+        LDFLAGS='--coverage build/cov/counts.o -Wl,-T,tests/coverage/counts.ld -Wl,--wrap=__gcov_exit'
+    export AIRLOCK="$PWD/build/cov/airlock" TORTURE=quick B=build/cov PYTHON="${PYTHON:-/usr/bin/python3}" FUZZ_COUNT="${FUZZ_COUNT:-3000}"
     {
         list py tests/tui/test_*.py
+        list tap tests/torture/kill.sh tests/torture/faults.sh tests/torture/memory.sh tests/torture/power.sh
         list tap build/cov/tests/contract/test_* build/cov/tests/unit/test_* build/cov/tests/golden/test_* build/cov/tests/gate/gate_runs
         list fuzz build/cov/tests/fuzz/fuzz_*
     } >"$out/jobs"
+    programs="build/cov/airlock build/cov/tests/crash/check_image $(awk '$1 != "py" && !/\.sh$/ { print $2 }' "$out/jobs")"
+    find build/cov -name '*.gcda' -delete
+    for t in $programs; do : >"$t.counts"; done
 elif [ "$only" = golden ]; then
     build build
     list tap build/tests/golden/test_* >"$out/jobs"
@@ -67,6 +76,7 @@ else
 fi
 : >"$out/counts"
 xargs -P3 -L1 sh tests/job.sh "$out" <"$out/jobs"
+for t in ${programs:-}; do COUNTS_INTO_GCDA=1 "$t"; done
 # The key of the tests (tests/tui/conftest.py) in anything that was left in their home.
 if grep -rlsF 'sk-ant-test-0123456789' "$out/home"; then
     echo "FAILED  a test left a key behind"

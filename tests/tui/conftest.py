@@ -137,12 +137,6 @@ class Screen:
         raise AssertionError("still running\n" + self.text())
 
     def close(self):
-        if self.pid and "COVERAGE" in os.environ:  # only a process that leaves by itself writes its figures
-            try:
-                os.kill(self.pid, signal.SIGTERM)
-                self.ended(5)
-            except (OSError, ChildProcessError, AssertionError):
-                pass
         if self.pid:
             try:
                 os.kill(self.pid, signal.SIGKILL)
