@@ -63,8 +63,7 @@ unsigned text_cp_width(uint32_t cp)
 {
     if (cp < 0x7f)
         return 1;
-    int w = utf8proc_charwidth((utf8proc_int32_t)cp);
-    return w < 0 ? 0 : w > 2 ? 2 : (unsigned)w;
+    return (unsigned)utf8proc_charwidth((utf8proc_int32_t)cp); /* 0, 1 or 2 */
 }
 
 size_t text_grapheme(const char *s, size_t len)
@@ -110,13 +109,12 @@ bool text_is_word(uint32_t cp)
     }
 }
 
-/* Does another spelling of this one code point exist that a person can't tell apart? */
+/* Does another spelling of this one code point (not ASCII) exist that a person can't tell apart?
+ * One with a longer spelling than eight is no letter to be mistaken for others. */
 static bool has_twin(uint32_t cp)
 {
     if (cp >= 0xff01 && cp <= 0xff5e)
         return true; /* fullwidth ASCII */
-    if (cp < 0xa0)
-        return false;
     utf8proc_int32_t out[8];
     int last = 0;
     utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, out, 8,
@@ -130,7 +128,7 @@ static bool has_twin(uint32_t cp)
     for (utf8proc_ssize_t i = 0; i < n && n <= 8; i++)
         if (out[i] >= 0x80)
             return false;
-    return n >= 1 && n <= 8;
+    return n <= 8;
 }
 
 /* base + mark that also exists as one code point (é). */
@@ -276,18 +274,16 @@ static void skip_overdrawn(struct text_iter *it)
     const char *last = memrchr(it->line, '\r', it->len);
     if (!last)
         return;
-    size_t end = (size_t)(last - it->line) + 1;
-    for (const char *p = it->line; (p = memchr(p, '\r', (size_t)(it->line + end - p))); p++) {
+    const char *p = it->line, *stop = last + 1;
+    do {
+        p = (const char *)memchr(p, '\r', (size_t)(stop - p)) + 1; /* `last` at the latest */
         it->overdrawn++;
-        if (p == last)
-            break;
-    }
-    const char *p = it->line, *stop = it->line + end;
-    while (p < stop && (p = memchr(p, 0x1b, (size_t)(stop - p)))) {
+    } while (p < stop);
+    for (p = it->line; (p = memchr(p, 0x1b, (size_t)(stop - p)));) {
         size_t n = text_parse_sgr(p, (size_t)(stop - p), &it->sgr);
         p += n ? n : 1;
     }
-    it->pos = end;
+    it->pos = (size_t)(stop - it->line);
 }
 
 void text_begin(struct text_iter *it, const char *line, size_t len, enum text_mode mode,

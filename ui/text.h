@@ -69,7 +69,6 @@ struct text_iter {
     uint8_t pending_pos, pending_len;
     enum text_mark pending_mark;
     size_t pending_start, pending_end;
-    bool pending_tab; /* after the arrow only blanks follow */
 };
 
 /* `line` without its LF. `had_lf`: it was there (a CR right before it is then an old line end). */

@@ -72,7 +72,6 @@ size_t text_parse_sgr(const char *p, size_t len, struct text_sgr *s)
 {
     unsigned v[24] = { 0 };
     size_t n = 0, i = 2;
-    bool sub = false;
     if (len < 3 || p[1] != '[')
         return 0;
     for (; i < len && i < 64; i++) {
@@ -82,8 +81,7 @@ size_t text_parse_sgr(const char *p, size_t len, struct text_sgr *s)
                 v[n] = v[n] * 10 + (unsigned)(c - '0');
         } else if (c == ';' || c == ':') {
             /* 38:2::r:g:b has an empty colour space; 4:3 is a style of underline */
-            bool space = c == ':' && sub && n > 0 && v[n - 1] == 2 && p[i - 1] == ':';
-            sub = c == ':';
+            bool space = c == ':' && p[i - 1] == ':' && v[n - 1] == 2;
             if (!space && ++n == ARRAY_LEN(v))
                 return 0;
         } else {

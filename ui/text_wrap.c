@@ -53,7 +53,7 @@ size_t text_row(struct text_iter *it, size_t width, struct text_glyph *out, size
         if (!text_next(it, g))
             break;
         if (g->width > width) {
-            g->cp[0] = it->ascii ? '?' : 0xfffd;
+            g->cp[0] = 0xfffd; /* without UTF-8 nothing is wide: text.c writes its number */
             g->count = 1;
             g->width = 1;
         }
@@ -211,16 +211,13 @@ void text_stream_release(struct text_stream *s)
 }
 
 /* A line longer than a piece is shown in pieces; a character is not cut in two. */
-static size_t piece_end(const char *p, size_t len)
+static size_t piece_end(const char p[TEXT_PIECE_MAX])
 {
-    size_t cut = len;
-    for (unsigned i = 0; i < 3 && cut > 1 && ((unsigned char)p[cut - 1] & 0xc0) == 0x80; i++)
+    size_t cut = TEXT_PIECE_MAX;
+    for (unsigned i = 0; i < 3 && ((unsigned char)p[cut - 1] & 0xc0) == 0x80; i++)
         cut--;
-    if (cut > 1 && (unsigned char)p[cut - 1] >= 0xc0)
-        cut--; /* its lead byte goes along */
-    else
-        cut = len;
-    return cut;
+    return (unsigned char)p[cut - 1] >= 0xc0 ? cut - 1 /* its lead byte goes along */
+                                             : TEXT_PIECE_MAX;
 }
 
 static int print_line(struct text_stream *s, const char *p, size_t len, bool lf, struct buf *out)
@@ -255,7 +252,7 @@ int text_stream_feed(struct text_stream *s, const char *p, size_t len, struct bu
         p += take;
         len -= take;
         if (s->held.len == TEXT_PIECE_MAX) {
-            size_t cut = piece_end(s->held.ptr, s->held.len);
+            size_t cut = piece_end(s->held.ptr);
             if (print_line(s, s->held.ptr, cut, false, out) < 0)
                 return -1;
             buf_drop_front(&s->held, cut);

@@ -35,18 +35,15 @@ static int by_env_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static int add_annex(struct buf *b, const struct sandbox_run *rq,
-                     const struct sandbox_file *const *files)
+static void put_annex(struct sheet *s, const struct sandbox_run *rq,
+                      const struct sandbox_file *const *files)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < rq->exists_count; i++)
-        rc = buf_add(b, rq->exists[i], strlen(rq->exists[i]) + 1);
-    for (size_t i = 0; rc == 0 && i < rq->file_count; i++) {
-        rc = buf_add(b, files[i]->ptr, files[i]->len);
-        if (rc == 0)
-            rc = buf_add_char(b, '\0');
+    for (size_t i = 0; i < rq->exists_count; i++)
+        capsule_put(s, rq->exists[i], strlen(rq->exists[i]) + 1);
+    for (size_t i = 0; i < rq->file_count; i++) {
+        capsule_put(s, files[i]->ptr, files[i]->len);
+        capsule_put(s, "", 1);
     }
-    return rc;
 }
 
 /* Copy the bytes into a memfd nobody can write, grow or unseal any more, and map it read-only. A
@@ -151,47 +148,52 @@ static void hash_fields(struct capsule *c)
     sha256_free(h);
 }
 
-/* Fields 1–6, 12 and 16. `numbers` is room for field 2. */
+/* Fields 1–6, 12 and 16. `numbers` is field 2. */
 static void take_spec(struct part part[F_END], const struct capsule_spec *s,
-                      const struct buf *numbers, const struct buf *env)
+                      const struct sheet *numbers, const struct sheet *env)
 {
     part[F_SESSION] = (struct part){ s->session, strlen(s->session) };
-    part[F_RUN] = (struct part){ numbers->ptr, numbers->len };
+    part[F_RUN] = (struct part){ numbers->bytes.ptr, numbers->bytes.len };
     part[F_NONCE] = (struct part){ (const char *)s->nonce, sizeof s->nonce };
     part[F_SANDBOX] = (struct part){ s->sandbox, strlen(s->sandbox) };
     part[F_ORIGIN] = (struct part){ text_of(s->origin), strlen(text_of(s->origin)) };
     part[F_CONTRACT] = (struct part){ (const char *)s->contract_digest, SHA256_LEN };
-    part[F_ENV] = (struct part){ env->ptr, env->len };
+    part[F_ENV] = (struct part){ env->bytes.ptr, env->bytes.len };
     part[F_PARENT] = (struct part){ (const char *)s->parent_state, SHA256_LEN };
+}
+
+static void release(struct sheet *s)
+{
+    buf_release(&s->bytes);
 }
 
 /* Everything after the checks: encode, seal, look at what was sealed. */
 static int fill(struct capsule *c, const struct capsule_spec *s, const struct capsule_env *env,
                 const struct sandbox_file *const *files, struct err *e)
 {
-    struct buf numbers = BUF_INIT(8), argv = BUF_INIT(CAPSULE_BYTES_MAX),
-               list = BUF_INIT(CAPSULE_BYTES_MAX), vars = BUF_INIT(CAPSULE_BYTES_MAX),
-               all = BUF_INIT(CAPSULE_BYTES_MAX + CAPSULE_FILES_MAX);
+    struct sheet numbers = SHEET_INIT(8), argv = SHEET_INIT(CAPSULE_BYTES_MAX),
+                 list = SHEET_INIT(CAPSULE_BYTES_MAX), vars = SHEET_INIT(CAPSULE_BYTES_MAX),
+                 all = SHEET_INIT(CAPSULE_BYTES_MAX + CAPSULE_FILES_MAX);
     struct part part[F_END] = { { NULL, 0 } };
-    int rc = -1;
-    if (capsule_add_be(&numbers, s->run, 4) == 0 && capsule_add_be(&numbers, s->rev, 4) == 0 &&
-        capsule_encode_argv(&argv, s->rq) == 0 &&
-        capsule_encode_files(&list, files, s->rq->file_count) == 0 &&
-        capsule_encode_env(&vars, env, s->env_count, s->nonce) == 0) {
-        take_spec(part, s, &numbers, &vars);
-        capsule_take_request(part, s->rq, &argv, &list);
-        rc = capsule_encode_record(&all, part);
-        c->record_len = all.len;
-    }
-    if (rc < 0 || c->record_len > CAPSULE_BYTES_MAX || add_annex(&all, s->rq, files) < 0)
-        rc = err_set(e, ERR_LIMIT, "what is to run is too large: put data in a file");
-    if (rc == 0)
-        rc = seal_pages(c, &all, e);
-    buf_release(&numbers);
-    buf_release(&argv);
-    buf_release(&list);
-    buf_release(&vars);
-    buf_release(&all);
+    capsule_put_be(&numbers, s->run, 4);
+    capsule_put_be(&numbers, s->rev, 4);
+    capsule_put_argv(&argv, s->rq);
+    capsule_put_files(&list, files, s->rq->file_count);
+    capsule_put_env(&vars, env, s->env_count, s->nonce);
+    take_spec(part, s, &numbers, &vars);
+    capsule_take_request(part, s->rq, &argv, &list);
+    capsule_put_record(&all, part);
+    c->record_len = all.bytes.len;
+    put_annex(&all, s->rq, files);
+    bool full = argv.full | list.full | vars.full | all.full;
+    int rc = full || c->record_len > CAPSULE_BYTES_MAX
+                 ? err_set(e, ERR_LIMIT, "what is to run is too large: put data in a file")
+                 : seal_pages(c, &all.bytes, e);
+    release(&numbers);
+    release(&argv);
+    release(&list);
+    release(&vars);
+    release(&all);
     return rc;
 }
 
@@ -297,55 +299,51 @@ static int check_exists(const struct capsule *c, const struct sandbox_run *d, st
 }
 
 /* The record again, from the decoded request and from what only we know. */
-static int encode_again(const struct capsule *c, const struct sandbox_run *d,
-                        struct part part[F_END], struct buf *numbers, struct buf *out)
+static void put_again(struct sheet *out, struct sheet *numbers, struct part part[F_END],
+                      const struct capsule *c, const struct sandbox_run *d)
 {
-    if (capsule_add_be(numbers, d->run, 4) < 0 || buf_add(numbers, c->field[F_RUN].ptr + 4, 4) < 0)
-        return -1;
-    part[F_RUN] = (struct part){ numbers->ptr, numbers->len };
-    return capsule_encode_record(out, part);
+    capsule_put_be(numbers, d->run, 4);
+    capsule_put(numbers, c->field[F_RUN].ptr + 4, 4);
+    part[F_RUN] = (struct part){ numbers->bytes.ptr, numbers->bytes.len };
+    capsule_put_record(out, part);
 }
 
 static int compare_record(const struct capsule *c, const struct sandbox_run *d,
-                          const struct buf *argv, const struct buf *files, struct err *e)
+                          const struct sheet *argv, const struct sheet *files, struct err *e)
 {
     struct part part[F_END];
-    struct buf again = BUF_INIT(CAPSULE_BYTES_MAX), numbers = BUF_INIT(8);
+    struct sheet again = SHEET_INIT(CAPSULE_BYTES_MAX), numbers = SHEET_INIT(8);
     uint8_t hash[SHA256_LEN];
-    const char *what = NULL;
     memcpy(part, c->field, sizeof part);
     capsule_take_request(part, d, argv, files);
-    if (encode_again(c, d, part, &numbers, &again) < 0)
-        what = "the size";
+    put_again(&again, &numbers, part, c, d);
+    const char *what = again.full ? "the size" : NULL;
     for (int f = F_SESSION; what == NULL && f < F_END; f++) {
         if (part[f].len != c->field[f].len ||
             memcmp(part[f].ptr, c->field[f].ptr, part[f].len) != 0)
             what = field_names[f];
     }
-    if (what == NULL) {
-        sha256_once(again.ptr, again.len, hash);
-        if (memcmp(hash, c->hash, sizeof hash) != 0)
-            what = "the hash";
-    }
-    buf_release(&again);
-    buf_release(&numbers);
+    sha256_once(again.bytes.ptr, again.bytes.len, hash);
+    INVARIANT(what != NULL || memcmp(hash, c->hash, sizeof hash) == 0);
+    release(&again);
+    release(&numbers);
     return what != NULL ? differs(c, what, e) : 0;
 }
 
 int capsule_check_request(const struct capsule *c, const struct sandbox_run *d, struct err *e)
 {
-    struct buf argv = BUF_INIT(CAPSULE_BYTES_MAX), list = BUF_INIT(CAPSULE_BYTES_MAX);
+    struct sheet argv = SHEET_INIT(CAPSULE_BYTES_MAX), list = SHEET_INIT(CAPSULE_BYTES_MAX);
     if (d->argv_count > CAPSULE_ITEMS_MAX || d->file_count > CAPSULE_ITEMS_MAX)
         return differs(c, "a list", e);
     const struct sandbox_file **files = capsule_sort_files(d);
+    capsule_put_argv(&argv, d);
+    capsule_put_files(&list, files, d->file_count);
+    bool full = argv.full | list.full;
     int rc = check_exists(c, d, e);
-    if (rc == 0 && (capsule_encode_argv(&argv, d) < 0 ||
-                    capsule_encode_files(&list, files, d->file_count) < 0))
-        rc = differs(c, "the size", e);
     if (rc == 0)
-        rc = compare_record(c, d, &argv, &list, e);
+        rc = full ? differs(c, "the size", e) : compare_record(c, d, &argv, &list, e);
     free(files);
-    buf_release(&argv);
-    buf_release(&list);
+    release(&argv);
+    release(&list);
     return rc;
 }

@@ -10,17 +10,23 @@ static const char magic[16] = "AIRLOCK-CAPSULE"; /* its NUL belongs to it */
 
 /* ---- writing integers and lists ---- */
 
-int capsule_add_be(struct buf *b, uint64_t v, unsigned bytes)
+void capsule_put(struct sheet *s, const void *ptr, size_t len)
+{
+    s->full = s->full || buf_add(&s->bytes, ptr, len) < 0;
+}
+
+void capsule_put_be(struct sheet *s, uint64_t v, unsigned bytes)
 {
     char raw[8];
     for (unsigned i = 0; i < bytes; i++)
         raw[i] = (char)(v >> (8 * (bytes - 1 - i)));
-    return buf_add(b, raw, bytes);
+    capsule_put(s, raw, bytes);
 }
 
-static int add_sized(struct buf *b, const void *ptr, size_t len)
+static void put_sized(struct sheet *s, const void *ptr, size_t len)
 {
-    return capsule_add_be(b, len, 8) < 0 ? -1 : buf_add(b, ptr, len);
+    capsule_put_be(s, len, 8);
+    capsule_put(s, ptr, len);
 }
 
 uint64_t capsule_read_be(const char *p, unsigned bytes)
@@ -31,12 +37,11 @@ uint64_t capsule_read_be(const char *p, unsigned bytes)
     return v;
 }
 
-int capsule_encode_argv(struct buf *b, const struct sandbox_run *rq)
+void capsule_put_argv(struct sheet *s, const struct sandbox_run *rq)
 {
-    int rc = capsule_add_be(b, rq->argv_count, 4);
-    for (size_t i = 0; rc == 0 && i < rq->argv_count; i++)
-        rc = add_sized(b, text_of(rq->argv[i]), strlen(text_of(rq->argv[i])));
-    return rc;
+    capsule_put_be(s, rq->argv_count, 4);
+    for (size_t i = 0; i < rq->argv_count; i++)
+        put_sized(s, text_of(rq->argv[i]), strlen(text_of(rq->argv[i])));
 }
 
 static int by_file_name(const void *a, const void *b)
@@ -55,34 +60,29 @@ const struct sandbox_file **capsule_sort_files(const struct sandbox_run *rq)
     return list;
 }
 
-int capsule_encode_files(struct buf *b, const struct sandbox_file *const *list, size_t count)
+void capsule_put_files(struct sheet *s, const struct sandbox_file *const *list, size_t count)
 {
     uint8_t hash[SHA256_LEN];
-    int rc = capsule_add_be(b, count, 4);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
+    capsule_put_be(s, count, 4);
+    for (size_t i = 0; i < count; i++) {
         const struct sandbox_file *f = list[i];
         size_t name_len = strlen(text_of(f->name));
         sha256_once(f->ptr, f->len, hash);
-        rc = capsule_add_be(b, 8 + name_len + 4 + 8 + sizeof hash, 8);
-        if (rc == 0)
-            rc = add_sized(b, text_of(f->name), name_len);
-        if (rc == 0)
-            rc = capsule_add_be(b, f->mode, 4);
-        if (rc == 0)
-            rc = capsule_add_be(b, f->len, 8);
-        if (rc == 0)
-            rc = buf_add(b, hash, sizeof hash);
+        capsule_put_be(s, 8 + name_len + 4 + 8 + sizeof hash, 8);
+        put_sized(s, text_of(f->name), name_len);
+        capsule_put_be(s, f->mode, 4);
+        capsule_put_be(s, f->len, 8);
+        capsule_put(s, hash, sizeof hash);
     }
-    return rc;
 }
 
 /* Values go in only as a hash salted with the nonce; an unset one is 32 zeros. */
-int capsule_encode_env(struct buf *b, const struct capsule_env *env, size_t count,
-                       const uint8_t nonce[32])
+void capsule_put_env(struct sheet *s, const struct capsule_env *env, size_t count,
+                     const uint8_t nonce[32])
 {
     struct sha256 *h = sha256_new();
-    int rc = capsule_add_be(b, count, 4);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
+    capsule_put_be(s, count, 4);
+    for (size_t i = 0; i < count; i++) {
         uint8_t hash[SHA256_LEN] = { 0 };
         size_t name_len = strlen(env[i].name);
         if (env[i].value != NULL) {
@@ -91,43 +91,40 @@ int capsule_encode_env(struct buf *b, const struct capsule_env *env, size_t coun
             sha256_add(h, env[i].value, strlen(env[i].value));
             sha256_end(h, hash);
         }
-        rc = capsule_add_be(b, 8 + name_len + sizeof hash, 8);
-        if (rc == 0)
-            rc = add_sized(b, env[i].name, name_len);
-        if (rc == 0)
-            rc = buf_add(b, hash, sizeof hash);
+        capsule_put_be(s, 8 + name_len + sizeof hash, 8);
+        put_sized(s, env[i].name, name_len);
+        capsule_put(s, hash, sizeof hash);
     }
     sha256_free(h);
-    return rc;
+}
+
+static struct part part_of(const char *ptr, size_t len)
+{
+    return ptr != NULL ? (struct part){ ptr, len } : (struct part){ "", 0 };
 }
 
 /* Fields 7–11, 13 and 15 straight from the request; 10 and 14 are lists the caller has encoded. */
 void capsule_take_request(struct part part[F_END], const struct sandbox_run *rq,
-                          const struct buf *argv, const struct buf *files)
+                          const struct sheet *argv, const struct sheet *files)
 {
-    part[F_LANGUAGE] = (struct part){ text_of(rq->language), strlen(text_of(rq->language)) };
-    part[F_INTERPRETER] =
-        (struct part){ text_of(rq->interpreter), strlen(text_of(rq->interpreter)) };
-    part[F_CODE] = (struct part){ text_of(rq->code), rq->code != NULL ? rq->code_len : 0 };
-    part[F_ARGV] = (struct part){ argv->ptr, argv->len };
-    part[F_CWD] = (struct part){ text_of(rq->cwd), strlen(text_of(rq->cwd)) };
-    part[F_STDIN] = (struct part){ text_of(rq->input), rq->input != NULL ? rq->input_len : 0 };
-    part[F_FILES] = (struct part){ files->ptr, files->len };
-    part[F_CHECK] =
-        (struct part){ text_of(rq->check_code), rq->check_code != NULL ? rq->check_code_len : 0 };
+    part[F_LANGUAGE] = part_of(rq->language, strlen(text_of(rq->language)));
+    part[F_INTERPRETER] = part_of(rq->interpreter, strlen(text_of(rq->interpreter)));
+    part[F_CODE] = part_of(rq->code, rq->code_len);
+    part[F_ARGV] = part_of(argv->bytes.ptr, argv->bytes.len);
+    part[F_CWD] = part_of(rq->cwd, strlen(text_of(rq->cwd)));
+    part[F_STDIN] = part_of(rq->input, rq->input_len);
+    part[F_FILES] = part_of(files->bytes.ptr, files->bytes.len);
+    part[F_CHECK] = part_of(rq->check_code, rq->check_code_len);
 }
 
-int capsule_encode_record(struct buf *b, const struct part part[F_END])
+void capsule_put_record(struct sheet *s, const struct part part[F_END])
 {
-    int rc = buf_add(b, magic, sizeof magic);
-    if (rc == 0)
-        rc = capsule_add_be(b, VERSION, 4);
-    for (int f = F_SESSION; rc == 0 && f < F_END; f++) {
-        rc = capsule_add_be(b, (uint64_t)f, 2);
-        if (rc == 0)
-            rc = add_sized(b, part[f].ptr, part[f].len);
+    capsule_put(s, magic, sizeof magic);
+    capsule_put_be(s, VERSION, 4);
+    for (int f = F_SESSION; f < F_END; f++) {
+        capsule_put_be(s, (uint64_t)f, 2);
+        put_sized(s, part[f].ptr, part[f].len);
     }
-    return rc;
 }
 
 /* ---- what a transport can't carry is refused before there is a gate [APR-4] ---- */
@@ -222,10 +219,8 @@ static int check_request(const struct sandbox_run *rq, struct err *e)
         return err_set(e, ERR_FORMAT, "code: is empty");
     if (rq->check_code_len > CODE_MAX || rq->input_len > CODE_MAX * 8)
         return err_set(e, ERR_LIMIT, "check code or stdin: too long: put data in a file");
-    if (rq->argv_count > CAPSULE_ITEMS_MAX || rq->file_count > CAPSULE_ITEMS_MAX ||
-        rq->exists_count > CAPSULE_ITEMS_MAX)
-        return err_set(e, ERR_LIMIT, "argv, files or checks: more than %d items",
-                       CAPSULE_ITEMS_MAX);
+    if (rq->argv_count > CAPSULE_ITEMS_MAX || rq->exists_count > CAPSULE_ITEMS_MAX)
+        return err_set(e, ERR_LIMIT, "argv or checks: more than %d items", CAPSULE_ITEMS_MAX);
     if (check_text("code", rq->code, rq->code_len, e) < 0 ||
         check_text("check code", rq->check_code, rq->check_code_len, e) < 0 ||
         check_string("language", rq->language, false, e) < 0 ||

@@ -42,23 +42,34 @@ static inline const char *text_of(const char *s)
     return s != NULL ? s : "";
 }
 
+/* Bytes in the making. What does not fit is told at the end: from then on `full`, it takes nothing.
+ */
+struct sheet {
+    struct buf bytes;
+    bool full;
+};
+#define SHEET_INIT(ceiling)                                                                        \
+    {                                                                                              \
+        BUF_INIT(ceiling), false                                                                   \
+    }
+
 uint64_t capsule_read_be(const char *p, unsigned bytes);
-/* -1: `b` is full. */
-int capsule_add_be(struct buf *b, uint64_t v, unsigned bytes);
+void capsule_put(struct sheet *s, const void *ptr, size_t len);
+void capsule_put_be(struct sheet *s, uint64_t v, unsigned bytes);
 
 /* The files in byte order of their names; caller frees the array. */
 const struct sandbox_file **capsule_sort_files(const struct sandbox_run *rq);
 
-/* Lists, as they stand in fields 10, 12 and 14. -1: `b` is full. */
-int capsule_encode_argv(struct buf *b, const struct sandbox_run *rq);
-int capsule_encode_files(struct buf *b, const struct sandbox_file *const *list, size_t count);
-int capsule_encode_env(struct buf *b, const struct capsule_env *env, size_t count,
-                       const uint8_t nonce[32]);
+/* Lists, as they stand in fields 10, 12 and 14. */
+void capsule_put_argv(struct sheet *s, const struct sandbox_run *rq);
+void capsule_put_files(struct sheet *s, const struct sandbox_file *const *list, size_t count);
+void capsule_put_env(struct sheet *s, const struct capsule_env *env, size_t count,
+                     const uint8_t nonce[32]);
 
 /* Fields 7–11, 13–15 of `rq` into `part`, borrowed; 10 and 14 are the lists already encoded. */
 void capsule_take_request(struct part part[F_END], const struct sandbox_run *rq,
-                          const struct buf *argv, const struct buf *files);
-int capsule_encode_record(struct buf *b, const struct part part[F_END]);
+                          const struct sheet *argv, const struct sheet *files);
+void capsule_put_record(struct sheet *s, const struct part part[F_END]);
 
 /* Refuse what a transport can't carry exactly. `env` and `files` are sorted. [APR-4] */
 int capsule_check_spec(const struct capsule_spec *s, const struct capsule_env *env,

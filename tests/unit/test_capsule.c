@@ -238,6 +238,7 @@ static void code_that_cannot_be_carried_is_refused(void **state)
         { "ok\355\240\200", 5, "invalid UTF-8 at byte 2" },
         { "ok\342\202", 4, "invalid UTF-8 at byte 2" },
         { "\0\377", 2, "NUL at byte 0" },
+        { "\377\0", 2, "invalid UTF-8 at byte 0" },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct err e = ERR_INIT;
@@ -412,6 +413,9 @@ static void any_changed_field_is_seen(void **state)
     CHANGED(d.files = files, "files");
     CHANGED(d.file_count = 1, "files");
     CHANGED(d.check_code_len = 0, "check code");
+    CHANGED(d.code = NULL, "code");
+    CHANGED(d.input = NULL, "stdin");
+    CHANGED(d.check_code = NULL, "check code");
     CHANGED(d.exists = other_exists, "path to look for");
     CHANGED(d.exists_count = 1, "paths to look for");
     CHANGED(d.file_count = 100000, "a list");

@@ -120,10 +120,10 @@ static void lists_have_a_length(void **state)
     refused(&s, ERR_LIMIT, "environment or files");
     small_spec(&s, &rq);
     rq.argv_count = CAPSULE_ITEMS_MAX + 1;
-    refused(&s, ERR_LIMIT, "argv, files or checks");
+    refused(&s, ERR_LIMIT, "argv or checks");
     small_spec(&s, &rq);
     rq.exists_count = CAPSULE_ITEMS_MAX + 1;
-    refused(&s, ERR_LIMIT, "argv, files or checks");
+    refused(&s, ERR_LIMIT, "argv or checks");
     small_spec(&s, &rq);
     rq.check_code_len = CODE_MAX + 1;
     refused(&s, ERR_LIMIT, "check code or stdin");
@@ -160,6 +160,15 @@ static void each_word_must_be_there(void **state)
     rq.exists = none;
     rq.exists_count = 2;
     refused(&s, ERR_FORMAT, "path of a check");
+    small_spec(&s, &rq);
+    rq.cwd = NULL;
+    refused(&s, ERR_FORMAT, "cwd: is empty");
+    small_spec(&s, &rq);
+    s.sandbox = "\377";
+    refused(&s, ERR_FORMAT, "sandbox: invalid UTF-8 at byte 0");
+    small_spec(&s, &rq);
+    s.origin = "https://\377";
+    refused(&s, ERR_FORMAT, "endpoint: invalid UTF-8 at byte 8");
 }
 
 /* Together more than a record may hold: told, whichever list is the one too many. */
@@ -198,6 +207,11 @@ static void a_record_has_a_size(void **state)
     rq.argv_count = 0;
     rq.file_count = CAPSULE_ITEMS_MAX + 1;
     assert_int_equal(capsule_check_request(c, &rq, &e), -1);
+    struct sandbox_file file = { long_word, 0, NULL, 0 };
+    rq.files = &file;
+    rq.file_count = 1;
+    assert_int_equal(capsule_check_request(c, &rq, &e), -1);
+    assert_non_null(strstr(e.msg, "the size differs"));
     rq.file_count = 0;
     rq.cwd = long_word;
     assert_int_equal(capsule_check_request(c, &rq, &e), -1);
@@ -209,7 +223,7 @@ static void files_stay_inside_and_have_a_size(void **state)
 {
     (void)state;
     static const char *const bad[] = { "..", "a/..", "a/./b", "/etc", "a//b", "", ".", "a/../b" };
-    static const char *const good[] = { "..a", ".a", "a..", "...", "a/.b", ".b/..c" };
+    static const char *const good[] = { "..a", ".a", "a..", "...", "a/.b", ".b/..c", "ab", "xy/z" };
     struct capsule_spec s;
     struct sandbox_run rq;
     struct sandbox_file f = { .mode = 0644, .ptr = "", .len = 0 };

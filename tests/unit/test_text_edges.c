@@ -46,6 +46,8 @@ static void colours_become_ours(void **state)
         { "123456789;1", { .bold = true } },
         { "4:3", { .underline = true } },
         { "38;2:1", { .fg = 0 } },
+        { "38;7;1;2;3;31", { .fg = 0 } },
+        { "38:5::1", { .fg = 1, .bold = true } }, /* nothing empty belongs there: it is a 0 */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char text[64];
@@ -154,6 +156,7 @@ static void controls_are_shown_or_counted(void **state)
           "done \xe2\x9f\xb2"
           "3" },
         { "\033]0;title\a.", 0, TEXT_OUTPUT, true, true, "^[]0;title^G." },
+        { "\033\0.", 3, TEXT_OUTPUT, true, true, "^[^@." },
         { "\xc2\x90", 0, TEXT_CODE, true, false, "<U+0090>" },
         { "\xc2\x98x", 0, TEXT_CODE, true, false, "<U+0098>x" },
         { "\xc2\x9f", 0, TEXT_CODE, true, false, "<U+009F>" },
@@ -234,6 +237,142 @@ static void what_is_safe(void **state)
     assert_int_equal(text_cp_width(0x4e00), 2);
 }
 
+/* ---- look-alikes: the first glyph of each text is flagged, or not ---- */
+
+static void words_are_judged_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        bool flagged;
+    } cases[] = {
+        { "\xd0\xb0", true },          /* U+0430 alone could be an a */
+        { "\xd0\xb6", false },         /* U+0436 could not */
+        { "\xd0\xb6\xce\xbb", true },  /* Cyrillic and Greek in one word */
+        { "\xd0\xb6\xd0\xb0", false }, /* one script, and not all alike */
+        { "\xd2\x82", false },         /* a sign of that script is no word */
+        { "\xd5\xba\xce\xbb", true },  /* Armenian and Greek */
+        { "\xef\xbd\x81", true },      /* fullwidth a */
+        { "\xe2\x84\xaa", true },      /* KELVIN SIGN */
+        { "\xef\xb7\xba", false },     /* U+FDFA: eighteen letters in one */
+        { "\xc2\xb2", false },         /* superscript two is no part of a word */
+        { "\xef\xac\x80", true },      /* the ligature ff */
+        { "\xc3\xa9", false },         /* é */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct text_iter it;
+        struct text_glyph g;
+        text_begin(&it, cases[i].in, strlen(cases[i].in), TEXT_CODE, false);
+        assert_true(text_next(&it, &g));
+        if ((g.mark == MARK_CONFUSABLE) != cases[i].flagged)
+            fail_msg("case %zu: mark %d", i, g.mark);
+    }
+}
+
+/* A word is looked at so far and no farther, and each of its letters gets a verdict. */
+static void long_words_have_verdicts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *letter, *end;
+        size_t flagged; /* of 100 letters and the end */
+    } cases[] = {
+        { "\xd0\xb0", "", 100 },
+        { "\xd0\xb6", "", 0 },
+        { "\xd0\xb6", "z", 36 }, /* the z mixes those that are judged with it */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf in = BUF_INIT(1000);
+        struct text_iter it;
+        struct text_glyph g;
+        size_t flagged = 0;
+        for (int n = 0; n < 100; n++)
+            assert_int_equal(buf_add_str(&in, cases[i].letter), 0);
+        assert_int_equal(buf_add_str(&in, cases[i].end), 0);
+        text_begin(&it, buf_str(&in), in.len, TEXT_CODE, false);
+        while (text_next(&it, &g))
+            flagged += g.mark == MARK_CONFUSABLE;
+        assert_int_equal(flagged, cases[i].flagged);
+        buf_release(&in);
+    }
+}
+
+/* ---- widths ---- */
+
+static void no_character_is_wider_than_two(void **state)
+{
+    (void)state;
+    for (uint32_t cp = 0; cp <= 0x10ffff; cp++)
+        assert_true(text_cp_width(cp) <= 2);
+}
+
+/* Pictures joined without end are cut into glyphs of a bounded size; no byte is lost. */
+static void joined_pictures_have_a_size(void **state)
+{
+    (void)state;
+    struct buf in = BUF_INIT(1000);
+    struct text_iter it;
+    struct text_glyph g;
+    size_t count = 0, at = 0;
+    assert_int_equal(buf_add_str(&in, "\xf0\x9f\x91\xa9"), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(buf_add_str(&in, "\xe2\x80\x8d\xf0\x9f\x91\xa9"), 0);
+    text_begin(&it, buf_str(&in), in.len, TEXT_OUTPUT, false);
+    assert_true(text_next(&it, &g));
+    assert_true(g.mark == MARK_JOINED && g.end == 4 + 16 * 7);
+    do {
+        assert_int_equal(g.start, at);
+        at = g.end > g.start ? g.end : at;
+        count++;
+    } while (text_next(&it, &g));
+    assert_int_equal(at, in.len);
+    assert_true(count > 1);
+    buf_release(&in);
+}
+
+/* Marks that reach to the end of a payload: they are counted, and of the payload nothing is left.
+ */
+static void marks_may_end_a_payload(void **state)
+{
+    (void)state;
+    static const char *const ends[] = { "\a", "" };
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct buf in = BUF_INIT(2000), out = BUF_INIT(2000);
+        struct text_iter it;
+        struct text_glyph row[400];
+        bool more;
+        assert_int_equal(buf_add_str(&in, "\033]"), 0);
+        for (int n = 0; n < 255; n++)
+            assert_int_equal(buf_add_char(&in, 'x'), 0);
+        for (int n = 0; n < 100; n++)
+            assert_int_equal(buf_add_str(&in, n == 0 ? "e" : "\xcc\x81"), 0);
+        assert_int_equal(buf_add_str(&in, ends[i]), 0);
+        assert_int_equal(text_clean(&out, in.ptr, in.len, TEXT_OUTPUT, false, false), 0);
+        assert_non_null(strstr(buf_str(&out), " marks>"));
+        assert_null(strstr(buf_str(&out), "bytes)"));
+        text_begin(&it, in.ptr, in.len, TEXT_OUTPUT, false);
+        size_t width = text_width(in.ptr, in.len, TEXT_OUTPUT);
+        assert_int_equal(text_row(&it, width, row, ARRAY_LEN(row), &more), width);
+        assert_false(more);
+        assert_int_equal(text_count_rows(in.ptr, in.len, TEXT_OUTPUT, false, width), 1);
+        buf_release(&in);
+        buf_release(&out);
+    }
+}
+
+/* What is shown for no bytes at all (an overdrawn line's count) takes room, too. */
+static void counts_need_columns(void **state)
+{
+    (void)state;
+    static const char line[] = "one\rtwo";
+    size_t used, all = text_width(line, strlen(line), TEXT_OUTPUT);
+    assert_int_equal(all, strlen("two ⟲1") - 2);
+    assert_int_equal(text_fit(line, strlen(line), 80, TEXT_OUTPUT, &used), strlen(line));
+    assert_int_equal(used, all);
+    assert_int_equal(text_fit(line, strlen(line), all - 1, TEXT_OUTPUT, &used), strlen(line));
+    assert_int_equal(used, 3);
+}
+
 /* ---- rows, streams, full buffers ---- */
 
 static void one_column_is_enough(void **state)
@@ -253,6 +392,30 @@ static void one_column_is_enough(void **state)
         assert_true(text_skip_rows(&it, 1, 100) >= 2);
         assert_true(text_at_end(&it));
     }
+}
+
+static void a_row_has_as_many_glyphs_as_there_is_room_for(void **state)
+{
+    (void)state;
+    struct text_iter it;
+    struct text_glyph g[2];
+    bool more;
+    text_begin(&it, "abc", 3, TEXT_OUTPUT, false);
+    assert_int_equal(text_row(&it, 80, g, 2, &more), 2);
+    assert_true(more);
+    assert_int_equal(text_row(&it, 80, g, 2, &more), 1);
+    assert_true(g[0].cp[0] == 'c' && !more);
+}
+
+static void lines_stay_lines(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT(100);
+    assert_int_equal(text_clean_lines(&out, "", 0, TEXT_OUTPUT, false), 0);
+    assert_int_equal(out.len, 0);
+    assert_int_equal(text_clean_lines(&out, "a\033[1mb\r\n\n\xc2\x85", 11, TEXT_OUTPUT, true), 0);
+    assert_string_equal(buf_str(&out), "ab\n\n<U+0085>");
+    buf_release(&out);
 }
 
 static void a_full_buffer_is_told(void **state)
@@ -323,7 +486,15 @@ int main(void)
         cmocka_unit_test(long_payloads_are_counted),
         cmocka_unit_test(clusters_end),
         cmocka_unit_test(what_is_safe),
+        cmocka_unit_test(words_are_judged_whole),
+        cmocka_unit_test(long_words_have_verdicts),
+        cmocka_unit_test(no_character_is_wider_than_two),
+        cmocka_unit_test(joined_pictures_have_a_size),
+        cmocka_unit_test(marks_may_end_a_payload),
+        cmocka_unit_test(counts_need_columns),
         cmocka_unit_test(one_column_is_enough),
+        cmocka_unit_test(a_row_has_as_many_glyphs_as_there_is_room_for),
+        cmocka_unit_test(lines_stay_lines),
         cmocka_unit_test(a_full_buffer_is_told),
         cmocka_unit_test(no_character_is_cut_in_two),
     };
