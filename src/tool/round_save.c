@@ -10,7 +10,7 @@
 #define SCAN_BYTES  ((size_t)2 << 20)  /* looked through in one turn */
 #define SCAN_MORE   ((size_t)64 << 10) /* beyond it: a secret may lie across the border */
 #define REST_TIMES  8                  /* of what a save took, until the next */
-#define REST_MAX_US ((int64_t)5000000)
+#define REST_MAX_US ((int64_t)2000000)
 #define PART_BYTES  ((size_t)1 << 20) /* appended in one turn */
 
 static char **copy_names(const char *const *names, size_t count)
