@@ -47,9 +47,10 @@ static void add_row(struct screen *s, const char *what, const char *inside, cons
     buf_release(&line);
 }
 
-static void add_probe(struct screen *s, const char *name, const char *result, const char *why)
+/* Why one did not pass is said by its rows. */
+static void add_probe(struct screen *s, const char *name, const char *result, const char *question)
 {
-    char *line = xasprintf("%-8s %s%s%s", result, name, why[0] != '\0' ? ": " : "", why);
+    char *line = xasprintf("%-8s %s%s%s", result, name, question[0] != '\0' ? ": " : "", question);
     screen_page_add(s, tone_of(result), line, strlen(line), false);
     free(line);
 }
@@ -78,7 +79,7 @@ static void add_evidence(struct screen *s, const struct state *st)
     for (const char *p = st->evidence; *p != '\0';) {
         p += cut(p, room, sizeof room, c);
         if (strcmp(c[0], "probe") == 0)
-            add_probe(s, c[1], c[2], strcmp(c[2], "PASS") == 0 ? "" : c[3]);
+            add_probe(s, c[1], c[2], "");
         else
             add_row(s, c[1], c[2], c[3], c[4]);
     }
@@ -169,11 +170,9 @@ static void record(struct probing *p, const struct json *o)
 
 static void show_report(struct screen *s, const struct json *o)
 {
-    const char *result = json_get_str(o, "result", "UNPROVED");
     const struct json *rows = json_get(o, "rows");
-    add_probe(s, json_get_str(o, "probe", "?"), result,
-              strcmp(result, "PASS") == 0 ? json_get_str(o, "question", "")
-                                          : json_get_str(o, "why", ""));
+    add_probe(s, json_get_str(o, "probe", "?"), json_get_str(o, "result", "UNPROVED"),
+              json_get_str(o, "question", ""));
     for (const struct json *row = json_first(rows); row != NULL; row = json_next(row))
         add_row(s, json_get_str(row, "what", ""), json_get_str(row, "inside", ""),
                 json_get_str(row, "host", ""), json_get_str(row, "result", ""));

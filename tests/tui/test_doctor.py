@@ -19,7 +19,7 @@ def test_the_lights_and_the_page_behind_them(airlock):
     s.wait("Isolation of local")
     s.wait(r"PASS +filesystem")
     s.wait(r"read a file of this user: E[A-Z]+")
-    s.wait(r"UNPROVED timeout: code that does not end")
+    s.wait(r"UNPROVED +code that does not end")
     s.send("q")
     s.wait("Tab pane")
     s.send(":contract\r")
