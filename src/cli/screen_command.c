@@ -98,7 +98,9 @@ static void do_tag(struct screen *s, const char *args, struct err *e)
 
 static void do_note(struct screen *s, const char *args, struct err *e)
 {
-    if (round_note(screen_round(s), args, "person", e) < 0)
+    if (args[0] == '\0')
+        screen_toast(s, TONE_INFO, "note takes TEXT");
+    else if (round_note(screen_round(s), args, "person", e) < 0)
         screen_fail(s, e);
 }
 
@@ -276,13 +278,19 @@ static void do_search(struct screen *s, const char *args, struct err *e)
 
 static void do_base(struct screen *s, const char *args, struct err *e)
 {
-    uint32_t run = (uint32_t)strtoul(args, NULL, 10);
+    char *end;
+    unsigned long run = strtoul(args, &end, 10);
     (void)e;
-    if (run != 0 && state_run_at(screen_state(s), run) == NULL) {
-        screen_toast(s, TONE_INFO, "there is no run %u", run);
+    if (*end != '\0') {
+        screen_toast(s, TONE_INFO,
+                     "base takes the number of a run, or nothing: the attempt before");
         return;
     }
-    s->vm.base = run;
+    if (run > UINT32_MAX || (run != 0 && state_run_at(screen_state(s), (uint32_t)run) == NULL)) {
+        screen_toast(s, TONE_INFO, "there is no run %s", args);
+        return;
+    }
+    s->vm.base = (uint32_t)run;
     s->vm.diff_code = s->vm.diff_output = VIEW_DIFF_ON;
 }
 

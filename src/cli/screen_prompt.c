@@ -130,13 +130,15 @@ static void run_own(struct screen *s, const char *language, const char *code, si
         screen_fail(s, &e);
 }
 
-static void add_block_line(struct screen *s, const char *line, bool typed)
+static bool add_block_line(struct screen *s, const char *line, bool typed)
 {
     if (s->block.len == 0)
         s->block_typed = true;
     s->block_typed = s->block_typed && typed;
-    if (buf_add_str(&s->block, line) < 0 || buf_add_char(&s->block, '\n') < 0)
+    bool fits = buf_addf(&s->block, "%s\n", line) == 0;
+    if (!fits)
         screen_toast(s, TONE_BAD, "code is at most 1 MiB: put data in a file and :put it");
+    return fits;
 }
 
 static void run_block(struct screen *s)
@@ -159,7 +161,7 @@ static void own_line(struct screen *s, const char *language, const char *code, b
         return;
     }
     snprintf(s->block_language, sizeof s->block_language, "%s", language);
-    add_block_line(s, code, typed);
+    (void)add_block_line(s, code, typed);
 }
 
 /* A line of an unfinished block: an empty one ends it. */
@@ -171,7 +173,7 @@ static void block_line(struct screen *s, const char *line, bool typed)
         run_block(s);
         return;
     }
-    add_block_line(s, line, typed);
+    (void)add_block_line(s, line, typed);
     /* A one-line bracket that is closed now needs no empty line; a Python block does. */
     bool indented = line[0] == ' ' || line[0] == '\t' || strcmp(s->block_language, "python") == 0;
     const char *first = buf_str(&s->block);
@@ -209,12 +211,13 @@ void screen_paste(struct screen *s, const char *text, size_t len)
     /* The last line stays at the prompt. */
     const char *last = strrchr(code, '\n');
     char *head = last != NULL ? xstrndup(code, (size_t)(last - code)) : xstrdup("");
-    add_block_line(s, head, false);
-    if (last != NULL && last[1] != '\0')
-        prompt_paste(last + 1, strlen(last + 1), false);
+    if (add_block_line(s, head, false)) {
+        if (last != NULL && last[1] != '\0')
+            prompt_paste(last + 1, strlen(last + 1), false);
+        screen_toast(s, TONE_INFO, "pasted code: an empty line sends it to the gate");
+    }
     free(head);
     buf_release(&whole);
-    screen_toast(s, TONE_INFO, "pasted code: an empty line sends it to the gate");
 }
 
 /* ---- words ---- */

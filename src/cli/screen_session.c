@@ -150,7 +150,6 @@ static struct session_listener listener(struct screen *s)
 static void show_session(struct screen *s)
 {
     view_model_init(&s->vm);
-    s->vm.cache = s->vm.cache != NULL ? s->vm.cache : NULL;
     s->vm.screen = SCREEN_SESSION;
     s->vm.focus = PANE_PROMPT;
     s->vm.source = session_output(s->session);
