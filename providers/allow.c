@@ -230,19 +230,24 @@ static const char *kind_of_v4(const uint8_t *a)
     return find_range(a, v4_ranges, sizeof v4_ranges / sizeof *v4_ranges);
 }
 
-static const char *kind_of_v6(const uint8_t *a)
+/* Those that stand for an IPv4 address: mapped, compatible, translated. */
+static const uint8_t *v4_in_v6(const uint8_t *a)
 {
-    /* Those that stand for an IPv4 address: mapped, compatible, translated. */
     static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
     static const uint8_t compatible[12] = { 0 };
     static const uint8_t translated[12] = { 0, 0x64, 0xff, 0x9b };
+    bool stands = memcmp(a, mapped, 12) == 0 || memcmp(a, compatible, 12) == 0 ||
+                  memcmp(a, translated, 12) == 0;
+    return stands ? a + 12 : NULL;
+}
+
+static const char *kind_of_v6(const uint8_t *a)
+{
     const char *kind = find_range(a, v6_ranges, sizeof v6_ranges / sizeof *v6_ranges);
     if (kind != NULL)
         return kind;
-    if (memcmp(a, mapped, 12) == 0 || memcmp(a, compatible, 12) == 0 ||
-        memcmp(a, translated, 12) == 0)
-        return kind_of_v4(a + 12);
-    return NULL;
+    const uint8_t *v4 = v4_in_v6(a);
+    return v4 != NULL ? kind_of_v4(v4) : NULL;
 }
 
 const char *allow_address_kind(const struct sockaddr *sa)
@@ -258,4 +263,13 @@ const char *allow_address_kind(const struct sockaddr *sa)
         return kind_of_v6(in6.sin6_addr.s6_addr);
     }
     return "of an unknown family";
+}
+
+const uint8_t *allow_address_v4(const struct sockaddr *sa)
+{
+    if (sa->sa_family == AF_INET)
+        return (const uint8_t *)sa + offsetof(struct sockaddr_in, sin_addr);
+    if (sa->sa_family == AF_INET6)
+        return v4_in_v6((const uint8_t *)sa + offsetof(struct sockaddr_in6, sin6_addr));
+    return NULL;
 }

@@ -50,4 +50,8 @@ const struct allow_rule *allow_find(const struct allow_rule *rules, size_t count
  * "cloud metadata" … NULL: a public one. */
 const char *allow_address_kind(const struct sockaddr *sa);
 
+/* The IPv4 address (4 bytes, in `sa`) that it is, or that it stands for as IPv6: mapped,
+ * compatible, translated. NULL: none. */
+const uint8_t *allow_address_v4(const struct sockaddr *sa);
+
 #endif

@@ -189,23 +189,25 @@ static void on_alarm(int signo)
     _exit(0);
 }
 
-/* An address of this machine, whatever range it is in. */
+static bool is_same(const struct sockaddr *a, const struct sockaddr *b)
+{
+    const uint8_t *a4 = allow_address_v4(a), *b4 = allow_address_v4(b);
+    if (a4 != NULL && b4 != NULL)
+        return memcmp(a4, b4, 4) == 0;
+    return a->sa_family == AF_INET6 && b->sa_family == AF_INET6 &&
+           memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+                  &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16) == 0;
+}
+
+/* An address of this machine, whatever range it is in and however it is written. */
 static bool is_own(const struct sockaddr *sa)
 {
     struct ifaddrs *list;
     bool own = false;
     if (getifaddrs(&list) < 0)
         return true;
-    for (const struct ifaddrs *i = list; i != NULL && !own; i = i->ifa_next) {
-        if (i->ifa_addr == NULL || i->ifa_addr->sa_family != sa->sa_family)
-            continue;
-        if (sa->sa_family == AF_INET)
-            own = memcmp(&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr,
-                         &((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4) == 0;
-        else if (sa->sa_family == AF_INET6)
-            own = memcmp(&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr,
-                         &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 16) == 0;
-    }
+    for (const struct ifaddrs *i = list; i != NULL && !own; i = i->ifa_next)
+        own = i->ifa_addr != NULL && is_same(i->ifa_addr, sa);
     freeifaddrs(list);
     return own;
 }
