@@ -197,16 +197,6 @@ const char *managed_read_message(struct json **tree, const struct buf *body, int
     return json_get_str(json_at(content, 1), "text", NULL);
 }
 
-int managed_write_words(const char *words, struct buf *out)
-{
-    struct json_w w;
-    begin_event(&w, out, "user.message");
-    json_w_array(&w, "content");
-    write_text(&w, words, strlen(words));
-    json_w_close_array(&w);
-    return end_event(&w);
-}
-
 int managed_write_decision(const char *call, const char *deny_message, struct buf *out)
 {
     struct json_w w;

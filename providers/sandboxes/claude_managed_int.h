@@ -168,6 +168,7 @@ void managed_create(struct managed *s);
 void managed_place(struct managed *s);
 /* The session is given up and deleted; the next run gets another one. */
 void managed_drop_session(struct managed *s);
+void managed_lose_session(struct managed *s); /* the same, to be said with the next run's end */
 void managed_post(struct managed *s, struct buf *body, enum claude_again again, bool acts);
 void managed_drop_outbox(struct managed *s);
 void managed_on_again(void *arg);
@@ -177,7 +178,6 @@ int managed_write_agent(const struct managed *s, struct buf *out);
 int managed_write_environment(const struct managed *s, struct buf *out);
 int managed_write_session(const struct managed *s, struct buf *out);
 int managed_write_message(const struct managed_run *r, struct buf *out);
-int managed_write_words(const char *words, struct buf *out);
 int managed_write_decision(const char *call, const char *deny_message, struct buf *out);
 int managed_write_interrupt(struct buf *out);
 /* The command in a body of managed_write_message; lent from *tree, which the caller frees. NULL: it

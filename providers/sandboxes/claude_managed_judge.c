@@ -260,14 +260,19 @@ static void clock_running(struct managed *s, bool running)
     }
 }
 
+static void wanted_more(struct managed *s)
+{
+    managed_run_end(s, END_INTEGRITY, "", true,
+                    "after the approved command the model wanted more, which was refused");
+}
+
 static void on_end_turn(struct managed *s)
 {
     struct managed_run *r = s->run;
     if (r == NULL)
         return;
     if (r->extra && r->step == MANAGED_STEP_ENDING)
-        managed_run_end(s, END_INTEGRITY, "", true,
-                        "after the approved command the model wanted more, which was refused");
+        wanted_more(s);
     else if (r->step == MANAGED_STEP_ENDING)
         managed_run_done(s);
     else if (r->stop_asked)
@@ -283,8 +288,10 @@ static void over(struct managed *s, enum run_end end, const char *message)
 {
     struct managed_run *r = s->run;
     if (r == NULL) {
-        managed_drop_session(s);
-    } else if (r->step == MANAGED_STEP_ENDING && !r->extra) {
+        managed_lose_session(s);
+    } else if (r->step == MANAGED_STEP_ENDING && r->extra) {
+        wanted_more(s);
+    } else if (r->step == MANAGED_STEP_ENDING) {
         r->drop = true;
         managed_run_done(s);
     } else {

@@ -45,7 +45,7 @@ static void makes_no_sense(struct managed *s, const struct err *e)
     if (s->run != NULL)
         managed_run_end(s, running ? END_UNKNOWN : END_PROVIDER, "", true, why.msg);
     else
-        managed_drop_session(s);
+        managed_lose_session(s);
 }
 
 static void on_stream_data(void *arg, const char *p, size_t len)
@@ -130,9 +130,10 @@ static void on_stream_done(void *arg, const struct net_result *r)
     claude_call_drop(&s->look);
     s->cuts -= quiet && s->cuts > 0;
     if (refused || ++s->cuts > CUTS_MAX || (s->link == LINK_OPENING && r->status != 200)) {
-        (void)claude_why(&s->stream, r, "listening to the session", &e);
-        if (e.code == ERR_NONE)
-            err_set(&e, ERR_NET, "the session's stream is cut again and again");
+        if (claude_succeeded(r))
+            err_set(&e, ERR_NET, "the session's stream ends again and again");
+        else
+            (void)claude_why(&s->stream, r, "listening to the session", &e);
         makes_no_sense(s, &e);
     } else {
         log_msg(LOG_INFO, "claude-managed", "%s: the stream was cut (%s); opened again",
@@ -218,7 +219,7 @@ static void on_listed(void *arg, const struct net_result *r)
         err_set(&e, ERR_NET,
                 "the answer to the session's creation was lost and none is listed; "
                 "nothing was run: airlock sandboxes");
-        give_up(s, END_PROVIDER, &e);
+        not_created(s, &e);
     }
     json_free(page);
     managed_leave(s);
@@ -325,12 +326,10 @@ static void upload_next(struct managed *s)
 
 void managed_place(struct managed *s)
 {
-    if (s->link != LINK_NONE) {
-        s->lost_files = true;
-        managed_drop_session(s); /* then again, from there */
-        return;
-    }
-    upload_next(s);
+    if (s->link != LINK_NONE)
+        managed_lose_session(s); /* then again, from there */
+    else
+        upload_next(s);
 }
 
 /* ---- its end, while the sandbox goes on */
@@ -340,16 +339,13 @@ static void on_dropped(void *arg, bool gone, const struct err *why)
     struct managed *s = arg;
     managed_enter(s);
     s->link = LINK_NONE;
-    if (s->ending) {
-        managed_sweep_all(s);
-        managed_leave(s);
-        return;
-    }
     if (!gone) {
         s->orphan_possible = true;
         log_msg(LOG_ERROR, "claude-managed", "a session may still be there: %s", why->msg);
     }
-    if (s->run != NULL && s->run->step == MANAGED_STEP_PLACE)
+    if (s->ending)
+        managed_sweep_all(s);
+    else if (s->run != NULL && s->run->step == MANAGED_STEP_PLACE)
         managed_place(s);
     else
         managed_run_next(s);
@@ -388,6 +384,12 @@ void managed_drop_session(struct managed *s)
         s->made.files[i][0] = '\0';
     s->link = LINK_SWEEPING;
     claude_sweep_start(&s->sweep, &left, on_dropped, s);
+}
+
+void managed_lose_session(struct managed *s)
+{
+    s->lost_files = true;
+    managed_drop_session(s);
 }
 
 /* ---- our events, one after the other */
