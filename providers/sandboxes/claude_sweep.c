@@ -70,9 +70,8 @@ static bool try_again(struct claude_sweep *w, const struct net_result *r)
 {
     bool yet = w->step == STEP_SESSION && is_not_yet(r);
     bool passing = r->end != NET_ANSWERED || r->status == 429 || r->status >= 500;
-    w->tries++;
     if (w->step == STEP_STOP || (!yet && !passing) ||
-        w->tries >= (yet && w->loop != NULL ? TRIES_MAX : FAILS_MAX))
+        ++w->tries >= (yet && w->loop != NULL ? TRIES_MAX : FAILS_MAX))
         return false;
     if (yet && w->tries == 1)
         w->step = STEP_STOP;
