@@ -327,7 +327,6 @@ void round_free(struct round *r)
     free(r->answer);
     free(r->sandbox_image);
     free(r->default_language);
-    free((char *)(uintptr_t)r->lease.step);
     free(r);
 }
 

@@ -124,7 +124,6 @@ struct round {
     struct round_stream streams[2][3]; /* [0] background, [1] the run; by enum sandbox_stream */
     uint32_t artifact_seq;
     struct twin twin;
-    struct round_lease lease;
     uint8_t interrupts;
 
     struct tripwire *tripwire; /* NULL until something is looked at */
@@ -295,6 +294,8 @@ void round_start_twin(struct round *r, uint32_t run);
 void round_twin_drop(struct round *r);
 /* A file that the twin asked for came: true when it was meant for it. */
 bool round_twin_got(struct round *r, const struct sandbox_event *ev);
+/* The session's sandbox is gone: what was asked of it does not come. */
+void round_twin_alone(struct round *r);
 
 /* round_plan.c: the planner is done; end the session once nothing is awaited of a sandbox that ends
  * with it. */

@@ -355,6 +355,7 @@ static void on_closed(struct round *r, const struct sandbox_event *ev)
     r->sandbox_paused = r->pausing = r->awaiting_snapshot = false;
     r->save_wanted = false;
     r->sandbox_since_us = 0;
+    round_twin_alone(r);
     if (!r->broken && round_attach_failed(r, ev->confirmed)) {
         loop_wake_idle(r->cfg.loop, r->idle);
         return;
@@ -528,6 +529,8 @@ void round_kill_sandbox(struct round *r)
 
 static int need_sandbox(struct round *r, struct err *e)
 {
+    if (r->broken)
+        return err_set(e, ERR_IO, "the session's record can't be written any more");
     if (r->sandbox_paused)
         return err_set(e, ERR_USAGE, "the sandbox is paused: :wake it first");
     if (r->sandbox == NULL || !r->sandbox_ready)

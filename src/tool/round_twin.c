@@ -41,17 +41,29 @@ static void twin_verdict(struct round *r)
     round_record_judged(r, t->run, &t->judged);
 }
 
-static void twin_fail(struct round *r, const struct err *why)
+/* One that is not over yet ends so: the original would wait for its verdict for good. */
+static void twin_end(struct round *r, enum run_end end, const char *why)
 {
     struct twin *t = &r->twin;
-    struct sandbox_finished f = sandbox_finished_bare(END_SANDBOX, why->msg);
+    struct sandbox_finished f = sandbox_finished_bare(end, why);
     const struct state_run *sr = state_run_at(r->cfg.state, t->run);
     if (sr != NULL && sr->status != RUN_FINISHED) {
         round_record_finished(r, t->run, &f);
         round_record_verdict(r, t->run, &f);
     }
-    if (t->sandbox == NULL)
+}
+
+static void twin_fail(struct round *r, const struct err *why)
+{
+    twin_end(r, END_SANDBOX, why->msg);
+    if (r->twin.sandbox == NULL)
         round_twin_drop(r);
+}
+
+/* What the real run would find and the twin does not. */
+static void twin_lacks(struct round *r, const struct err *what)
+{
+    round_record_error(r, r->twin.run, what, "its result may differ from the real run's");
 }
 
 static void twin_exec(struct round *r)
@@ -61,6 +73,13 @@ static void twin_exec(struct round *r)
     struct expectation x = { 0 };
     const struct state_run *sr = state_run_at(r->cfg.state, t->run);
     struct event_builder b;
+    if (t->skipped > 0) {
+        err_set(&e, ERR_LIMIT,
+                "%zu file%s of /workspace could not be copied into the twin (too large, or no "
+                "regular file)",
+                t->skipped, t->skipped == 1 ? "" : "s");
+        twin_lacks(r, &e);
+    }
     event_begin(&b, EVENT_RUN_STARTED, t->run);
     json_w_str(&b.w, "sandbox_id", "twin");
     json_w_str(&b.w, "capsule", capsule_hex(t->capsule));
@@ -89,6 +108,7 @@ static void twin_advance(struct round *r)
         if (t->sandbox->ops->put(t->sandbox, &t->copies[t->copied], &e) == 0)
             return; /* goes on at FILE_DONE */
         t->copied++;
+        t->skipped++;
     }
     twin_exec(r);
 }
@@ -102,10 +122,13 @@ static void twin_ready(struct round *r)
     const struct state_run *from = r->contract.lifecycle == LIFECYCLE_SESSION && !st->vars_lost
                                        ? state_saved_near(st, st->vars_run)
                                        : NULL;
-    if (from != NULL &&
-        r->cfg.port.read_checkpoint(r->cfg.port.arg, from->saved.digest, &saved, &e) == 0 &&
-        t->sandbox->ops->load(t->sandbox, saved.ptr, saved.len, &e) == 0)
-        t->loading = true;
+    if (from != NULL) {
+        t->loading =
+            r->cfg.port.read_checkpoint(r->cfg.port.arg, from->saved.digest, &saved, &e) == 0 &&
+            t->sandbox->ops->load(t->sandbox, saved.ptr, saved.len, &e) == 0;
+        if (!t->loading)
+            twin_lacks(r, &e);
+    }
     buf_release(&saved);
     if (!t->loading)
         twin_advance(r);
@@ -153,10 +176,13 @@ static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev
         break;
     case SANDBOX_RESTORED:
         t->loading = false;
+        if (ev->err != NULL)
+            twin_lacks(r, ev->err);
         twin_advance(r);
         break;
     case SANDBOX_FILE_DONE:
         t->copied++;
+        t->skipped += ev->err != NULL;
         twin_advance(r);
         break;
     case SANDBOX_OUTPUT:
@@ -186,6 +212,7 @@ static void on_twin(void *arg, struct sandbox *s, const struct sandbox_event *ev
     case SANDBOX_CLOSED:
         round_record_closed(r, ev->confirmed, t->run);
         twin_verdict(r);
+        twin_end(r, END_INTERRUPTED, "the dry run was stopped before its code began");
         round_twin_drop(r);
         loop_wake_idle(r->cfg.loop, r->idle);
         break;
@@ -247,24 +274,19 @@ static void fetch_next(struct round *r)
         t->skipped++;
         free(t->fetch[--t->to_fetch]);
     }
-    if (t->skipped > 0) {
-        err_set(&e, ERR_LIMIT,
-                "%zu files of /workspace were not copied into the twin (too large, or not regular "
-                "files)",
-                t->skipped);
-        round_record_error(r, t->run, &e, "its result may differ from the real run's");
-    }
     open_twin(r);
 }
 
 bool round_twin_got(struct round *r, const struct sandbox_event *ev)
 {
     struct twin *t = &r->twin;
-    if (!t->fetching)
+    bool is_put = ev->err == NULL && ev->ptr == NULL;
+    /* The person may have asked for files at the same time. */
+    if (!t->fetching || is_put || strcmp(ev->path, t->fetch[t->to_fetch - 1]) != 0)
         return false;
     t->fetching = false;
     char *path = t->fetch[--t->to_fetch];
-    if (ev->err != NULL || ev->ptr == NULL) {
+    if (ev->err != NULL) {
         t->skipped++;
         free(path);
     } else {
@@ -279,6 +301,14 @@ bool round_twin_got(struct round *r, const struct sandbox_event *ev)
     }
     fetch_next(r);
     return true;
+}
+
+void round_twin_alone(struct round *r)
+{
+    if (!r->twin.fetching || r->broken)
+        return;
+    r->twin.fetching = false;
+    fetch_next(r);
 }
 
 /* ---- from the decision to the start ---- */
