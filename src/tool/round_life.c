@@ -47,6 +47,8 @@ int round_pause(struct round *r, struct err *e)
     const struct sandbox_ops *ops = r->cfg.sandbox;
     if (!(ops->caps & SANDBOX_CAN_PAUSE) || ops->pause == NULL)
         return err_set(e, ERR_USAGE, "sandbox %s can't be paused", ops->name);
+    if (r->broken)
+        return err_set(e, ERR_IO, "the session's record can't be written any more");
     if (r->sandbox_paused)
         return err_set(e, ERR_USAGE, "the sandbox is paused already; the next run wakes it");
     if (r->sandbox == NULL || !r->sandbox_ready)
