@@ -66,19 +66,28 @@ static void report_gone(struct local_wall *w, bool confirmed)
     local_emit(w, &ev);
 }
 
+/* A bubblewrap that died before it had told its child leaves one that sleeps for ever: nobody is
+ * its parent any more, but its session is still bubblewrap's. true: nothing is left. */
+static bool clear_away(struct local_wall *w)
+{
+    bool told = w->child_pidfd >= 0;
+    bool none = told || !w->outer_dead || proof_kill_session(proc_pid(w->outer)) == 0;
+    return cgroup_remove(w->group) && none;
+}
+
 /* pid 1's pidfd becomes readable only after the kernel has ended and reaped its whole namespace;
  * the scan and the empty control group are the independent second and third witness. */
-static void remove_group(struct local_wall *w)
+static void remove_rest(struct local_wall *w)
 {
-    bool group_gone = cgroup_remove(w->group);
-    if (!group_gone && ++w->tries < REMOVE_PATIENCE) {
+    bool gone = clear_away(w);
+    if (!gone && ++w->tries < REMOVE_PATIENCE) {
         loop_arm_us(w->loop, w->timer, REMOVE_RETRY_US);
         return;
     }
-    int survivors = w->pidns_fd >= 0 ? proof_count_pidns(w->pidns) : 0;
+    int survivors = w->pidns_fd >= 0 ? proof_count_pidns(w->launcher, w->pidns) : 0;
     if (survivors != 0)
         log_msg(LOG_ERROR, "local", "%s: %d processes left in its pid namespace", w->id, survivors);
-    report_gone(w, group_gone && survivors == 0);
+    report_gone(w, gone && survivors == 0);
 }
 
 static void say_why(struct local_wall *w)
@@ -115,7 +124,7 @@ static void finish(struct local_wall *w)
         w->last[i] = local_read_counter(w, (enum wall_counter)i);
     w->phase = PHASE_REMOVING;
     w->tries = 0;
-    remove_group(w);
+    remove_rest(w);
 }
 
 /* Called after each change. */
@@ -149,7 +158,7 @@ void local_on_timer(void *arg)
         loop_arm_us(w->loop, w->timer, KILL_RETRY_US);
         break;
     case PHASE_REMOVING:
-        remove_group(w);
+        remove_rest(w);
         break;
     case PHASE_UP:
     case PHASE_GONE:
@@ -213,6 +222,6 @@ void local_kill_and_wait(struct local_wall *w)
     w->tries++;
     local_strike(w);
     wait_for_outer(w, clock_mono_us() + CLOSE_WAIT_US);
-    for (int i = 0; i < REMOVE_PATIENCE && !cgroup_remove(w->group); i++)
+    for (int i = 0; i < REMOVE_PATIENCE && !clear_away(w); i++)
         (void)poll(NULL, 0, 2);
 }

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/errand.h"
 #include "providers/sandboxes/local_mount.h"
 
 #define TOP_ENTRIES_MAX 20000 /* how much of a directory is searched for sockets */
@@ -254,8 +255,9 @@ static int set_attributes(int tree, uint64_t set, int userns)
     return (int)syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
 }
 
-int local_mount_detach(int fd, const char *path, bool writable, uid_t uid, gid_t gid, int *out,
-                       struct err *e)
+/* In the launcher's child, as root: the detached mount, or why not. */
+static int detach(int fd, const char *path, bool writable, uid_t uid, gid_t gid, int *out,
+                  struct err *e)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -287,4 +289,30 @@ int local_mount_detach(int fd, const char *path, bool writable, uid_t uid, gid_t
     }
     *out = tree;
     return 0;
+}
+
+/* argv: "mount", PATH, "rw" or "ro", UID, GID. The path's descriptor is the errand's. */
+static int detach_inside(int argc, char **argv)
+{
+    struct errand_reply r = { 0 };
+    int tree = -1;
+    if (argc != 5)
+        return 1;
+    (void)!detach(ERRAND_GIVEN, argv[1], strcmp(argv[2], "rw") == 0,
+                  (uid_t)strtoul(argv[3], NULL, 10), (gid_t)strtoul(argv[4], NULL, 10), &tree,
+                  &r.err);
+    errand_reply(&r, tree);
+    return 0;
+}
+
+int local_mount_detach(struct launcher *l, int fd, const char *path, bool writable, uid_t uid,
+                       gid_t gid, int *tree, struct err *e)
+{
+    char owner[16], group[16];
+    snprintf(owner, sizeof owner, "%u", (unsigned)uid);
+    snprintf(group, sizeof group, "%u", (unsigned)gid);
+    const char *const argv[] = { "mount", path, writable ? "rw" : "ro", owner, group, NULL };
+    if (errand_run(l, detach_inside, argv, fd, NULL, tree, e) < 0)
+        return -1;
+    return *tree >= 0 ? 0 : err_set(e, ERR_IO, "mount %s: no descriptor came", path);
 }

@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 #include "base/buf.h"
+#include "base/proc.h"
 #include "providers/contract.h"
 
 /* Directories of this user and program that no mount may show. Borrowed strings, NULL: none. */
@@ -30,8 +31,8 @@ int local_mount_open(const char *path, const struct local_private *own, int *fd,
 
 /* Root: a detached mount of what `fd` shows for a sandbox under `uid`/`gid`. Idmapped where the
  * file system can; else read-only as any stranger sees it, and ERR_DENIED with the remedy for
- * `writable`. */
-int local_mount_detach(int fd, const char *path, bool writable, uid_t uid, gid_t gid, int *tree,
-                       struct err *e) MUST_CHECK;
+ * `writable`. A child of the launcher does it: this process may mount and map nothing. */
+int local_mount_detach(struct launcher *l, int fd, const char *path, bool writable, uid_t uid,
+                       gid_t gid, int *tree, struct err *e) MUST_CHECK;
 
 #endif

@@ -13,6 +13,7 @@
 #include "providers/sandboxes/local.h"
 #include "providers/sandboxes/local_args.h"
 #include "providers/sandboxes/local_mount.h"
+#include "providers/sandboxes/local_proof.h"
 #include "providers/sandboxes/local_scope.h"
 #include "providers/sandboxes/local_seccomp.h"
 #include "providers/sandboxes/local_start.h"
@@ -230,7 +231,7 @@ static int add_mount_as_root(struct preparation *p, int fd, struct local_mount_a
 {
     uid_t uid = launcher_sandbox_uid(p->cfg->launcher);
     int tree;
-    if (local_mount_detach(fd, m->to, m->writable, uid, (gid_t)uid, &tree, e) < 0)
+    if (local_mount_detach(p->cfg->launcher, fd, m->to, m->writable, uid, (gid_t)uid, &tree, e) < 0)
         return -1;
     remember(p, tree);
     size_t n = p->spec.mount_count++;
@@ -378,6 +379,15 @@ static void close_if(int fd)
         close(fd);
 }
 
+/* Behind the first start of this process, so that it keeps nobody waiting. */
+static void sweep_once(const struct wall_config *cfg)
+{
+    static bool done;
+    if (!done)
+        proof_sweep(cfg->launcher, cfg->guest);
+    done = true;
+}
+
 int local_start(struct local_start *out, const struct wall_config *cfg, int guest_net,
                 struct err *e)
 {
@@ -389,6 +399,8 @@ int local_start(struct local_start *out, const struct wall_config *cfg, int gues
     int rc = prepare(p, &s, e);
     if (rc == 0)
         rc = start_bwrap(p, &s, e);
+    if (rc == 0)
+        sweep_once(cfg);
     for (size_t i = 0; i < p->to_close_count; i++)
         close(p->to_close[i]);
     free(p);

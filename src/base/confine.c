@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -44,11 +45,11 @@ static const char *const of_everybody[] = {
 
 enum confined { READER, NETWORKER, SUPERVISOR };
 
-/* It asks the launcher's children to end, and clones the mounts it hands out. */
+/* It asks the launcher's children to end. */
 static bool supervisor_needs(const char *name)
 {
     static const char *const needed[] = {
-        "pidfd_open", "pidfd_send_signal", "open_tree", "mount_setattr",
+        "pidfd_open", "pidfd_send_signal",
 #ifdef __SANITIZE_ADDRESS__
         "ptrace", /* of the leak checker, in a clone of the process */
 #endif
@@ -143,12 +144,20 @@ int confine_to_reading(struct err *e)
 /* Everything the first version of Landlock knows. */
 #define ALL_RIGHTS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 
+/* A rule over a file may only name what can be done to one. */
+#define FILE_RIGHTS                                                                                \
+    (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE |   \
+     UINT64_C(1) << 14 /* truncate */)
+
 static void allow(int rules, const char *path, uint64_t rights)
 {
     struct landlock_path_beneath_attr beneath = { .allowed_access = rights,
                                                   .parent_fd = open(path, O_PATH | O_CLOEXEC) };
+    struct stat st;
     if (beneath.parent_fd < 0)
         return;
+    if (fstat(beneath.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
+        beneath.allowed_access &= FILE_RIGHTS;
     (void)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
     close(beneath.parent_fd);
 }
@@ -177,12 +186,23 @@ int confine_to_network(struct err *e)
 
 /* ---- the supervising process ---- */
 
-#define WRITE_RIGHTS (ALL_RIGHTS & ~(READ_RIGHTS | (uint64_t)LANDLOCK_ACCESS_FS_EXECUTE))
-#ifndef LANDLOCK_ACCESS_FS_REFER
-#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
-#endif
+int confine_to_supervising(struct err *e)
+{
+    return load_filter(SUPERVISOR, e);
+}
 
-static bool writes_are_confined;
+#define WRITE_RIGHTS (ALL_RIGHTS & ~(READ_RIGHTS | (uint64_t)LANDLOCK_ACCESS_FS_EXECUTE))
+/* Of later versions than the headers that this must build with. */
+#define RIGHT_REFER           (UINT64_C(1) << 13) /* 2: moving between directories */
+#define RIGHT_TRUNCATE        (UINT64_C(1) << 14) /* 3 */
+#define SCOPE_ABSTRACT_SOCKET (UINT64_C(1) << 0)  /* 6 */
+
+struct ruleset {
+    uint64_t fs, net, scoped;
+};
+
+static int writes_level;
+static const char *writes_hint = "";
 
 int confine_landlock_abi(void)
 {
@@ -190,32 +210,55 @@ int confine_landlock_abi(void)
     return abi > 0 ? (int)abi : errno == EOPNOTSUPP ? 0 : -1;
 }
 
-/* As the ruleset has to know of moving between directories, else that is forbidden everywhere. */
-void confine_writes(const char *const *writable, size_t count)
+/* What a ruleset has to know of, else it is allowed everywhere (but REFER: forbidden then). */
+static int create_ruleset(int abi, uint64_t *rights)
 {
-    uint64_t rights =
-        WRITE_RIGHTS | (confine_landlock_abi() >= 2 ? LANDLOCK_ACCESS_FS_REFER : UINT64_C(0));
-    struct landlock_ruleset_attr handled = { .handled_access_fs = rights };
-    int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
+    struct ruleset r = { .fs = WRITE_RIGHTS };
+    size_t size = abi >= 6 ? sizeof r : sizeof r.fs;
+    if (abi >= 2)
+        r.fs |= RIGHT_REFER;
+    if (abi >= 3)
+        r.fs |= RIGHT_TRUNCATE;
+    if (abi >= 6)
+        r.scoped = SCOPE_ABSTRACT_SOCKET;
+    *rights = r.fs;
+    return (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
+}
+
+/* A program that measures what of it is run writes its figures beside its objects when it ends:
+ * then there are walls, with a door in them. */
+void __gcov_init(void *) __attribute__((weak));
+static bool is_measured(void)
+{
+    return &__gcov_init != NULL;
+}
+
+void confine_writes(const char *const *writable, size_t count, const char *hint)
+{
+    int abi = confine_landlock_abi();
+    uint64_t rights;
+    int rules = abi > 0 ? create_ruleset(abi, &rights) : -1;
     if (rules < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return;
     for (size_t i = 0; i < count; i++) {
         if (writable[i] != NULL)
             allow(rules, writable[i], rights);
     }
-    writes_are_confined = syscall(SYS_landlock_restrict_self, rules, 0) == 0;
+    if (is_measured())
+        allow(rules, "/", rights);
+    if (syscall(SYS_landlock_restrict_self, rules, 0) == 0) {
+        writes_level = is_measured() ? 0 : abi;
+        writes_hint = hint;
+    }
     close(rules);
 }
 
-int confine_to_supervising(struct err *e)
+int confine_writes_level(void)
 {
-    return load_filter(SUPERVISOR, e);
+    return writes_level;
 }
 
 const char *confine_hint(void)
 {
-    return writes_are_confined && errno == EACCES
-               ? " (a replay writes below the current and the temporary directory only; "
-                 "`airlock export` writes anywhere)"
-               : "";
+    return writes_level > 0 && errno == EACCES ? writes_hint : "";
 }

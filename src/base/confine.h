@@ -21,15 +21,20 @@ int confine_to_network(struct err *e) MUST_CHECK;
 
 /* For the process of the screen, or of a session without one: it starts no program (the launcher
  * does), traces and reads no other process, mounts nothing, changes no credential, loads nothing
- * into the kernel. Files, processes, threads and sockets stay. No Landlock here: the proof that a
- * sandbox is dead reads /proc/PID/ns, which Landlock forbids across its domains. ERR_IO. */
+ * into the kernel. Files, processes, threads and sockets stay. ERR_IO. */
 int confine_to_supervising(struct err *e) MUST_CHECK;
 
-/* Where the kernel has Landlock: from here on this process writes only below these directories
- * (those that are there; NULL items are skipped). Best effort; for what makes no sandbox. */
-void confine_writes(const char *const *writable, size_t count);
+/* Where the kernel has Landlock: from here on this process, and what it forks itself, makes,
+ * changes, cuts and removes files only below these directories or files (those that are there; NULL
+ * items are skipped), reaches into no process outside, and connects to no abstract socket of
+ * others. Reading stays. The launcher and what it starts are not meant: person's editors, openers
+ * and what errand.h does. `hint` (static) is told with a write that was refused. Best effort:
+ * confine_writes_level() says what came of it. Makes no sandbox possible but by the launcher. */
+void confine_writes(const char *const *writable, size_t count, const char *hint);
+/* The Landlock version that is kept here; 0: writes are not confined. */
+int confine_writes_level(void);
 
-/* What a write that was refused may be told: " (…)", "" while this process is not confined so. */
+/* What a write that was refused may be told: the hint, "" while this process is not confined so. */
 const char *confine_hint(void);
 /* Of the kernel: 1 …; 0 switched off, -1 not built in. */
 int confine_landlock_abi(void);

@@ -153,6 +153,18 @@ static size_t doomed_left(const struct launcher_side *l)
     return left;
 }
 
+/* A bubblewrap that dies by itself while it starts (its pipes broke when we lost our client, say)
+ * leaves a child that sleeps for ever: ours now, and told apart from other orphans by its session.
+ */
+static void kill_left_of(pid_t leader)
+{
+    static pid_t now[CHILDREN_TEXT / 2];
+    size_t count = list_children(now, ARRAY_LEN(now));
+    for (size_t i = 0; i < count; i++)
+        if (getsid(now[i]) == leader)
+            kill(now[i], SIGKILL);
+}
+
 static void reap(struct launcher_side *l)
 {
     int status;
@@ -163,6 +175,8 @@ static void reap(struct launcher_side *l)
             if (c->pid == pid && !c->ended) {
                 c->ended = true;
                 c->status = status;
+                if (c->kill_on_death)
+                    kill_left_of(pid);
             }
         }
     }

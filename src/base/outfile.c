@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/errand.h"
 #include "base/path.h"
 
 #define HELD_MAX ((size_t)256 << 10)
@@ -55,6 +56,62 @@ int outfile_open(struct outfile *f, const char *path, bool force, struct err *e)
         outfile_abandon(f);
     return rc;
 }
+
+/* ---- by a child of the launcher ---- */
+
+enum { WORD_COMMIT = 'c', WORD_ABANDON = 'a' };
+
+/* argv: "the file", PATH, "force" or "" */
+static int hold_inside(int argc, char **argv)
+{
+    struct errand_reply opened = { 0 }, ended = { 0 };
+    struct outfile f;
+    if (argc != 3 || outfile_open(&f, argv[1], argv[2][0] != '\0', &opened.err) < 0) {
+        errand_reply(&opened, -1);
+        return 1;
+    }
+    errand_reply(&opened, f.fd);
+    if (errand_hear() == WORD_COMMIT)
+        (void)!outfile_commit(&f, &ended.err);
+    else
+        outfile_abandon(&f);
+    errand_reply(&ended, -1);
+    return 0;
+}
+
+int outfile_open_by(struct outfile *f, struct launcher *l, const char *path, bool force,
+                    struct err *e)
+{
+    const char *const argv[] = { "the file", strcmp(path, "-") == 0 ? "./-" : path,
+                                 force ? "force" : "", NULL };
+    if (l == NULL)
+        return outfile_open(f, argv[1], force, e);
+    *f = (struct outfile){ .fd = -1, .force = force, .held = BUF_INIT(SIZE_MAX / 2) };
+    if (errand_begin(&f->holder, l, hold_inside, argv, -1, e) < 0)
+        return -1;
+    int rc = errand_wait(f->holder, NULL, &f->fd, e);
+    if (rc == 0 && f->fd < 0)
+        rc = err_set(e, ERR_IO, "%s: no descriptor came", path);
+    if (rc < 0) {
+        errand_end(f->holder);
+        f->holder = NULL;
+        return -1;
+    }
+    f->path = xstrdup(path);
+    return 0;
+}
+
+static int tell_holder(struct outfile *f, char word, struct err *e)
+{
+    int rc = errand_say(f->holder, word, e);
+    if (rc == 0)
+        rc = errand_wait(f->holder, NULL, NULL, e);
+    errand_end(f->holder);
+    f->holder = NULL;
+    return rc;
+}
+
+/* ---- what is written ---- */
 
 static void flush(struct outfile *f)
 {
@@ -119,6 +176,8 @@ int outfile_commit(struct outfile *f, struct err *e)
     if (f->failed != 0) {
         errno = f->failed;
         rc = err_sys(e, ERR_IO, "writing %s", name);
+    } else if (f->holder != NULL) {
+        rc = tell_holder(f, WORD_COMMIT, e);
     } else if (f->temp != NULL && (rc = take_name(f, e)) == 0) {
         free(f->temp);
         f->temp = NULL;
@@ -129,6 +188,8 @@ int outfile_commit(struct outfile *f, struct err *e)
 
 void outfile_abandon(struct outfile *f)
 {
+    if (f->holder != NULL)
+        (void)!tell_holder(f, WORD_ABANDON, NULL);
     if (f->temp != NULL)
         unlink(f->temp);
     if (f->path != NULL && f->fd >= 0)

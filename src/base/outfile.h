@@ -9,8 +9,12 @@
 
 #include "buf.h"
 
+struct launcher;
+struct errand;
+
 struct outfile {
-    char *path, *temp; /* NULL: nothing to rename */
+    char *path, *temp;     /* NULL: nothing to rename */
+    struct errand *holder; /* has the temporary file and will rename it; NULL: we do */
     int fd;
     bool force;
     struct buf held;
@@ -20,6 +24,11 @@ struct outfile {
 
 /* `path` (copied) NULL or "-": standard output. ERR_BUSY when it exists and not `force`; ERR_IO. */
 int outfile_open(struct outfile *f, const char *path, bool force, struct err *e) MUST_CHECK;
+/* The same for a path that a person named to a process that may not write there (confine_writes):
+ * a child of the launcher makes the file, hands its descriptor over and puts it in place. Standard
+ * output is no file here. `l` NULL: this process does it. */
+int outfile_open_by(struct outfile *f, struct launcher *l, const char *path, bool force,
+                    struct err *e) MUST_CHECK;
 void outfile_add(struct outfile *f, const void *p, size_t len);
 void outfile_add_str(struct outfile *f, const char *s);
 void outfile_addf(struct outfile *f, const char *fmt, ...) PRINTF_LIKE(2, 3);

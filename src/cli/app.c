@@ -11,6 +11,7 @@
 #include "cli/frame.h"
 #include "cli/secrets.h"
 #include "providers/planner.h"
+#include "providers/sandboxes/local_start.h"
 #include "sessions/mask.h"
 
 #include "base/log.h"
@@ -127,14 +128,46 @@ void app_confine(void)
         log_msg(LOG_WARN, "app", "%s", e.msg);
 }
 
-void app_confine_writes(const struct app *app)
+/* Where groups are made; the user's systemd makes those of others' sessions anywhere below. */
+static size_t add_groups(const char **writable)
+{
+    const struct cgroup_place *place = local_cgroup_place();
+    size_t n = 0;
+    if (geteuid() != 0)
+        writable[n++] = CGROUP_ROOT;
+    for (int i = 0; i < CGROUP_PARTS; i++)
+        writable[n++] = place->dir[i];
+    writable[n++] = place->unified;
+    return n;
+}
+
+/* A directory that can't be made is a matter of the command, which says it better than a refusal of
+ * our own walls would. */
+void app_confine_session(const struct app *app)
+{
+    struct err e = ERR_INIT;
+    const char *writable[5 + 2 + CGROUP_PARTS] = { app->paths.data_dir, app->paths.sessions_dir,
+                                                   app->paths.state_dir, app->paths.runtime_dir,
+                                                   "/dev" };
+    if (path_make_private_dir(app->paths.data_dir, &e) < 0 ||
+        path_make_private_dir(app->paths.state_dir, &e) < 0) {
+        log_msg(LOG_WARN, "app", "%s", e.msg);
+        return;
+    }
+    confine_writes(writable, 5 + add_groups(writable + 5),
+                   " (this process writes below its own directories only)");
+}
+
+void app_confine_replay(const struct app *app)
 {
     char *cwd = getcwd(NULL, 0);
     const char *temporary = getenv("TMPDIR");
     const char *const writable[] = { app->paths.data_dir, app->paths.state_dir, cwd,
                                      temporary != NULL && temporary[0] == '/' ? temporary : "/tmp",
                                      "/dev" };
-    confine_writes(writable, ARRAY_LEN(writable));
+    confine_writes(writable, ARRAY_LEN(writable),
+                   " (a replay writes below the current and the temporary directory only; "
+                   "`airlock export` writes anywhere)");
     free(cwd);
 }
 

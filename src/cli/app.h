@@ -39,9 +39,12 @@ int app_add_contract(struct app *app, const char *word, struct err *e) MUST_CHEC
 /* From here on this process only supervises (base/confine.h). A kernel that has no such thing is no
  * reason not to work: airlock doctor says so. */
 void app_confine(void);
+/* And it writes only below its own directories (made now), /dev and its control groups; what a
+ * person names is written by a child of the launcher (outfile_open_by). */
+void app_confine_session(const struct app *app);
 /* A process that makes no sandbox: it writes only below our state, the current and the temporary
  * directory, where the kernel can see to it. */
-void app_confine_writes(const struct app *app);
+void app_confine_replay(const struct app *app);
 void app_open_log(struct app *app);
 
 /* Lazily: the review rules (a broken rule file is a bug of ours and is said), the index, the loop.

@@ -196,7 +196,7 @@ static int replay(struct app *app, struct player *p, const char *run, int *code,
     if (!prints(app) && make_decoders(p, e) < 0)
         return -1;
     if (app->opt.frames == NULL) /* that file is opened later, wherever it is to lie */
-        app_confine_writes(app);
+        app_confine_replay(app);
     if (confine_to_reading(e) < 0)
         return -1;
     if (!prints(app)) {

@@ -371,7 +371,9 @@ const char *export_outcome_word(const struct state_run *r)
 
 static int write_format(struct export *x, const struct export_options *opt, struct err *e)
 {
-    if (outfile_open(x->out, opt->path, opt->force, e) < 0)
+    if (opt->launcher != NULL && opt->path != NULL
+            ? outfile_open_by(x->out, opt->launcher, opt->path, opt->force, e) < 0
+            : outfile_open(x->out, opt->path, opt->force, e) < 0)
         return -1;
     int rc = opt->format->write(x, e);
     if (rc == 0)

@@ -43,7 +43,8 @@ const char *export_names(void); /* "md, html, …" */
 
 struct export_options {
     const struct export_format *format;
-    const char *path; /* NULL: standard output */
+    const char *path;          /* NULL: standard output */
+    struct launcher *launcher; /* who makes the file; NULL: this process */
     bool raw, force, artifacts;
     uint32_t first, last; /* 1…UINT32_MAX: all */
     int columns, rows;    /* 0: the default */

@@ -43,15 +43,25 @@ static int print_and_leave(struct buf *text)
     return rc < 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }
 
+/* The doctor looks into other processes and for files anywhere; it tries these walls in a child. */
+static int prepare_to_supervise(struct app *app, const struct command *cmd, struct err *e)
+{
+    app_open_log(app);
+    if (app_need_frames(app, e) < 0) /* it lies wherever the person said */
+        return -1;
+    app_confine();
+    if (cmd->run != cmd_doctor)
+        app_confine_session(app);
+    return 0;
+}
+
 static int run_command(struct parsed *p, struct launcher *launcher)
 {
     struct err e = ERR_INIT;
     struct app app = { .opt = p->opt, .launcher = launcher };
     int rc = app_init(&app, &e);
     if (rc == 0 && p->cmd->needs_launcher)
-        app_open_log(&app);
-    if (rc == 0 && p->cmd->needs_launcher)
-        app_confine();
+        rc = prepare_to_supervise(&app, p->cmd, &e);
     if (rc == 0)
         rc = p->cmd->run(&app);
     else

@@ -19,9 +19,13 @@ static void write_file(struct screen *s, const struct export_format *f, const ch
 {
     struct err e = ERR_INIT, broken = ERR_INIT;
     struct store *store = screen_store(s);
-    struct export_options opt = {
-        .format = f, .path = path, .first = 1, .last = UINT32_MAX, .columns = 0, .rows = 0
-    };
+    struct export_options opt = { .format = f,
+                                  .path = path,
+                                  .launcher = s->app->launcher,
+                                  .first = 1,
+                                  .last = UINT32_MAX,
+                                  .columns = 0,
+                                  .rows = 0 };
     if (export_session(store, s->app->redact, &opt, &broken, &e) < 0)
         screen_fail(s, &e);
     else if (broken.code != ERR_NONE)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/outfile.h"
 
 /* ---- saving ---- */
 
@@ -137,6 +138,16 @@ static char *fresh_path(struct screen *s, uint32_t run, const char *mime, struct
     return path;
 }
 
+/* Whatever stands there is written over, as the person said. */
+static int write_result(struct screen *s, const char *path, const struct buf *data, struct err *e)
+{
+    struct outfile f;
+    if (outfile_open_by(&f, s->app->launcher, path, true, e) < 0)
+        return -1;
+    outfile_add(&f, data->ptr, data->len);
+    return outfile_commit(&f, e);
+}
+
 void screen_save_result(struct screen *s, const char *path)
 {
     struct err e = ERR_INIT;
@@ -151,7 +162,7 @@ void screen_save_result(struct screen *s, const char *path)
         return;
     char *to = path[0] != '\0' ? xstrdup(path) : fresh_path(s, sr->number, res->mime, &e);
     if (to == NULL || read_result(s, sr->number, res, &data, &e) < 0 ||
-        path_write_file(to, buf_str(&data), data.len, &e) < 0) {
+        write_result(s, to, &data, &e) < 0) {
         screen_fail(s, &e);
         free(to);
     } else {

@@ -107,12 +107,11 @@ static int child(void)
 }
 
 /* 0: all as it should be; else a number of the step. */
-static int supervising_child(const char *dir)
+static int supervising_child(void)
 {
     static const char *const names[] = { "execve", "unshare", "io_uring", "TIOCSTI",
                                          "TIOCSTI high" };
     struct err e = ERR_INIT;
-    char inside[64];
     int status;
     if (confine_to_supervising(&e) < 0)
         return 100;
@@ -127,31 +126,17 @@ static int supervising_child(const char *dir)
         _exit(7);
     if (fd < 0 || pid < 0 || waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 7)
         return 101;
-    const char *const writable[] = { NULL, dir, "/nonesuch" };
-    confine_writes(writable, ARRAY_LEN(writable));
-    snprintf(inside, sizeof inside, "%s/x", dir);
-    if (open(inside, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) < 0 || unlink(inside) < 0)
-        return 102;
-    snprintf(inside, sizeof inside, "/tmp/confine-out-%d", (int)getpid());
-    fd = open(inside, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    if (confine_landlock_abi() > 0 && (fd >= 0 || errno != EACCES || confine_hint()[0] == '\0'))
-        return 103;
-    if (fd >= 0) /* no Landlock here */
-        unlink(inside);
-    return open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 ? 104 : 0;
+    return 0;
 }
 
 static void a_supervising_process_starts_nothing(void **state)
 {
     (void)state;
     int status;
-    char dir[] = "/tmp/confine-XXXXXX";
-    assert_non_null(mkdtemp(dir));
     pid_t pid = fork();
     if (pid == 0)
-        _exit(supervising_child(dir));
+        _exit(supervising_child());
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(rmdir(dir), 0);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }
