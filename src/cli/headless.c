@@ -14,6 +14,7 @@
 #include "ui/plain.h"
 
 #define SAVE_WAIT_US 2000000 /* for the last saved namespace */
+#define SIGNALS_END  3       /* so many SIGINT end it */
 
 /* ---- printing ---- */
 
@@ -168,7 +169,9 @@ void headless_signal(void *arg, int signo)
 {
     struct headless *h = arg;
     h->interrupted = true;
-    if (h->session == NULL || signo != SIGINT || ++h->signals >= 3) {
+    if (signo != SIGINT)
+        h->signals = SIGNALS_END;
+    if (h->session == NULL || signo != SIGINT || ++h->signals >= SIGNALS_END) {
         loop_stop(h->app->loop);
         return;
     }
@@ -306,11 +309,16 @@ int headless_lease(struct headless *h, struct err *e)
     return round_grant_lease(session_round(h->session), &l, e);
 }
 
+bool headless_must_end(const struct headless *h)
+{
+    return h->interrupted && (h->signals >= SIGNALS_END || h->signals == 0);
+}
+
 bool headless_is_over(struct headless *h)
 {
     struct round *r = session_round(h->session);
     const struct state *st = session_state(h->session);
-    if (h->broken.code != ERR_NONE || (h->interrupted && (h->signals >= 3 || h->signals == 0)))
+    if (h->broken.code != ERR_NONE || headless_must_end(h))
         return true;
     bool idle = st->running == 0 && !st->gate.open && round_planner_done(r);
     if (!idle || round_is_quiet(r)) {

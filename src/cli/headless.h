@@ -59,6 +59,8 @@ int headless_create(struct headless *h, const struct session_spec *spec, struct 
 /* The same with the options of the command line. */
 int headless_new_session(struct headless *h, const char *planner, const char *model,
                          bool typed_runs, struct err *e) MUST_CHECK;
+/* A signal that ends the program came: any but SIGINT, its third, or one without a session. */
+bool headless_must_end(const struct headless *h);
 bool headless_is_over(struct headless *h); /* nothing is under way */
 /* Grant --lease when given. */
 int headless_lease(struct headless *h, struct err *e) MUST_CHECK;

@@ -15,7 +15,7 @@
 
 struct line_gate {
     struct headless *h;
-    struct loop_source *in, *arm_timer;
+    struct loop_source *in, *timer;
     struct gate gate;
     struct buf line;
 };
@@ -25,9 +25,17 @@ static void say(const char *text)
     (void)!write_all_fd(STDOUT_FILENO, text, strlen(text));
 }
 
+/* A HIGH finding, or the person wants it so (gate.confirm). */
+static bool asks_for_digits(const struct line_gate *g)
+{
+    return g->gate.high || g->gate.confirm_hex_always;
+}
+
 static void prompt(struct line_gate *g)
 {
-    say(g->gate.high ? "gate (HIGH: a XX approves)> " : "gate> ");
+    say(g->gate.high         ? "gate (HIGH: a XX approves)> "
+        : asks_for_digits(g) ? "gate (a XX approves)> "
+                             : "gate> ");
 }
 
 static void decide(struct line_gate *g, enum round_decision decision, const char *reason)
@@ -53,21 +61,57 @@ void line_gate_deny(struct line_gate *g, const char *reason)
         decide(g, DECIDE_DENY, reason);
 }
 
-static void approve(struct line_gate *g, const char *rest)
+/* To run the bytes, for good or in a twin: both ask the same. */
+static void run(struct line_gate *g, enum round_decision decision, const char *rest)
 {
-    bool named = strlen(rest) == 2 && memcmp(rest, g->gate.capsule_hex, 2) == 0;
-    if (g->gate.high && !named) {
-        say("A HIGH finding: `a` and the first two hex digits of the capsule. Nothing was "
-            "decided.\n");
-        prompt(g);
+    size_t len = strcspn(rest, " \t");
+    bool named = len == 2 && rest[2 + strspn(rest + 2, " \t")] == '\0' &&
+                 memcmp(rest, g->gate.capsule_hex, 2) == 0;
+    if (named || (rest[0] == '\0' && !asks_for_digits(g))) {
+        decide(g, decision, "");
         return;
     }
-    if (!g->gate.high && rest[0] != '\0' && !named) {
+    if (rest[0] != '\0')
         say("Those are not the capsule's first digits. Nothing was decided.\n");
-        prompt(g);
+    else
+        say(g->gate.high ? "A HIGH finding: `a` or `r` and the first two hex digits of the "
+                           "capsule. Nothing was decided.\n"
+                         : "`a` or `r` and the first two hex digits of the capsule "
+                           "(gate.confirm = hex). Nothing was decided.\n");
+    prompt(g);
+}
+
+/* Until it arms, then until it denies by itself. */
+static void set_timer(struct line_gate *g)
+{
+    int64_t now = clock_boot_us(), at = gate_arms_at_us(&g->gate);
+    if (g->gate.armed || at < 0)
+        at = g->gate.opened_boot_us + g->gate.expire_us;
+    loop_arm_us(g->h->app->loop, g->timer, !g->gate.open ? -1 : at > now ? at - now : 0);
+}
+
+static void expire(struct line_gate *g)
+{
+    char why[96];
+    snprintf(why, sizeof why, "the gate was open for %lld min without a decision",
+             (long long)(g->gate.expire_us / 60000000));
+    say("\n");
+    line_gate_deny(g, why);
+}
+
+static void on_time(void *arg)
+{
+    struct line_gate *g = arg;
+    struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+    if (!g->gate.open)
+        return;
+    if (gate_has_expired(&g->gate, clock_boot_us())) {
+        expire(g);
         return;
     }
-    decide(g, DECIDE_APPROVE, "");
+    if (poll(&p, 1, 0) == 0) /* else it comes first, and the wait begins anew */
+        gate_tick(&g->gate, clock_boot_us());
+    set_timer(g);
 }
 
 static void lease(struct line_gate *g, const char *words)
@@ -91,9 +135,13 @@ static void help(struct line_gate *g)
     prompt(g);
 }
 
+/* It is the same gate: its time goes on. */
 static void show_again(struct line_gate *g)
 {
+    int64_t opened_us = g->gate.opened_boot_us;
     line_gate_open(g, "");
+    g->gate.opened_boot_us = opened_us;
+    set_timer(g);
 }
 
 static void take_line(struct line_gate *g, char *line)
@@ -103,13 +151,13 @@ static void take_line(struct line_gate *g, char *line)
     bool one_letter = line[0] != '\0' && (line[1] == '\0' || line[1] == ' ' || line[1] == '\t');
     switch (one_letter ? line[0] : '\0') {
     case 'a':
-        approve(g, rest);
+        run(g, DECIDE_APPROVE, rest);
         break;
     case 'd':
         decide(g, DECIDE_DENY, rest);
         break;
     case 'r':
-        decide(g, DECIDE_DRY_RUN, "");
+        run(g, DECIDE_DRY_RUN, rest);
         break;
     case 'l':
         lease(g, rest);
@@ -123,20 +171,6 @@ static void take_line(struct line_gate *g, char *line)
     default:
         help(g);
     }
-}
-
-static void await_silence(struct line_gate *g)
-{
-    int64_t at = gate_arms_at_us(&g->gate), now = clock_boot_us();
-    loop_arm_us(g->h->app->loop, g->arm_timer, at < 0 ? -1 : at > now ? at - now : 0);
-}
-
-static void on_silence(void *arg)
-{
-    struct line_gate *g = arg;
-    struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
-    if (poll(&p, 1, 0) == 0)
-        gate_tick(&g->gate, clock_boot_us());
 }
 
 static void on_input(void *arg, int fd, unsigned events)
@@ -157,7 +191,7 @@ static void on_input(void *arg, int fd, unsigned events)
     }
     if (g->gate.open && !gate_is_armed(&g->gate, clock_boot_us())) {
         gate_disturb(&g->gate, clock_boot_us());
-        await_silence(g);
+        set_timer(g);
         buf_reset(&g->line);
         say("(typed before the gate was ready: discarded)\n");
         prompt(g);
@@ -184,7 +218,10 @@ int line_gate_new(struct line_gate **out, struct headless *h, struct err *e)
 {
     struct line_gate *g = xcalloc(1, sizeof *g);
     g->h = h;
-    g->arm_timer = loop_add_timer(h->app->loop, on_silence, g);
+    g->gate.arm_us = h->app->config.gate_arm_ms * 1000;
+    g->gate.expire_us = h->app->config.gate_expire_min * 60000000;
+    g->gate.confirm_hex_always = h->app->config.gate_confirm_hex;
+    g->timer = loop_add_timer(h->app->loop, on_time, g);
     buf_init(&g->line, 64 << 10);
     if (loop_add_fd(h->app->loop, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_input, g, &g->in, e) <
         0) {
@@ -200,7 +237,7 @@ void line_gate_free(struct line_gate *g)
     if (g == NULL)
         return;
     loop_remove(g->h->app->loop, g->in);
-    loop_remove(g->h->app->loop, g->arm_timer);
+    loop_remove(g->h->app->loop, g->timer);
     gate_close(&g->gate);
     buf_release(&g->line);
     free(g);
@@ -227,7 +264,7 @@ void line_gate_open(struct line_gate *g, const char *why)
     int64_t now = clock_boot_us();
     gate_focus(&g->gate, true, now);
     gate_painted(&g->gate, 0, lines, now);
-    await_silence(g);
+    set_timer(g);
 }
 
 bool line_gate_is_open(const struct line_gate *g)

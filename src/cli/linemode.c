@@ -16,7 +16,7 @@ struct linemode {
     struct app *app;
     struct buf block;
     char block_language[16];
-    bool leaving;
+    bool leaving, prompted;
 };
 
 static void say(const char *text)
@@ -31,8 +31,9 @@ static void tell(const struct err *e)
 
 static void prompt(struct linemode *m)
 {
-    if (m->h.person && !m->leaving)
+    if (m->h.person && !m->leaving && !m->prompted)
         say(m->block.len > 0 ? "… " : "> ");
+    m->prompted = true;
 }
 
 static int ensure_session(struct linemode *m, struct err *e)
@@ -82,13 +83,23 @@ static void start_runbook(struct linemode *m, const char *model)
         tell(&e);
 }
 
+static void grant_lease(struct linemode *m, const char *words)
+{
+    struct err e = ERR_INIT;
+    struct round_lease l = { 0 };
+    if (m->h.session == NULL)
+        err_set(&e, ERR_USAGE,
+                "there is no session yet that could have a lease: give a task first");
+    if (m->h.session == NULL || options_parse_lease(words, &l.runs, &l.minutes, &e) < 0 ||
+        round_grant_lease(session_round(m->h.session), &l, &e) < 0)
+        tell(&e);
+}
+
 static void command(struct linemode *m, const char *line)
 {
     size_t n = strcspn(line, " ");
     const char *args = line + n + strspn(line + n, " ");
     const struct keymap_entry *k = keymap_find_word(line, n);
-    struct err e = ERR_INIT;
-    struct round_lease l = { 0 };
     switch (k != NULL ? k->id : CMD_NONE) {
     case CMD_QUIT:
         m->leaving = true;
@@ -105,9 +116,7 @@ static void command(struct linemode *m, const char *line)
             speak(m, args);
         break;
     case CMD_LEASE:
-        if (m->h.session == NULL || options_parse_lease(args, &l.runs, &l.minutes, &e) < 0 ||
-            round_grant_lease(session_round(m->h.session), &l, &e) < 0)
-            tell(&e);
+        grant_lease(m, args);
         break;
     case CMD_LEASE_END:
         if (m->h.session != NULL)
@@ -126,6 +135,11 @@ static void take_line(void *arg, const char *line)
     if (line == NULL) {
         m->leaving = true;
         return;
+    }
+    m->prompted = false;
+    if (!headless_must_end(&m->h)) { /* what was interrupted is over */
+        m->h.interrupted = false;
+        m->h.signals = 0;
     }
     if (m->block.len > 0) {
         if (line[strspn(line, " \t")] != '\0') {
@@ -158,14 +172,15 @@ static int feed_input(struct linemode *m, struct err *e)
     size_t cap = 0;
     ssize_t n;
     int rc = 0;
-    while (rc == 0 && !m->leaving && (n = getline(&line, &cap, stdin)) >= 0) {
+    while (rc == 0 && !m->leaving && !headless_must_end(&m->h) &&
+           (n = getline(&line, &cap, stdin)) >= 0) {
         if (n > 0 && line[n - 1] == '\n')
             line[n - 1] = '\0';
         take_line(m, line);
         if (m->h.session != NULL)
             rc = headless_run(&m->h, e);
     }
-    if (rc == 0 && m->block.len > 0) {
+    if (rc == 0 && m->block.len > 0 && !headless_must_end(&m->h)) {
         take_line(m, "");
         rc = m->h.session != NULL ? headless_run(&m->h, e) : 0;
     }
@@ -173,21 +188,30 @@ static int feed_input(struct linemode *m, struct err *e)
     return rc;
 }
 
+/* ^C where nothing is under way: what was being typed is dropped. */
+static void drop_line(struct linemode *m)
+{
+    buf_reset(&m->block);
+    say("\n");
+    m->prompted = false;
+}
+
 /* A person types: the loop turns until they leave and nothing is under way. */
 static int talk(struct linemode *m, struct err *e)
 {
-    bool was_idle = false;
     for (;;) {
         bool idle = m->h.session == NULL || headless_is_over(&m->h);
-        if (m->leaving && (idle || m->h.interrupted))
+        uint8_t signals = m->h.signals;
+        if (headless_must_end(&m->h) || (m->leaving && (idle || m->h.interrupted)))
             return 0;
-        if (idle && !was_idle)
+        if (idle)
             prompt(m);
-        was_idle = idle && m->block.len == 0;
+        else
+            m->prompted = false;
         if (loop_turn(m->app->loop, m->h.give_up_us != 0 || m->leaving ? 100 : -1, e) < 0)
             return -1;
-        if (m->h.signals >= 3)
-            m->leaving = true;
+        if (idle && m->h.signals > signals)
+            drop_line(m);
     }
 }
 
@@ -222,10 +246,13 @@ int linemode_run(struct app *app, const char *task, const char *resume, const ch
     if (m.h.session != NULL && rc == 0)
         rc = headless_run(&m.h, &e);
     struct err broken = m.h.broken;
+    bool ended = headless_must_end(&m.h);
     headless_leave_session(&m.h);
     headless_end(&m.h, "");
     buf_release(&m.block);
     if (rc < 0)
         return app_fail(&e);
-    return broken.code != ERR_NONE ? app_fail(&broken) : EXIT_OK;
+    if (broken.code != ERR_NONE)
+        return app_fail(&broken);
+    return ended ? EXIT_INTERRUPTED : EXIT_OK;
 }
