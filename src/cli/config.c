@@ -220,10 +220,10 @@ static int on_pair(void *arg, const char *section, const char *name, const char 
 static int check_lines(const char *path, const char *text, size_t len, struct err *e)
 {
     size_t line = 1, start = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\0')
+    for (size_t i = 0; i <= len; i++) {
+        if (i < len && text[i] == '\0')
             return err_set(e, ERR_FORMAT, "%s:%zu: a NUL byte", path, line);
-        if (text[i] != '\n')
+        if (i < len && text[i] != '\n')
             continue;
         if (i - start >= LINE_MAX_INI)
             return err_set(e, ERR_LIMIT, "%s:%zu: the line is longer than %d bytes", path, line,
@@ -234,10 +234,22 @@ static int check_lines(const char *path, const char *text, size_t len, struct er
     return 0;
 }
 
+static int read_text(struct config *c, const char *path, struct buf *text, struct err *e)
+{
+    struct err why = ERR_INIT;
+    struct reading r = { .c = c, .e = &why };
+    if (check_lines(path, buf_str(text), text->len, e) < 0)
+        return -1;
+    int line = ini_parse_string(buf_str(text), on_pair, &r);
+    if (line == 0)
+        return 0;
+    return err_set(e, ERR_USAGE, "%s:%d: %s", path, line,
+                   why.msg[0] != '\0' ? why.msg : "not `key = value` or `[section]`");
+}
+
 int config_load(struct config *c, const char *path, struct err *e)
 {
     struct buf text = BUF_INIT(CONFIG_MAX);
-    struct err why = ERR_INIT;
     set_defaults(c);
     int rc = path_read_private(path, &text, e);
     if (rc < 0 && e->code == ERR_MISSING) {
@@ -246,14 +258,7 @@ int config_load(struct config *c, const char *path, struct err *e)
         return 0;
     }
     if (rc == 0)
-        rc = check_lines(path, buf_str(&text), text.len, e);
-    if (rc == 0) {
-        struct reading r = { .c = c, .e = &why };
-        int line = ini_parse_string(buf_str(&text), on_pair, &r);
-        if (line != 0)
-            rc = err_set(e, ERR_USAGE, "%s:%d: %s", path, line,
-                         why.msg[0] != '\0' ? why.msg : "not `key = value` or `[section]`");
-    }
+        rc = read_text(c, path, &text, e);
     buf_release(&text);
     return rc;
 }
@@ -329,61 +334,119 @@ static bool line_key(const char *line, size_t len, char *section, size_t section
                      line + at + 1);
         return false;
     }
-    const char *eq = memchr(line + at, '=', len - at);
-    if (eq == NULL || line[at] == ';' || line[at] == '#')
+    size_t n = 0; /* up to the first `=` or `:`, as inih reads it */
+    while (at + n < len && line[at + n] != '=' && line[at + n] != ':')
+        n++;
+    if (at + n == len || line[at] == ';' || line[at] == '#')
         return false;
-    size_t n = (size_t)(eq - line) - at;
     while (n > 0 && (line[at + n - 1] == ' ' || line[at + n - 1] == '\t'))
         n--;
     snprintf(key, key_size, "%s%s%.*s", section, section[0] != '\0' ? "." : "", (int)n, line + at);
     return true;
 }
 
+/* Does a line of `text` set it? */
+static bool is_set_in(const struct buf *text, const char *name)
+{
+    char section[64] = "", key[256];
+    for (size_t at = 0; at < text->len;) {
+        size_t n = strcspn(text->ptr + at, "\n");
+        if (line_key(text->ptr + at, n, section, sizeof section, key, sizeof key) &&
+            strcmp(key, name) == 0)
+            return true;
+        at += n + 1;
+    }
+    return false;
+}
+
+/* The first line that sets it is replaced, further ones are dropped: the last would hold. Those of
+ * a contract add up, so they stay. */
 static int rewrite(const struct buf *old, const char *name, const char *value, struct buf *out)
 {
     char section[64] = "", key[256];
     const char *dot = strchr(name, '.'), *last = dot != NULL ? dot + 1 : name;
-    bool done = false;
-    if (dot == NULL) {
+    bool done = false, adds_up = strncmp(name, "contract.", 9) == 0;
+    int bad = 0;
+    if (dot == NULL && !is_set_in(old, name)) {
         /* Keys without a section come before the first one. */
-        bool there = false;
-        for (size_t at = 0; at < old->len;) {
-            size_t n = strcspn(old->ptr + at, "\n");
-            there =
-                there || (line_key(old->ptr + at, n, section, sizeof section, key, sizeof key) &&
-                          strcmp(key, name) == 0);
-            at += n + 1;
-        }
-        if (!there) {
-            (void)buf_addf(out, "%s = %s\n", last, value);
-            done = true;
-        }
-        section[0] = '\0';
+        bad |= buf_addf(out, "%s = %s\n", last, value);
+        done = true;
     }
     for (size_t at = 0; at < old->len;) {
         size_t n = strcspn(old->ptr + at, "\n");
-        if (line_key(old->ptr + at, n, section, sizeof section, key, sizeof key) &&
-            strcmp(key, name) == 0 && !done) {
-            (void)buf_addf(out, "%s = %s\n", last, value);
+        bool sets = line_key(old->ptr + at, n, section, sizeof section, key, sizeof key) &&
+                    strcmp(key, name) == 0;
+        if (sets && !done) {
+            bad |= buf_addf(out, "%s = %s\n", last, value);
             done = true;
-        } else {
-            (void)buf_add(out, old->ptr + at, n);
-            (void)buf_add_char(out, '\n');
+        } else if (!sets || adds_up) {
+            bad |= buf_add(out, old->ptr + at, n);
+            bad |= buf_add_char(out, '\n');
         }
         at += n + 1;
     }
     if (!done)
-        (void)buf_addf(out, "[%.*s]\n%s = %s\n", (int)(dot - name), name, last, value);
-    return 0;
+        bad |= buf_addf(out, "[%.*s]\n%s = %s\n", (int)(dot - name), name, last, value);
+    return bad;
+}
+
+static bool is_one_of(const char *word, char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(words[i], word) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Does `is` hold of `name` what `want` does, in which nothing else was set? */
+static bool holds(const struct config *is, const struct config *want, const char *name)
+{
+    struct err none = ERR_INIT;
+    struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
+    if (want->mask_count > 0)
+        return is_one_of(want->masks[0], is->masks, is->mask_count);
+    if (want->contract_count > 0)
+        return is_one_of(want->contract[0], is->contract, is->contract_count);
+    bool same = config_get(is, name, &a, &none) == 0 && config_get(want, name, &b, &none) == 0 &&
+                strcmp(buf_str(&a), buf_str(&b)) == 0;
+    buf_release(&a);
+    buf_release(&b);
+    return same;
+}
+
+/* What inih would read otherwise (a comment in the value, a line that continues another) is not
+ * written. */
+static int check_rewritten(const char *path, struct buf *text, const struct config *want,
+                           const char *name, struct err *e)
+{
+    struct config is;
+    set_defaults(&is);
+    int rc = read_text(&is, path, text, e);
+    if (rc == 0 && !holds(&is, want, name))
+        rc = err_set(e, ERR_USAGE, "%s: in %s it would not be read back as it is: edit the file",
+                     name, path);
+    config_release(&is);
+    return rc;
+}
+
+static int make_dir_of(const char *path, struct err *e)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return 0;
+    char *dir = xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+    int rc = path_make_private_dir(dir, e);
+    free(dir);
+    return rc;
 }
 
 int config_set(const char *path, const char *name, const char *value, struct err *e)
 {
-    struct config probe;
+    struct config want;
     struct buf old = BUF_INIT(CONFIG_MAX), new = BUF_INIT(CONFIG_MAX);
-    set_defaults(&probe);
-    int rc = set_named(&probe, name, value, e);
-    config_release(&probe);
+    set_defaults(&want);
+    int rc = set_named(&want, name, value, e);
     if (rc == 0 &&
         (strpbrk(value, "\r\n") != NULL || strlen(name) + strlen(value) + 4 >= LINE_MAX_INI))
         rc = err_set(e, ERR_USAGE, "%s: the value does not fit one line", name);
@@ -391,17 +454,15 @@ int config_set(const char *path, const char *name, const char *value, struct err
         rc = e->code == ERR_MISSING ? 0 : -1;
         err_clear(rc == 0 ? e : NULL);
     }
-    if (rc == 0) {
-        char *dir = xstrdup(path), *slash = strrchr(dir, '/');
-        if (slash != NULL)
-            *slash = '\0';
-        rc = path_make_private_dir(dir, e);
-        free(dir);
-    }
-    if (rc == 0) {
-        rewrite(&old, name, value, &new);
+    if (rc == 0 && rewrite(&old, name, value, &new) != 0)
+        rc = err_set(e, ERR_LIMIT, "%s would be larger than %zu bytes", path, CONFIG_MAX);
+    if (rc == 0)
+        rc = check_rewritten(path, &new, &want, name, e);
+    if (rc == 0)
+        rc = make_dir_of(path, e);
+    if (rc == 0)
         rc = path_write_file(path, new.ptr, new.len, e);
-    }
+    config_release(&want);
     buf_release(&old);
     buf_release(&new);
     return rc;
