@@ -111,8 +111,6 @@ static void close_fd(int *fd)
 
 static void free_store(struct store *s)
 {
-    if (s == NULL)
-        return;
     close_database(s);
     close_fd(&s->head_fd);
     close_fd(&s->reserve_fd);
@@ -276,11 +274,12 @@ static int use_wal(struct store *s, struct err *e)
 static int check_file(struct store *s, struct err *e)
 {
     int64_t version = 0;
-    if (schema_check(s->db, &version, e) < 0 || schema_compare(s->db, version, e) < 0)
-        return -1;
-    if (s->writable && schema_upgrade(s->db, version, e) < 0)
-        return -1;
-    return load_id(s, e);
+    int rc = schema_check(s->db, &version, e);
+    if (rc == 0)
+        rc = schema_compare(s->db, version, e);
+    if (rc == 0 && s->writable)
+        rc = schema_upgrade(s->db, version, e);
+    return rc == 0 ? load_id(s, e) : -1;
 }
 
 /* What a writer needs beside the database. */
@@ -296,7 +295,7 @@ static int open_sidecars(struct store *s, struct err *e)
 /* Who writes to an archived session has it back first. */
 static int come_back(const char *path, struct err *e)
 {
-    return access(path, F_OK) < 0 && archive_exists(path) ? archive_unpack_locked(path, e) : 0;
+    return access(path, F_OK) < 0 ? archive_unpack_locked(path, e) : 0;
 }
 
 static int open_writer(struct store *s, struct err *e)
@@ -327,7 +326,7 @@ int store_open(struct store **out, const char *path, struct err *e)
     if (s == NULL)
         return -1;
     if (open_writer(s, e) < 0) {
-        bool is_open = e != NULL && e->code == ERR_BUSY && s->lock_fd < 0;
+        bool is_open = e->code == ERR_BUSY && s->lock_fd < 0;
         free_store(s);
         return is_open ? -1 : err_wrap(e, "%s", path);
     }
@@ -428,7 +427,8 @@ int store_create(struct store **out, const char *dir, const char *id, struct err
     char *path = xasprintf("%s/%s.db", dir, id);
     struct store *s = new_store(path, true, e);
     free(path);
-    if (s == NULL || lock_take(s->lock_path, &s->lock_fd, e) < 0 || make_whole(s, e) < 0) {
+    INVARIANT(s != NULL); /* the path was made of a valid id */
+    if (lock_take(s->lock_path, &s->lock_fd, e) < 0 || make_whole(s, e) < 0) {
         free_store(s);
         return -1;
     }
@@ -461,7 +461,7 @@ void store_close(struct store *s)
     if (s == NULL)
         return;
     if (s->writable && !s->failed && store_flush(s, &ignored) == 0) {
-        if (s->durable_seq > s->anchored_seq && s->durable_seq != 0)
+        if (s->durable_seq > s->anchored_seq)
             anchor_write(s->head_fd, s->durable_seq, s->durable_head);
         settle(s);
     }

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 
+#define MEMBERS_MAX ((size_t)64 << 10) /* mime, name, kind … of a blob, as JSON */
+
 /* A row beside the event. */
 struct blob {
     enum { BLOB_ARTIFACT, BLOB_CHECKPOINT } kind;
@@ -116,27 +118,30 @@ static int write_members(struct store *s, struct json_w *w, const struct event *
 static int join_bodies(struct store *s, const struct event *ev, const struct buf *more)
 {
     struct buf *t = &s->body_text;
-    size_t end = ev->json_len;
-    while (end > 0 && ev->json[end - 1] != '}')
-        end--;
+    const char *brace = memrchr(ev->json, '}', ev->json_len);
+    INVARIANT(brace != NULL); /* it was parsed */
     buf_reset(t);
-    if (end == 0 || more->len == 2) /* nothing to add */
+    if (more->len == 2) /* nothing to add */
         return buf_add(t, ev->json, ev->json_len);
-    if (buf_add(t, ev->json, end - 1) < 0 || (json_len(ev->body) != 0 && buf_add_char(t, ',') < 0))
+    if (buf_add(t, ev->json, (size_t)(brace - ev->json)) < 0 ||
+        (json_len(ev->body) != 0 && buf_add_char(t, ',') < 0))
         return -1;
     return buf_add(t, more->ptr + 1, more->len - 1);
 }
 
 static int complete_body(struct store *s, struct event *ev, const struct blob *b, struct err *e)
 {
-    struct buf more = BUF_INIT(EVENT_BODY_MAX);
+    struct buf more = BUF_INIT(MEMBERS_MAX);
     struct json_w w;
     struct json *body = NULL;
     json_w_init(&w, &more);
     json_w_object(&w, NULL);
     int rc = write_members(s, &w, ev, b, e);
     json_w_close_object(&w);
-    if (rc == 0 && (json_w_end(&w) < 0 || join_bodies(s, ev, &more) < 0))
+    if (rc == 0 && json_w_end(&w) < 0)
+        rc = err_set(e, ERR_LIMIT, "%s: the names of the blob have more than %zu bytes",
+                     ev->type_name, MEMBERS_MAX);
+    if (rc == 0 && join_bodies(s, ev, &more) < 0)
         rc = err_set(e, ERR_LIMIT, "%s: the body has more than %zu bytes", ev->type_name,
                      EVENT_BODY_MAX);
     buf_release(&more);

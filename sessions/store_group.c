@@ -10,7 +10,7 @@
 int store_fail(struct store *s, struct err *e)
 {
     s->failure = *e;
-    if (s->failure.code == ERR_FORMAT || s->failure.code == ERR_NONE)
+    if (s->failure.code == ERR_FORMAT)
         s->failure.code = ERR_IO;
     err_wrap(&s->failure, "session %s can't be written any more", s->id);
     s->failed = true;

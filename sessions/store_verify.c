@@ -175,7 +175,8 @@ static int check_anchor(struct verify *v, const struct event_row *row)
         const struct anchor *a = &v->anchors.list[v->next_anchor];
         if (a->seq > row->ev.seq)
             break;
-        if (a->seq == row->ev.seq && memcmp(a->head, row->chain, SHA256_LEN) != 0)
+        INVARIANT(a->seq == row->ev.seq); /* sorted, and no event is skipped */
+        if (memcmp(a->head, row->chain, SHA256_LEN) != 0)
             return broken(v, a->seq, "whole in itself, but not the event that was anchored here");
     }
     return 0;
