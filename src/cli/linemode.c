@@ -153,8 +153,10 @@ static void take_line(void *arg, const char *line)
         }
     } else if (line[0] == ':') {
         command(m, line + 1);
-    } else if (own_code_parse(line, m->app->config.language, &language, &code) && code[0] != '\0') {
-        if (own_code_is_unfinished(language, code, strlen(code))) {
+    } else if (own_code_parse(line, m->app->config.language, &language, &code)) {
+        if (code[0] == '\0') {
+            say("the code stands on the same line, behind the !\n");
+        } else if (own_code_is_unfinished(language, code, strlen(code))) {
             snprintf(m->block_language, sizeof m->block_language, "%s", language);
             (void)buf_addf(&m->block, "%s\n", code);
         } else {

@@ -265,7 +265,7 @@ static void do_editor(struct screen *s, const char *args, struct err *e)
 {
     (void)args;
     (void)e;
-    screen_write_code(s);
+    screen_write_code(s, s->language);
 }
 
 static void do_search(struct screen *s, const char *args, struct err *e)

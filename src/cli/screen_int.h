@@ -233,7 +233,7 @@ void screen_tab(struct screen *s);
 void screen_take_completion(struct screen *s, uint64_t token, const char *const *names,
                             size_t count);
 void screen_drop_candidates(struct screen *s);
-void screen_write_code(struct screen *s); /* own code in $EDITOR */
+void screen_write_code(struct screen *s, const char *language); /* own code in $EDITOR */
 int screen_edit_text(struct screen *s, const char *name, const char *text, size_t len,
                      struct buf *out, struct err *e) MUST_CHECK;
 

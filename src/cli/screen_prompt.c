@@ -152,7 +152,7 @@ static void run_block(struct screen *s)
 static void own_line(struct screen *s, const char *language, const char *code, bool typed)
 {
     if (code[0] == '\0') {
-        screen_write_code(s);
+        screen_write_code(s, language);
         return;
     }
     size_t len = strlen(code);
@@ -204,9 +204,10 @@ void screen_paste(struct screen *s, const char *text, size_t len)
             (void)buf_add_char(&whole, text[i] == '\r' ? '\n' : text[i]);
     }
     code = buf_str(&whole);
-    if (fresh)
+    if (fresh) {
         (void)own_code_parse(buf_str(&whole), s->language, &language, &code);
-    snprintf(s->block_language, sizeof s->block_language, "%s", language);
+        snprintf(s->block_language, sizeof s->block_language, "%s", language);
+    }
     prompt_clear();
     /* The last line stays at the prompt. */
     const char *last = strrchr(code, '\n');
@@ -407,7 +408,7 @@ void screen_tab(struct screen *s)
 {
     struct err e = ERR_INIT;
     size_t len, cursor;
-    const char *line = prompt_line(&len, &cursor), *language, *code;
+    const char *line = prompt_line(&len, &cursor), *language = s->block_language, *code;
     screen_drop_candidates(s);
     if (s->use != USE_MAIN)
         return;
@@ -434,8 +435,8 @@ void screen_tab(struct screen *s)
     s->completion_start = s->block.len > 0 ? 0 : (size_t)(code - line);
     if (cursor < s->completion_start)
         return;
-    if (round_complete(screen_round(s), line + s->completion_start, cursor - s->completion_start,
-                       ++s->completion_token, &e) < 0)
+    if (round_complete(screen_round(s), language, line + s->completion_start,
+                       cursor - s->completion_start, ++s->completion_token, &e) < 0)
         screen_toast(s, TONE_INFO, "%s", e.msg);
 }
 
@@ -459,15 +460,15 @@ void screen_take_completion(struct screen *s, uint64_t token, const char *const 
 
 /* ---- the editor ---- */
 
-static int editor_command(struct screen *s, char ***out, struct err *e)
+static int editor_command(char ***out, struct err *e)
 {
     const char *names[] = { getenv("VISUAL"), getenv("EDITOR"), "editor", "nano", "vi" };
-    (void)s;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char **words = NULL, *path = NULL;
-        if (names[i] == NULL || names[i][0] == '\0' || proc_split_words(names[i], &words, e) < 0 ||
-            words[0] == NULL)
+        if (names[i] == NULL || names[i][strspn(names[i], " \t")] == '\0')
             continue;
+        if (proc_split_words(names[i], &words, e) < 0)
+            return err_wrap(e, "the editor (VISUAL, EDITOR)");
         if (proc_resolve(words[0], &path, e) == 0) {
             size_t n = 0;
             while (words[n] != NULL)
@@ -492,7 +493,7 @@ int screen_edit_text(struct screen *s, const char *name, const char *text, size_
 {
     char **words = NULL, id[ID_LEN + 1];
     int status = 0;
-    if (editor_command(s, &words, e) < 0)
+    if (editor_command(&words, e) < 0)
         return -1;
     INVARIANT(words != NULL);
     id_new(id);
@@ -517,18 +518,18 @@ int screen_edit_text(struct screen *s, const char *name, const char *text, size_
     return rc;
 }
 
-void screen_write_code(struct screen *s)
+void screen_write_code(struct screen *s, const char *language)
 {
     struct err e = ERR_INIT;
-    const char *ending = strcmp(s->language, "python") == 0 ? "py"
-                         : strcmp(s->language, "bash") == 0 ? "sh"
-                                                            : "js";
+    const char *ending = strcmp(language, "python") == 0 ? "py"
+                         : strcmp(language, "bash") == 0 ? "sh"
+                                                         : "js";
     char name[32];
     struct buf text = BUF_INIT(CODE_MAX + 1);
     snprintf(name, sizeof name, "own.%s", ending);
     if (screen_edit_text(s, name, "", 0, &text, &e) < 0)
         screen_fail(s, &e);
     else if (text.len > 0)
-        run_own(s, s->language, text.ptr, text.len, false);
+        run_own(s, language, text.ptr, text.len, false);
     buf_release(&text);
 }

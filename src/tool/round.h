@@ -159,8 +159,9 @@ int round_wake(struct round *r, struct err *e) MUST_CHECK;
 int round_travel(struct round *r, uint32_t run, struct err *e) MUST_CHECK;
 int round_put(struct round *r, const struct sandbox_file *f, struct err *e) MUST_CHECK;
 int round_get(struct round *r, const char *path, size_t max, struct err *e) MUST_CHECK;
-int round_complete(struct round *r, const char *text, size_t cursor, uint64_t token,
-                   struct err *e) MUST_CHECK;
+/* Names of the interpreter of `language` that go on at `cursor` of `text`, to the listener. */
+int round_complete(struct round *r, const char *language, const char *text, size_t cursor,
+                   uint64_t token, struct err *e) MUST_CHECK;
 /* Resume: create a sandbox and load the newest saved namespace into it → state.restored. */
 int round_resume_state(struct round *r, struct err *e) MUST_CHECK;
 /* A fact about the session itself (renamed, tagged): through the same door. Releases `b` in every

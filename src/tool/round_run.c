@@ -566,11 +566,12 @@ int round_get(struct round *r, const char *path, size_t max, struct err *e)
     return r->sandbox->ops->get(r->sandbox, path, max, e);
 }
 
-int round_complete(struct round *r, const char *text, size_t cursor, uint64_t token, struct err *e)
+int round_complete(struct round *r, const char *language, const char *text, size_t cursor,
+                   uint64_t token, struct err *e)
 {
     if (need_sandbox(r, e) < 0)
         return -1;
     if (!(r->cfg.sandbox->caps & SANDBOX_CAN_COMPLETE))
         return err_set(e, ERR_USAGE, "sandbox %s can't complete names", r->cfg.sandbox->name);
-    return r->sandbox->ops->complete(r->sandbox, r->default_language, text, cursor, token, e);
+    return r->sandbox->ops->complete(r->sandbox, language, text, cursor, token, e);
 }

@@ -366,8 +366,8 @@ int WRAP(round_grant_lease)(struct round *r, const struct round_lease *l, struct
 int WRAP(round_task)(struct round *r, const char *text, const char *author, struct err *e);
 int WRAP(round_note)(struct round *r, const char *text, const char *author, struct err *e);
 int WRAP(round_own_code)(struct round *r, const struct round_own *own, struct err *e);
-int WRAP(round_complete)(struct round *r, const char *text, size_t cursor, uint64_t token,
-                         struct err *e);
+int WRAP(round_complete)(struct round *r, const char *language, const char *text, size_t cursor,
+                         uint64_t token, struct err *e);
 const struct sandbox_ops *WRAP(sandbox_find)(const char *name);
 const struct sandbox_ops *WRAP(sandbox_choose)(const char *name, const char *image, struct err *e);
 
@@ -522,9 +522,10 @@ int WRAP(round_own_code)(struct round *r, const struct round_own *own, struct er
     return WRAP(round_task)(r, "", "", e);
 }
 
-int WRAP(round_complete)(struct round *r, const char *text, size_t cursor, uint64_t token,
-                         struct err *e)
+int WRAP(round_complete)(struct round *r, const char *language, const char *text, size_t cursor,
+                         uint64_t token, struct err *e)
 {
+    (void)language;
     (void)cursor;
     (void)token;
     return WRAP(round_task)(r, text, "", e);
@@ -549,7 +550,7 @@ void WRAP(screen_list_sessions)(struct screen *s, const char *query);
 void WRAP(screen_find)(struct screen *s, const char *words);
 void WRAP(screen_save_result)(struct screen *s, const char *path);
 void WRAP(screen_copy)(struct screen *s);
-void WRAP(screen_write_code)(struct screen *s);
+void WRAP(screen_write_code)(struct screen *s, const char *language);
 void WRAP(screen_tab)(struct screen *s);
 void WRAP(screen_step_key)(struct screen *s, enum keymap_command cmd);
 int WRAP(screen_edit_text)(struct screen *s, const char *name, const char *text, size_t len,
@@ -584,8 +585,9 @@ void WRAP(screen_copy)(struct screen *s)
     (void)s;
 }
 
-void WRAP(screen_write_code)(struct screen *s)
+void WRAP(screen_write_code)(struct screen *s, const char *language)
 {
+    (void)language;
     (void)s;
 }
 
