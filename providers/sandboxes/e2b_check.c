@@ -52,15 +52,35 @@ static int read_words(struct decoded *d, const struct json *args, size_t from, s
     return 0;
 }
 
+static bool is_word(const struct json *v, const char *word)
+{
+    return strcmp(json_str(v, ""), word) == 0;
+}
+
+/* Where the code stands among the arguments: behind those that bring its input, if it has one. 0:
+ * nothing of ours. */
+static size_t code_at(const struct json *process, const struct json *args)
+{
+    static const char with_input[] = "exec <\"$1\"; rm -f \"$1\"; shift; exec /bin/bash -c \"$@\"";
+    const struct json *cmd = json_get(process, "cmd");
+    if (json_len(process) != 3 || !is_word(json_at(args, 0), "-c"))
+        return 0;
+    if (is_word(cmd, "/bin/bash"))
+        return 1;
+    return is_word(cmd, "/bin/sh") && is_word(json_at(args, 1), with_input) &&
+                   is_word(json_at(args, 2), "sh")
+               ? 4
+               : 0;
+}
+
 static int read_process(struct decoded *d, const struct e2b_run *r, struct err *e)
 {
     if (json_parse(&d->code, r->code.body, r->code.len, e) < 0)
         return err_wrap(e, "e2b: reading back the process");
     const struct json *p = json_get(d->code, "process"), *args = json_get(p, "args");
-    const char *cmd = json_get_str(p, "cmd", "");
-    size_t at = strcmp(cmd, "/bin/bash") == 0 ? 1 : 4;
+    size_t at = code_at(p, args);
     const char *code = json_str(json_at(args, at), NULL);
-    if (code == NULL || strcmp(json_str(json_at(args, 0), ""), "-c") != 0)
+    if (at == 0 || code == NULL || json_len(d->code) != 2 || json_get_bool(d->code, "stdin", true))
         return no_body("process", e);
     if (at == 4)
         d->input = json_str(json_at(args, 3), "");
@@ -77,18 +97,31 @@ static int read_process(struct decoded *d, const struct e2b_run *r, struct err *
 static int read_begin(struct decoded *d, const struct e2b *s, const struct e2b_run *r,
                       struct err *e)
 {
+    static const char call[] =
+        "__import__('sys').modules['_airlock_cells'].begin(*__import__('json').loads(";
     const char *code = NULL;
     struct json *literal = NULL;
     if (read_cell(&r->begin, &s->contexts[0], &d->begin, &code, "cell before the code", e) < 0)
         return -1;
     INVARIANT(code != NULL);
-    const char *from = strchr(code, '"'), *to = strrchr(code, '"');
-    if (from == NULL || to == from || json_parse(&literal, from, (size_t)(to + 1 - from), e) < 0)
+    size_t len = strlen(code), front = sizeof call - 1;
+    if (len < front + 2 || memcmp(code, call, front) != 0 || strcmp(code + len - 2, "))") != 0 ||
+        json_parse(&literal, code + front, len - front - 2, e) < 0)
         return no_body("cell before the code", e);
     const char *text = json_str(literal, "");
     int rc = json_parse(&d->args, text, strlen(text), e);
     json_free(literal);
     return rc == 0 && json_len(d->args) == 4 ? 0 : no_body("cell before the code", e);
+}
+
+/* Of another language than python it sets the permissions of files, and nothing else. */
+static int check_begin(const struct decoded *d, const struct e2b *s, struct err *e)
+{
+    const struct json *words = json_at(d->args, 0);
+    if (json_kind(words) == JSON_ARRAY && json_len(words) == 0 &&
+        is_word(json_at(d->args, 1), s->cwd) && is_word(json_at(d->args, 2), ""))
+        return 0;
+    return no_body("cell before the code", e);
 }
 
 /* Without that cell all is as the last run left it: nothing set. */
@@ -174,6 +207,8 @@ static int decode(struct decoded *d, struct e2b *s, struct e2b_run *r, struct er
     d->rq.exists_count = r->rq.exists_count;
     if (r->begin.body != NULL)
         rc = read_begin(d, s, r, e);
+    if (rc == 0 && d->args != NULL && r->context != &s->contexts[0])
+        rc = check_begin(d, s, e);
     if (rc == 0 && r->context == NULL) {
         rc = read_process(d, r, e);
     } else if (rc == 0) {

@@ -244,25 +244,36 @@ static void take_error(struct e2b_run *r, const struct e2b_stream *st)
     }
 }
 
+/* What Python makes of sys.exit(value): nothing is 0, a number itself, words are printed and 1. */
+static int exit_code(const struct buf *value)
+{
+    char text[16];
+    if (value->len == 0)
+        return 0;
+    if (value->len >= sizeof text)
+        return 1;
+    memcpy(text, value->ptr, value->len);
+    text[value->len] = '\0';
+    const char *digits = text + (text[0] == '-');
+    if (strcmp(text, "None") == 0)
+        return 0;
+    if (digits[0] == '\0' || digits[strspn(digits, "0123456789")] != '\0')
+        return 1;
+    return (int)(strtoll(text, NULL, 10) & 0xff);
+}
+
 /* sys.exit(3) is an error named SystemExit there, an exit status here. */
 static void judge_exit(struct e2b_run *r, const struct e2b_stream *st)
 {
-    char value[16] = "";
     r->f.has_code = true;
     r->f.code = st->has_error ? 1 : 0;
     if (!st->has_error)
         return;
-    if (r->context != NULL && strcmp(r->context->language, "python") == 0 &&
-        strcmp(buf_str((struct buf *)(uintptr_t)&st->name), "SystemExit") == 0) {
-        if (st->value.len < sizeof value)
-            memcpy(value, st->value.ptr != NULL ? st->value.ptr : "", st->value.len);
-        if (value[0] == '\0' || strcmp(value, "None") == 0)
-            r->f.code = 0;
-        else if (value[strspn(value, "0123456789")] == '\0')
-            r->f.code = (int)strtol(value, NULL, 10) & 0xff;
-        return;
-    }
-    take_error(r, st);
+    if (strcmp(r->context->language, "python") != 0 ||
+        strcmp(buf_str((struct buf *)(uintptr_t)&st->name), "SystemExit") != 0)
+        take_error(r, st);
+    else
+        r->f.code = exit_code(&st->value);
 }
 
 static void judge_stream(struct e2b *s)

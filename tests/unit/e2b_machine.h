@@ -36,7 +36,9 @@ static struct {
     const char *frames[6]; /* of bash; [0] NULL: it goes on */
     const char *last;      /* its end frame */
     const char *made, *look, *contexts, *listing, *snapshot;
-    int network; /* status of PUT network */
+    const char *hold;       /* requests that begin so are not answered … */
+    struct fake_call *held; /* … this one */
+    int network;            /* status of PUT network */
     bool alive, paused;
     unsigned executed, processes, nudges, restarts, renewals, creations;
     struct fake_call *stream; /* of the code under way */
@@ -176,7 +178,9 @@ static void serve(struct fake_call *c)
 {
     const char *t = c->target;
     bool get = strcmp(c->base.method, "GET") == 0;
-    if (strncmp(t, "/v2/sandboxes", 13) == 0)
+    if (server.hold != NULL && strncmp(fake.last, server.hold, strlen(server.hold)) == 0)
+        server.held = c;
+    else if (strncmp(t, "/v2/sandboxes", 13) == 0)
         serve_sandboxes(c, t + 13);
     else if (strncmp(t, "/sandboxes", 10) == 0)
         serve_sandboxes(c, t + 10);
@@ -393,6 +397,15 @@ static inline void start_code(const char *language, const char *code)
 {
     struct sandbox_run rq = request(language, code);
     start(&rq);
+}
+
+/* A request is there that is not answered. */
+static inline void await_held(void)
+{
+    struct err e = ERR_INIT;
+    for (unsigned i = 0; i < 500 && server.held == NULL; i++)
+        assert_int_equal(loop_turn(lp, 1, &e), 0);
+    assert_non_null(server.held);
 }
 
 /* The code is there and says nothing yet. */
