@@ -103,6 +103,8 @@ void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct
     struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl };
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
         loop_arm_us(s->loop, timers[i], -1);
+    if (s->phase == E2B_PREPARING)
+        e2b_call_drop(&s->life); /* a look at it, its network: nothing that makes one */
     if (s->phase == E2B_READY || s->phase == E2B_PREPARING || s->phase == E2B_PAUSED) {
         if (s->place.debug)
             loop_wake_idle(s->loop, s->later);

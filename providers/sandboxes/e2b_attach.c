@@ -177,10 +177,6 @@ void e2b_attach(struct e2b *s)
 static void on_network(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    if (s->ending) {
-        e2b_kill_now(s);
-        return;
-    }
     if (!e2b_succeeded(r)) { /* what it may reach is not known: it is not used */
         (void)e2b_why(&s->life, r, "setting the sandbox's network rules", NULL, &e);
         e2b_end_with(s, END_LOST, "", &e);
@@ -221,10 +217,6 @@ static void on_looked(struct e2b *s, const struct net_result *r)
     if (known)
         e2b_take_size(s, o);
     json_free(o);
-    if (s->ending) {
-        e2b_kill_now(s);
-        return;
-    }
     if (known && !ours)
         err_set(&e, ERR_DENIED, "sandbox %s does not have the label of this session: left alone",
                 s->id);
