@@ -3,6 +3,7 @@
  * code again. [architecture §6] */
 #include "tool/round_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -305,7 +306,9 @@ int round_travel(struct round *r, uint32_t run, struct err *e)
     r->travel = (struct travelling){ .on = true, .run = run };
     if (elsewhere)
         return travel_saved(r, e);
-    if (r->sandbox->ops->restore(r->sandbox, run, e) == 0)
+    if (r->sandbox == NULL)
+        err_set(e, ERR_USAGE, "the sandbox that holds its frozen copy is not connected");
+    else if (r->sandbox->ops->restore(r->sandbox, run, e) == 0)
         return 0;
     r->travel.on = r->awaiting_restore = false;
     return -1;
@@ -338,6 +341,17 @@ static void bring_files_back(struct round *r, uint32_t run)
         round_record_error(r, run, &e, "the files that belong to this code are missing: deny it");
 }
 
+/* A sandbox of this machine died with the program, which had no time to write it down; its frozen
+ * copies are not offered any more. */
+static void bury_local(struct round *r)
+{
+    const struct state *st = r->cfg.state;
+    if ((r->cfg.sandbox->caps & SANDBOX_IS_REMOTE) || st->sbx == SBX_NONE || st->sbx == SBX_CLOSED)
+        return;
+    snprintf(r->label, LABEL_SIZE, "%s", st->sandbox_label);
+    round_record_closed(r, true, 0);
+}
+
 /* What was on its way when the program ended has an end of its own, and what waited at a gate waits
  * there again. */
 static void settle_left_over(struct round *r)
@@ -368,6 +382,7 @@ static void settle_left_over(struct round *r)
 int round_resume_state(struct round *r, struct err *e)
 {
     settle_left_over(r);
+    bury_local(r);
     if (r->sandbox != NULL || r->contract.lifecycle != LIFECYCLE_SESSION)
         return 0;
     int begun = round_attach(r, e);

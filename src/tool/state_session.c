@@ -312,10 +312,11 @@ int state_on_sandbox(struct state *st, const struct event *ev, struct effects *o
         take_end(st, ev);
         return 0;
     }
-    if (ev->type == EVENT_SANDBOX_CLOSED || ev->type == EVENT_SANDBOX_ORPHANED)
-        lose_frozen(st);
     if (ev->type == EVENT_SANDBOX_CREATING)
         string_set(&st->sandbox_id, body_str(ev->body, "id"));
+    bool another = ev->type == EVENT_SANDBOX_CREATING && st->sandbox_id[0] == '\0';
+    if (another || ev->type == EVENT_SANDBOX_CLOSED || ev->type == EVENT_SANDBOX_ORPHANED)
+        lose_frozen(st);
     st->sandbox_ends_boot_us = 0;
     switch (ev->type) {
     case EVENT_SANDBOX_CREATING:

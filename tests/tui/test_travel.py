@@ -244,3 +244,21 @@ def test_all_differences_of_two_runs(airlock):
     s.settle()
     s.line(":differences 1 9")
     s.wait("there are no two runs to compare")
+
+
+def test_after_a_resume_the_frozen_copies_are_gone_and_the_saved_namespaces_are_not(airlock):
+    s = three_runs(airlock)
+    to_run(s, 3)
+    s.type("Q")
+    assert s.ended() == 0
+    s = airlock.screen("resume", "last", rows=36, cols=120)
+    s.wait("state restored")
+    to_run(s, 1)
+    s.type("t")
+    s.wait("saved namespace is loaded")
+    assert "frozen" not in s.text()
+    s.type("t")
+    s.wait("at run 1")
+    s.type("i")
+    s.line("!print('x is', x)")
+    s.wait("x is 1")

@@ -22,7 +22,7 @@
 #include "tool/round.h"
 
 #define DESK_BOXES 8
-#define DESK_BLOBS 8
+#define DESK_BLOBS 16
 
 struct box {
     struct sandbox base;

@@ -1,15 +1,6 @@
 /* test_round_life.c - a sandbox beyond one run: waited for, paused and woken, interrupted, its
  * snapshots, its files, and what it is asked while nothing runs. */
-#include "round_fixture.h"
-
-static struct err reason;
-
-static const struct err *because(enum err_code code, const char *words)
-{
-    err_clear(&reason);
-    err_set(&reason, code, "%s", words);
-    return &reason;
-}
+#include "round_past.h"
 
 static void begin_remote(unsigned caps)
 {
