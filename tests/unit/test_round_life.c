@@ -151,7 +151,7 @@ static void test_waiting_for_a_place(void **state)
     begin_remote(0);
     GOOD(own_code("1", e));
     BAD(round_put(d.r, &(struct sandbox_file){ 0 }, e), ERR_USAGE, "no sandbox is running yet");
-    BAD(round_complete(d.r, "x", 1, 7, e), ERR_USAGE, "no sandbox is running yet");
+    BAD(round_complete(d.r, "python", "x", 1, 7, e), ERR_USAGE, "no sandbox is running yet");
     GOOD(decide(DECIDE_APPROVE, e));
     tell(0, (struct sandbox_event){ .kind = SANDBOX_QUEUED,
                                     .ms = 60000,
@@ -327,16 +327,16 @@ static void test_names_are_completed_where_they_can_be(void **state)
     (void)state;
     static const char *const names[] = { "xylem" };
     begin_after_a_run(0);
-    BAD(round_complete(d.r, "xy", 2, 9, e), ERR_USAGE, "sandbox box can't complete names");
+    BAD(round_complete(d.r, "bash", "xy", 2, 9, e), ERR_USAGE, "sandbox box can't complete names");
     d.sandbox.caps |= SANDBOX_CAN_COMPLETE;
-    GOOD(round_complete(d.r, "xy", 2, 9, e));
-    LOGGED("> complete 0 python xy 2 9");
+    GOOD(round_complete(d.r, "bash", "xy", 2, 9, e));
+    LOGGED("> complete 0 bash xy 2 9");
     tell(0, (struct sandbox_event){
                 .kind = SANDBOX_COMPLETION, .token = 9, .kept = names, .kept_count = 1 });
     LOGGED("= 9 xylem");
     GOOD(own_code("2", e));
     GOOD(decide(DECIDE_APPROVE, e));
-    BAD(round_complete(d.r, "xy", 2, 9, e), ERR_BUSY, "run 2 is still on");
+    BAD(round_complete(d.r, "bash", "xy", 2, 9, e), ERR_BUSY, "run 2 is still on");
 }
 
 /* ---- snapshots ---- */
