@@ -116,7 +116,9 @@ static void put_state(const struct state_run *sr, struct buf *out)
     for (size_t i = 0; i < sr->file_count; i++) {
         (void)buf_addf(out, "  file %-8s ", change_words[sr->files[i].change]);
         put_clean(out, sr->files[i].path);
-        (void)buf_addf(out, " (%lld bytes)\n", (long long)sr->files[i].bytes);
+        if (sr->files[i].bytes >= 0)
+            (void)buf_addf(out, " (%lld bytes)", (long long)sr->files[i].bytes);
+        (void)buf_add_char(out, '\n');
     }
 }
 

@@ -464,11 +464,12 @@ static int reap(struct fleet *fl, char *const *ids, int count)
 static const struct {
     const char *word;
     int (*fn)(struct fleet *fl, char *const *ids, int count);
+    bool needs_ids;
 } verbs[] = {
-    { "reap", reap },
-    { "adopt", sandboxes_adopt },
-    { "ignore", sandboxes_ignore },
-    { "show", sandboxes_look },
+    { "reap", reap, false },
+    { "adopt", sandboxes_adopt, true },
+    { "ignore", sandboxes_ignore, true },
+    { "show", sandboxes_look, true },
 };
 
 int cmd_sandboxes(struct app *app)
@@ -483,6 +484,10 @@ int cmd_sandboxes(struct app *app)
         err_set(&e, ERR_USAGE,
                 "airlock sandboxes [reap [ID…] | adopt ID… | ignore ID… | show ID…], not '%.40s'",
                 word);
+        return app_fail(&e);
+    }
+    if (word != NULL && verbs[verb].needs_ids && app->opt.arg_count == 1) {
+        err_set(&e, ERR_USAGE, "airlock sandboxes %s takes ids: see airlock sandboxes", word);
         return app_fail(&e);
     }
     if (app_need_net(app, &e) < 0)

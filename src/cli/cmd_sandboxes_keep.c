@@ -70,19 +70,9 @@ static int ignore_one(struct fleet *fl, const struct item *it)
     return 0;
 }
 
-static int need_ids(int count, const char *verb)
-{
-    struct err e = ERR_INIT;
-    if (count > 0)
-        return 0;
-    err_set(&e, ERR_USAGE, "airlock sandboxes %s takes ids: see airlock sandboxes", verb);
-    app_fail(&e);
-    return 1;
-}
-
 int sandboxes_adopt(struct fleet *fl, char *const *ids, int count)
 {
-    int failed = need_ids(count, "adopt");
+    int failed = 0;
     for (int i = 0; i < count; i++) {
         const struct item *it = find_left(fl, ids[i]);
         failed += it == NULL || adopt_one(fl, it) < 0;
@@ -92,7 +82,7 @@ int sandboxes_adopt(struct fleet *fl, char *const *ids, int count)
 
 int sandboxes_ignore(struct fleet *fl, char *const *ids, int count)
 {
-    int failed = need_ids(count, "ignore");
+    int failed = 0;
     for (int i = 0; i < count; i++) {
         const struct item *it = find_left(fl, ids[i]);
         failed += it == NULL || ignore_one(fl, it) < 0;
@@ -131,7 +121,7 @@ static int look_at(struct fleet *fl, const struct item *it)
 
 int sandboxes_look(struct fleet *fl, char *const *ids, int count)
 {
-    int failed = need_ids(count, "show");
+    int failed = 0;
     for (int i = 0; i < count; i++) {
         const struct item *it = sandboxes_find(fl, ids[i], false);
         failed += it == NULL || look_at(fl, it) < 0;

@@ -199,8 +199,9 @@ static void on_reviewed(void *arg, const struct state_run *r, const struct event
     for (size_t i = 0; i < r->finding_count; i++) {
         const struct state_finding *f = &r->findings[i];
         const char *severity = severity_name(f->severity);
-        outfile_addf(p->out, "<li><span class=\"%s\">%s</span> line %u, ", severity, severity,
-                     f->line);
+        outfile_addf(p->out, "<li><span class=\"%s\">%s</span> ", severity, severity);
+        if (f->line != 0) /* else it is about all of it */
+            outfile_addf(p->out, "line %u, ", f->line);
         html_str(p->x, f->rule);
         put(p, ": ");
         html_str(p->x, f->text);

@@ -77,7 +77,9 @@ void md_findings(const struct export *x, struct buf *out, const struct state_run
 {
     for (size_t i = 0; i < r->finding_count; i++) {
         const struct state_finding *f = &r->findings[i];
-        (void)buf_addf(out, "- **%s** line %u, ", severity_name(f->severity), f->line);
+        (void)buf_addf(out, "- **%s** ", severity_name(f->severity));
+        if (f->line != 0) /* else it is about all of it */
+            (void)buf_addf(out, "line %u, ", f->line);
         md_inline(x, out, f->rule);
         (void)buf_add_str(out, ": ");
         md_inline(x, out, f->text);

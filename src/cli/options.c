@@ -190,9 +190,13 @@ unsigned word_distance(const char *a, const char *b)
 static int unknown_option(const char *word, struct err *e)
 {
     const char *name = word + strspn(word, "-"), *near = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(option_specs) && near == NULL; i++) {
-        if (word_distance(name, option_specs[i].name) <= 2)
+    size_t best = strlen(name) / 2 < 2 ? strlen(name) / 2 : 2; /* of a letter, none is near */
+    for (size_t i = 0; i < ARRAY_LEN(option_specs); i++) {
+        size_t away = word_distance(name, option_specs[i].name);
+        if (away < best || (away == best && near == NULL)) {
             near = option_specs[i].name;
+            best = away;
+        }
     }
     if (near != NULL)
         return err_set(e, ERR_USAGE,
@@ -473,8 +477,10 @@ int options_parse_runs(const char *word, uint32_t *first, uint32_t *last, struct
     if (word == NULL)
         return 0;
     unsigned long a = strtoul(word, &end, 10), b = a;
-    if (*end == '-')
-        b = end[1] != '\0' ? strtoul(end + 1, &end, 10) : (end++, UINT32_MAX);
+    if (*end == '-' && end[1] == '\0')
+        b = (end++, UINT32_MAX);
+    else if (*end == '-' && end[1] >= '0' && end[1] <= '9')
+        b = strtoul(end + 1, &end, 10);
     if (*end != '\0' || word[0] < '0' || word[0] > '9' || a < 1 || b < a || b > UINT32_MAX)
         return err_set(e, ERR_USAGE, "--runs '%.40s': it is N, A-B or A-", word);
     *first = (uint32_t)a;

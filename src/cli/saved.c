@@ -9,12 +9,14 @@
 uint32_t saved_find_run(const struct state *st, const char *word)
 {
     char *end;
+    if (strspn(word, " +-") > 0)
+        return 0; /* strtoul would take them */
     if (word[0] != 's') {
         unsigned long n = strtoul(word, &end, 10);
         return *end == '\0' && n >= 1 && n <= st->run_count ? (uint32_t)n : 0;
     }
     const char *dot = strrchr(word, '.');
-    if (dot == NULL)
+    if (dot == NULL || dot[1] < '0' || dot[1] > '9')
         return 0;
     unsigned long attempt = strtoul(dot + 1, &end, 10);
     if (*end != '\0')

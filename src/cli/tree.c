@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "cli/saved.h"
 
 #define DEPTH_MAX 40
+#define HEAD_MAX  60 /* bytes shown of a name or a purpose */
 
 /* Every session that has a parent, and the parent's id and run. */
 struct kin {
@@ -43,7 +45,8 @@ void tree_outcome(const struct state_run *r, char *out, size_t size)
     else if (r->end == END_EXIT && r->has_exit_code && r->exit_code == 0)
         snprintf(out, size, "exit 0, unverified");
     else if (r->end == END_EXIT && r->has_exit_code)
-        snprintf(out, size, "exit %d %s", r->exit_code, r->error_name);
+        snprintf(out, size, "exit %d%s%s", r->exit_code, r->error_name[0] != '\0' ? " " : "",
+                 r->error_name);
     else
         snprintf(out, size, "%s", run_end_name(r->end));
 }
@@ -153,6 +156,13 @@ static void tell(struct walk *w, struct tree_line *line, const struct buf *prefi
 static void walk_session(struct walk *w, const char *id, uint32_t after, struct buf *prefix,
                          const char *knee, const char *below, int depth);
 
+/* Of the first line so many bytes that no character is cut in two. */
+static int head_len(const char *text)
+{
+    size_t n = strcspn(text, "\n");
+    return (int)(n > HEAD_MAX ? utf8_valid_prefix(text, HEAD_MAX) : n);
+}
+
 /* A stretch of runs: as long as each has one that went on from it. */
 static uint32_t stretch_end(const struct node *n, uint32_t first)
 {
@@ -242,8 +252,7 @@ static void walk_stretch(const struct node *n, uint32_t first, struct buf *prefi
         snprintf(at, sizeof at, st->vars_run == last ? "  <- here" : "  <- here, at run %u",
                  st->vars_run);
     const char *purpose = end->purpose[0] != '\0' ? end->purpose : end->code;
-    snprintf(words, sizeof words, "%s  %s%s  %.*s", span, outcome, at,
-             (int)strcspn(purpose, "\n") > 60 ? 60 : (int)strcspn(purpose, "\n"), purpose);
+    snprintf(words, sizeof words, "%s  %s%s  %.*s", span, outcome, at, head_len(purpose), purpose);
     struct tree_line line = { .session = st->session,
                               .state = st,
                               .run = last,
@@ -285,8 +294,7 @@ static void walk_session(struct walk *w, const char *id, uint32_t after, struct 
     const char *name = s.state.name[0] != '\0'   ? s.state.name
                        : s.state.task[0] != '\0' ? s.state.task
                                                  : "(no task)";
-    snprintf(words, sizeof words, "%s%.*s  %s  %s%s%s", from,
-             (int)strcspn(name, "\n") > 60 ? 60 : (int)strcspn(name, "\n"), name, s.id,
+    snprintf(words, sizeof words, "%s%.*s  %s  %s%s%s", from, head_len(name), name, s.id,
              s.state.outcome[0] != '\0' ? s.state.outcome : "open",
              line.kin == TREE_DIFFERS ? "  PARENT'S RECORD DIFFERS" : "",
              line.kin == TREE_MISSING && s.state.parent[0] != '\0' ? "  (its parent is not here)"
@@ -305,17 +313,19 @@ int tree_walk(struct app *app, const char *id, tree_fn fn, void *arg, struct err
 {
     struct walk w = { .app = app, .asked = id, .fn = fn, .arg = arg };
     struct buf prefix = BUF_INIT(4096);
+    int rc = 0;
     if (app_need_index(app, e) < 0 || index_refresh(app->index, e) < 0 ||
         index_list(app->index, NULL, INDEX_KEPT, 0, add_kin, &w, e) < 0)
-        return -1;
-    if (w.count > 0)
+        rc = -1;
+    if (rc == 0 && w.count > 0)
         qsort(w.kin, w.count, sizeof *w.kin, by_age);
-    walk_session(&w, find_root(&w, id), 0, &prefix, "", "", 0);
+    if (rc == 0)
+        walk_session(&w, find_root(&w, id), 0, &prefix, "", "", 0);
     for (size_t i = 0; i < w.count; i++) {
         free(w.kin[i].id);
         free(w.kin[i].parent);
     }
     free(w.kin);
     buf_release(&prefix);
-    return 0;
+    return rc;
 }

@@ -63,19 +63,51 @@ static void look_at_vars(struct look *l)
     }
 }
 
+static void tell_file(struct look *l, enum var_change change, int64_t bytes)
+{
+    struct var_moment m = {
+        .change = change, .type = "file", .shape = "", .preview = "", .digest = "", .bytes = bytes
+    };
+    tell(l, &m);
+}
+
 static void look_at_files(struct look *l)
 {
     for (size_t i = 0; i < l->run->file_count; i++) {
         const struct state_file *f = &l->run->files[i];
-        struct var_moment m = { .change = f->change,
-                                .type = "file",
-                                .shape = "",
-                                .preview = "",
-                                .digest = "",
-                                .bytes = f->bytes };
         if (strcmp(f->path, l->name) == 0)
-            tell(l, &m);
+            tell_file(l, f->change, f->bytes);
     }
+}
+
+static int files_from_event(void *arg, const struct event *ev)
+{
+    struct look *l = arg;
+    if (ev->body == NULL || ev->run != l->run->number)
+        return 0;
+    const struct json *list = json_get(ev->body, "files");
+    for (const struct json *m = json_first(list); m != NULL; m = json_next(m)) {
+        if (strcmp(json_get_str(m, "path", ""), l->name) == 0)
+            tell_file(l, change_of(json_get_str(m, "change", "")), json_get_int(m, "bytes", -1));
+    }
+    return 0;
+}
+
+/* The state keeps no lists of runs long ago, and of one run only the first STATE_VARS_MAX. */
+static int look(struct look *l, struct store *store, bool file, struct err *e)
+{
+    const struct state_run *r = l->run;
+    bool held = r->number > l->st->lists_oldest;
+    if (file && held && r->file_count < STATE_VARS_MAX)
+        look_at_files(l);
+    else if (file)
+        return store_each_of(store, 1ull << EVENT_STATE_CHANGED, r->first_seq, r->last_seq,
+                             files_from_event, l, e);
+    else if (held && r->var_count < STATE_VARS_MAX)
+        look_at_vars(l);
+    else
+        return store_each_var(store, r->number, from_store, l, e);
+    return 0;
 }
 
 int var_history(struct store *store, const struct state *st, const char *name, bool file,
@@ -86,11 +118,7 @@ int var_history(struct store *store, const struct state *st, const char *name, b
         l.run = st->runs[i];
         if (l.run->twin_of != 0 || l.run->started_at_us == 0)
             continue;
-        if (file)
-            look_at_files(&l);
-        else if (l.run->number > st->lists_oldest)
-            look_at_vars(&l);
-        else if (store_each_var(store, l.run->number, from_store, &l, e) < 0)
+        if (look(&l, store, file, e) < 0)
             return -1;
     }
     return 0;

@@ -1,260 +1,232 @@
-"""What is typed behind a colon: each command says what it did, or what is wrong and what to do; the record shows the same."""
+"""What every command refuses, and how: too few words, too many, names that are not there, a place that can't be read."""
+import os
 import re
 
+import pytest
 
-def start(airlock, *args, **kw):
-    s = airlock.screen(*args, rows=36, cols=120, **kw)
-    s.wait("a task, !code")
-    return s
+import bundle as b
 
-
-def say(s, line, expected):
-    """A whole line at once; then `expected` (a regular expression) is on the screen, and was not before."""
-    assert not re.search(expected, s.text()), "already there: " + expected
-    s.send(line + "\r")
-    s.wait(expected, 6)
-
-
-def own(s, code):
-    """Typed as fingers do, so that it runs unasked."""
-    s.settle(0.1)
-    s.line("!" + code)
-
-
-def to_prompt(s):
-    s.send("i")
-    s.settle(0.1)
-
-
-def events(airlock, kind=None, ref="last"):
-    return [e for e in airlock.json("show", "--json", ref)[1] if kind is None or e["type"] == kind]
-
-
-def at_gate(s, code="!print(6*7)"):
-    """Code that waits at a gate, the prompt focused."""
-    s.send("\x1b[200~" + code + "\x1b[201~")
-    s.wait(re.escape(code[-8:]))
-    s.send("\r")
-    s.wait("to decide")
-
-
-def test_commands_without_a_session(airlock):
-    s = start(airlock)
-    for line, expected in (
-            (":rename x", ":rename needs a session: type a task, !code or :tour first"),
-            (":goto 3", ":goto needs a session"),
-            (":zzzzzz", "no command :zzzzzz; :help shows all"),
-            (":renmae x", r"no command :renmae; did you mean :rename\?"),
-            (":runbook", "runbook takes a file, or @tour, @clean-csv, @service-log"),
-            (":runbook /nope.md", "opening /nope.md: No such file or directory"),
-            (":language", "language takes one of python,javascript,bash; now it is python"),
-            (":theme nope", 'no theme "nope"; there are default, light, mono, high-contrast'),
-            (":resume nope", 'no session "nope"'),
-            (":replay nope", "no replay of nope"),
-            (":play", "only in a replay: :replay, or R in the list of sessions"),
-            (":contract cpu=x", "cpu"),
-            (":contract cpu=2", "cpu=2 holds from the next session on")):
-        say(s, line, expected)
-    for nothing in (":", ":   ", "   "):
-        s.send(nothing + "\r")
-    say(s, ":language cobol", "language takes one of")
-    s.send(":language bash\r")
-    say(s, ":nix", "no command :nix")
-    say(s, ":language", "now it is bash")
-    s.send(":language python\r")
-    say(s, ":contract", r"Contract ─[\s\S]*cpu +2 +enforced")
-    s.send("q")
-    s.wait_gone("Contract ─")
-    assert not [p for p in (airlock.home / "data").rglob("*.db") if p.name != "index.db"]
-
-
-def test_a_theme_recolours_what_is_there(airlock):
-    s = start(airlock)
-    own(s, "x = 1")
-    s.wait("x +int")
-
-    def coloured():
-        return {c.fg for row in s.screen.buffer.values() for c in row.values()} != {"default"}
-
-    assert coloured()
-    s.send(":theme mono\r")
-    s.settle()
-    assert not coloured()
-    s.send(":theme default\r")
-    s.settle()
-    assert coloured()
-
-
-def test_names_tags_and_notes_are_in_the_record(airlock):
-    s = start(airlock)
-    own(s, "x = 1")
-    s.wait("x +int")
-    for line in (":rename", ":rename last", ":rename " + "n" * 201):
-        say(s, line, "rename takes a name of 1 to 200 bytes, not `last`")
-        say(s, ":nix", "no command :nix")
-    say(s, ":rename my words  ", "airlock  my words #1")
-    s.send(":tag  one two   %s three\r" % ("t" * 65))
-    say(s, ":note", "note takes TEXT")
-    s.send(":note  think of it\r:note key is sk-ant-api03-%s\r" % ("Zx9" * 30))
-    say(s, ":renmae", "did you mean :rename")
-    assert [e["name"] for e in events(airlock, "session.renamed")] == ["my words"]
-    assert [e["tags"] for e in events(airlock, "session.tagged")] == [["one", "two", "three"]]
-    notes = [e["text"] for e in events(airlock, "note")]
-    assert notes[0] == "think of it" and len(notes) == 2 and "Zx9Zx9" not in notes[1]
-
-
-def test_commands_that_want_a_gate_or_another_sandbox(airlock):
-    s = start(airlock)
-    own(s, "x = 1")
-    s.wait("x +int")
-    for line, expected in (
-            (":deny because", "no gate is open"),
-            (":stop", "no gate is open; . interrupts|no gate is open; .C interrupts"),
-            (":lease", "lease '': runs=N is missing"),
-            (":lease runs=0", "lease 'runs=0': it is runs=N"),
-            (":pause", "sandbox local can't be paused"),
-            (":wake", "no sandbox is paused"),
-            (":cell", "this sandbox runs nothing beside the code that is approved"),
-            (":effort low", "planner human asks no model"),
-            (":masks nope", "no mask 'nope'"),
-            (":model", "planner human asks no model"),
-            (":step", "step takes add TEXT, edit N TEXT"),
-            (":context", "planner human asks no model"),
-            (":save", "this run has no result to save"),
-            (":export", "export takes FORMAT .FILE.; a format is one of md, html"),
-            (":export nope", "no format 'nope'; there are: md, html"),
-            (":export md /no/such/dir/x.md", "/no/such/dir"),
-            (":resume last", "that is this session"),
-            (":expect exit 0", "no gate is open$|no gate is open  ")):
-        say(s, line, expected)
-    out = airlock.home / "out.md"
-    say(s, ":export md %s" % out, "exported to " + str(out))
-    assert "x = 1" in out.read_text()
+USAGE = """
+    show                             | show takes ID or ID:RUN
+    show a b                         | show takes ID or ID:RUN
+    verify                           | verify takes ID, or --all
+    verify a b                       | verify takes ID, or --all
+    verify --all a                   | verify takes ID, or --all
+    diff a                           | diff takes two runs or sessions
+    diff a b c                       | diff takes two runs or sessions
+    diff {id} {id} --what nothing    | --what 'nothing': it is code, stdout
+    diff {id}:1 {id}:7               | has no run '7' (it has 1)
+    diff {id} {id} --mask nosuch     | no mask 'nosuch'
+    rerun                            | rerun takes ID…
+    rerun {id} --jobs 0              | --jobs '0': it is 1 to 64
+    rerun {id} --jobs 65             | --jobs '65': it is 1 to 64
+    rerun {id} --jobs x              | --jobs 'x': it is 1 to 64
+    rerun {id} --jobs 2x             | --jobs '2x': it is 1 to 64
+    rerun {id} --jobs +2             | --jobs '+2': it is 1 to 64
+    rerun {id} --lease zero          | lease 'zero': it is runs=N
+    rerun {id} --mask nosuch         | no mask 'nosuch'
+    rerun {id} {id} --into {id}      | rerun --into takes one session
+    rerun {id} --into {id} --on x    | rerun --into takes one session
+    rerun {id} --into {id} -s x      | rerun --into takes one session
+    rerun {id} --into {id} -c pids=9 | rerun --into takes one session
+    replay                           | replay takes ID or ID:RUN
+    replay a b                       | replay takes ID or ID:RUN
+    replay {id} --speed 0.2          | --speed 0.2: it is 0.25 to 64
+    replay {id} --speed 65           | --speed 65: it is 0.25 to 64
+    replay {id} --speed 2x           | --speed 2x: it is 0.25 to 64
+    replay {id} --speed nan          | --speed nan: it is 0.25 to 64
+    replay {id} --idle-cap -1        | --idle-cap -1: it is seconds, 0 to 3600
+    replay {id} --idle-cap 3601      | --idle-cap 3601: it is seconds
+    replay {id} --idle-cap x         | --idle-cap x: it is seconds
+    replay {id} --idle-cap nan       | --idle-cap nan: it is seconds
+    replay {id} --plain --from 9     | has no run '9' (it has 1)
+    replay {id}:2 --plain            | has no run '2' (it has 1)
+    replay {id} --frames - --size 9  | --size 9: it is COLSxROWS
+    search                           | search takes one TEXT of 1 to 1000 bytes
+    search a b                       | 'b' is no filter
+    search a ~nosuch                 | ~nosuch
+    stats ~nosuch                    | ~nosuch
+    tree                             | tree takes ID
+    tree a b                         | tree takes ID
+    fork                             | fork takes ID or ID:RUN
+    fork a b                         | fork takes ID or ID:RUN
+    resume                           | resume takes ID, a name, or last
+    resume a b                       | resume takes ID, a name, or last
+    export                           | export takes ID
+    export a b                       | export takes ID
+    export {id}                      | export needs --format: one of md, html, ipynb, jsonl, cast
+    export {id} --format nosuch      | no format 'nosuch'; there are: md
+    export {id} -o x.nosuch          | x.nosuch does not end like a format
+    export {id} -o nodot             | nodot does not end like a format
+    export {id} -o x.html --artifacts | --artifacts does not go with html
+    export {id} --format md --artifacts | --artifacts
+    export {id} -o - --format md --artifacts | --artifacts
+    import                           | import takes FILE, or - for standard input
+    import a b                       | import takes FILE, or - for standard input
+    run                              | planner human needs the screen (airlock)
+    run -p human t                   | planner human needs the screen (airlock)
+    run -p nosuch t                  | no planner 'nosuch'; there are: human
+    run -p anthropic                 | what is anthropic to do? airlock run -p anthropic "TASK"
+    exec -s nosuch -                 | no sandbox 'nosuch'; there are: local
+    -c x=1 contract                  | contract key x is not known
+    -c nosuchfile contract           | contract key nosuchfile is not known
+    -c pids=1 contract               | pids=1: takes 8-4096
+    --budget x contract              | budget_usd=x: takes 0-100000
+    -s nosuch contract               | no sandbox 'nosuch'
+    config a                         | config takes: list, get KEY, set KEY VALUE, path
+    config list a                    | config takes: list, get KEY
+    config path a                    | config takes: list, get KEY
+    config get                       | config takes: list, get KEY
+    config set theme                 | config takes: list, get KEY
+    config get nosuch                | unknown key 'nosuch'
+    config set nosuch 1              | unknown key 'nosuch'
+    cost a b                         | cost takes ID, or nothing for all sessions
+    help nosuch                      | no command 'nosuch' to help with
+    --json                           | --json does not go with the screen
+    --json resume {id}               | --json does not go with the screen
+    sandboxes frob                   | reap [ID…] | adopt ID… | ignore ID… | show ID…], not 'frob'
+    sandboxes adopt                  | airlock sandboxes adopt takes ids
+    sandboxes ignore                 | airlock sandboxes ignore takes ids
+    sandboxes show                   | airlock sandboxes show takes ids
+    sessions rename a                | sessions rename takes ID NAME
+    sessions rename a x y            | sessions rename takes ID NAME
+    sessions rename {id} last        | 'last' always means the newest session
+    sessions tag                     | sessions tag takes ID TAG…
+    sessions rm                      | sessions rm takes ID…
+    sessions rm last {id}            | 'last' goes alone
+    sessions undelete                | sessions undelete takes ID…
+    sessions purge                   | sessions purge takes ID…
+    sessions archive                 | sessions archive takes ID…
+    sessions unarchive               | sessions unarchive takes ID…
+    sessions unarchive {id}          | session {id} is
+"""
+WANT_A_SESSION = """show verify rerun replay tree fork resume cost contract|diff,{word},{word}|export,{word},--format,md|sessions,rename,{word},x
+    |sessions,tag,{word},x|sessions,rm,{word}|sessions,undelete,{word}|sessions,purge,{word}|sessions,archive,{word}|sessions,unarchive,{word}"""
 
 
-def test_files_go_into_the_sandbox_and_come_out(airlock):
-    data = airlock.home / "in.txt"
-    data.write_text("hello\n")
-    s = start(airlock)
-    s.send(":put %s\r" % data)
-    s.wait(":put needs a session")
-    at_gate(s)
-    say(s, ":put %s" % data, "no sandbox is running yet: run some code first")
-    say(s, ":deny", "run 1 denied")
-    say(s, ":get in.txt", "no sandbox is running yet: run some code first")
-    own(s, "x = 1")
-    s.wait("x +int")
-    for line, expected in (
-            (":put", r"put takes FILE \[NAME\]"),
-            (":put /no/such", "opening /no/such: No such file or directory"),
-            (":put %s" % data, "put 6 bytes as in.txt"),
-            (":put %s   other.txt" % data, "put 6 bytes as other.txt"),
-            (":get", "get takes NAME; the file is kept in the session"),
-            (":get nope", "nope: No such file or directory")):
-        say(s, line, expected)
-    s.send(":get other.txt\r")
-    own(s, "print(open('in.txt').read() + open('other.txt').read())")
-    s.wait(r"hello[\s\S]*hello")
-    assert [(e["path"], e["bytes"]) for e in events(airlock, "file.put")] == [("in.txt", 6), ("other.txt", 6)]
-    assert [(e["path"], e["bytes"]) for e in events(airlock, "file.got")] == [("other.txt", 6)]
+def with_word(word):
+    """Every command that takes a session, with this one."""
+    first, *rest = "".join(WANT_A_SESSION.split("\n    ")).split("|")
+    return [[c, word] for c in first.split()] + [r.format(word=word).split(",") for r in rest]
 
 
-def test_going_to_places_by_words(airlock):
-    s = start(airlock)
-    code = ";".join("x%d=%d" % (i, i) for i in range(3))
-    own(s, code)
-    s.wait("x2 +int")
-    own(s, "for i in range(90): print('row', i)")
-    s.send("\r")
-    s.wait("row 89")
-    for line in (":pane", ":pane 9", ":pane 12", ":pane 0", ":pane x"):
-        say(s, line, "pane takes 1 to 8")
-        say(s, ":nix", "no command :nix")
-    for line in (":base 7", ":base 4294967297"):
-        say(s, line, "there is no run " + line.split()[1])
-    say(s, ":base x", "base takes the number of a run, or nothing")
-    say(s, ":diff 9", "there is no run 9")
-    say(s, ":base 1x", "base takes the number of a run, or nothing")
-    s.send(":base 1\r")
-    s.wait(r"Code[^\n]*1")
-    say(s, ":search zzz", "not found: zzz")
-    s.send(":search row 1\r")
-    s.wait("row 1 ")
-    s.send(":pane 3\r")
-    s.settle(0.1)
-    s.send("nNN")
-    s.settle(0.1)
-    to_prompt(s)
-    for line in (":goto 2", ":goto 999999999999", ":goto x"):
-        s.send(line + "\r")
-        s.settle(0.1)
-        s.wait("2 Code")
-        to_prompt(s)
+@pytest.fixture
+def one(airlock):
+    """The id of the only session there is: one run."""
+    return b.take(airlock, [b.created(), b.task("t"), *b.whole(1, "print(1)", "1\n")])
 
 
-def test_the_gate_by_words(airlock):
-    s = start(airlock)
-    at_gate(s)
-    say(s, ":expect stdout frobs", "`stdout frobs` is no check; a check is one of")
-    say(s, ":expect stdout contains 42", "expects +stdout contains 42")
-    s.wait("to decide")
-    say(s, ":deny  not today", "run 1 denied")
-    at_gate(s, "!print(7*7)")
-    say(s, ":stop enough of it", "session has ended|stopped|finished")
-    decided = [(e["decision"], e.get("reason")) for e in events(airlock, "gate.decided")]
-    assert decided == [("edit", None), ("deny", "not today"), ("stop", "enough of it")]
-    assert [e["expect"] for e in events(airlock, "run.proposed") if e["rev"] == 2] == [["stdout contains 42"]]
+def test_usage_errors_say_what_to_type(airlock, one):
+    for line in USAGE.strip().splitlines():
+        words, says = line.format(id=one).split(" | ", 1)
+        done = airlock.run(*words.split())
+        assert (done.returncode, done.stdout) == (2, b""), (words, done)
+        assert done.stderr.startswith(b"airlock: ") and says.strip().encode() in done.stderr, (words, done.stderr)
+        assert done.stderr.count(b"\n") == 1, words
+    for args, says in ((("search", ""), b"one TEXT of 1 to 1000"), (("search", "x" * 1001), b"one TEXT of 1 to 1000"),
+                       (("search", "a\nb"), b"without line ends"), (("sessions", "rename", one, ""), b"a name has 1 to 200 bytes"),
+                       (("sessions", "rename", one, "x" * 201), b"a name has 1 to 200 bytes"),
+                       (("sessions", "tag", one, "two words"), b"'two words': one word"), (("sessions", "tag", one, "ok", ""), b"one word"),
+                       (("sessions", "tag", one, "a\tb"), b"one word"), (("sessions", "tag", one, "x" * 65), b"at most 64 bytes")):
+        done = airlock.run(*args)
+        assert done.returncode == 2 and says in done.stderr, (args, done)
 
 
-def test_a_lease_by_words(airlock):
-    s = start(airlock)
-    own(s, "x = 1")
-    s.wait("x +int")
-    s.send("\x1b")
-    s.settle(0.1)
-    s.send("L")  # no lease: nothing happens
-    to_prompt(s)
-    say(s, ":lease runs=2,minutes=5", "LEASE 2 runs")
-    s.send("\x1b[200~!print(6*7)\x1b[201~")
-    s.wait(r"print\(6\*7\)")
-    s.send("\r")
-    s.wait("│ 42 ")
-    s.send("\x1b")
-    s.settle(0.1)
-    s.send("L")
-    s.settle(0.1)
-    to_prompt(s)
-    s.wait_gone("LEASE")
-    s.send(":end-lease\r")
-    assert [(e["decision"], e["by"]) for e in events(airlock, "gate.decided")][1:] == [("approve", "lease")]
-    assert len(events(airlock, "lease.ended")) == 1
+def test_a_session_that_is_not_there(airlock, one):
+    for words in with_word("nosuch"):
+        done = airlock.run(*words)
+        assert done.returncode == 3 and b'no session "nosuch" (`airlock sessions` lists them)' in done.stderr, (words, done)
+    for words in (["diff", one, "nosuch"], ["rerun", "nosuch", "--json"], ["tree", "nosuch", "--json"]):
+        assert airlock.run(*words).returncode == 3, words
 
 
-def test_sessions_one_after_the_other(airlock):
-    s = start(airlock)
-    own(s, "first = 1")
-    s.wait("first +int")
-    s.send(":rename number one\r")
-    s.wait("airlock  number one")
-    s.send(":new\r")
-    s.wait("a task, !code of your own")
-    s.wait_gone("number one")
-    say(s, ":resume number one", "airlock  number one")
-    s.wait("first +int")
-    say(s, ":runbook @tour", "WAITING FOR YOU")
-    s.send(":new count the rows\r")
-    s.wait("airlock  count the rows")
-    say(s, ":sessions number", "1 session|sessions")
-    assert events(airlock, "task.given", "number one") == []
+def test_no_place_for_sessions(airlock):
+    file = airlock.home / "file"
+    file.write_text("x")
+    for words in [*with_word("last"), ["sessions"], ["search", "x"], ["stats"], ["cost"], ["verify", "--all"], ["sessions", "trash"]]:
+        done = airlock.run("--data", str(file), *words)
+        assert done.returncode == 1 and done.stderr.endswith(b"file/sessions: Not a directory\n"), (words, done)
+    for words in (["exec", "-"], ["import", "-"]):
+        done = airlock.run("--data", str(file), *words, input=b.bundle([b.created()]))
+        assert done.returncode != 0 and b"file" in done.stderr, (words, done)
+    done = airlock.run("--plain", "--data", str(file), input=b"!print(1)\nsay\n:tour\n")
+    assert done.stdout == b"" and done.stderr.count(b"airlock: ") == 3, done
+    env = {k: v for k, v in airlock.env.items() if not k.startswith("XDG")}
+    airlock.env = {**env, "HOME": "relative"}
+    done = airlock.run("sessions")
+    assert done.returncode == 3 and b"HOME is not set to an absolute path" in done.stderr
 
 
-def test_killing_the_sandbox_asks_nothing_and_says_so(airlock):
-    s = start(airlock)
-    own(s, "x = 1")
-    s.wait("x +int")
-    s.settle(0.5)  # until the variables are saved
-    say(s, ":kill", "destroying the sandbox")
-    own(s, "x + 1")
-    s.wait("state restored: 1 kept, 0 lost")
-    say(s, ":restart", "destroying the sandbox")
-    assert len(events(airlock, "sandbox.closed")) >= 1
+def test_what_an_imported_session_is_good_for(airlock, one):
+    for words in (["resume", one], ["fork", one], ["rerun", one], ["rerun", one, "--into", one]):
+        done = airlock.run(*words)
+        assert done.returncode == 4 and b"was imported: it can be" in done.stderr, (words, done)
+    for words in (["show", one], ["verify", one], ["diff", one, one], ["tree", one], ["replay", one, "--plain"],
+                  ["export", one, "--format", "md"], ["cost", one], ["sessions", "rename", one, "x"]):
+        assert airlock.run(*words).returncode == 0, words
+
+
+def test_help_of_everything(airlock):
+    whole = airlock.run("help").stdout
+    assert whole == airlock.run("--help").stdout and b"airlock" in whole
+    commands = [line.split()[1] for line in whole.decode().splitlines() if line.startswith("  airlock ") and line.split()[1].isalpha()]
+    assert len(commands) > 15
+    for c in set(commands) - {"help"}:
+        one, other = airlock.run("help", c), airlock.run(c, "--help")
+        assert one.returncode == 0 and one.stdout == other.stdout and c.encode() in one.stdout, c
+
+
+def field(airlock, name, *args):
+    done = airlock.run("contract", *args)
+    assert done.returncode == 0, done.stderr
+    return re.search(r"^%s += (\S+)" % name, done.stdout.decode(), re.M).group(1)
+
+
+def test_contracts_from_files_and_the_configuration(airlock):
+    text = airlock.home / "strict.contract"
+    text.write_text("# mine\npids = 16\n\ntimeout_s=7\n")
+    assert [field(airlock, k, "-c", str(text), "--budget", "1.5") for k in ("pids", "timeout_s", "budget_usd")] == ["16", "7", "1.5"]
+    assert airlock.run("config", "set", "contract.pids", "32").returncode == 0
+    assert b"contract.pids=32" in airlock.run("config", "list").stdout
+    assert field(airlock, "pids") == "32"
+    assert field(airlock, "pids", "-c", str(text)) == "16"  # nearer wins
+    assert field(airlock, "pids", "-c", "pids = 64\ntimeout_s = 9") == "64"
+    text.write_text("pids = 16\nnosuch = 7\n")
+    done = airlock.run("contract", "-c", str(text))
+    assert done.returncode == 2 and b"strict.contract" in done.stderr and b"nosuch" in done.stderr
+    text.write_text("#" * 70000)
+    done = airlock.run("contract", "-c", str(text))
+    assert done.returncode != 0 and b"strict.contract" in done.stderr
+    done = airlock.run("contract", "-c", "/nosuch/file")
+    assert done.returncode == 3 and b"/nosuch/file" in done.stderr
+
+
+def test_the_trash_is_emptied_in_time_or_never(airlock, one):
+    assert airlock.run("config", "set", "sessions.trash_days", "0").returncode == 0
+    done = airlock.run("sessions", "rm", one)
+    assert b"for ever" in done.stdout, done
+    assert airlock.run("sessions", "undelete", one).returncode == 0
+    assert airlock.run("sessions", "archive", one).returncode == 0
+    done = airlock.run("sessions", "archive", one)
+    assert done.returncode == 2 and b"session %s is" % one.encode() in done.stderr, done
+    assert airlock.run("sessions", "rename", one, "packed").returncode == 0
+    assert airlock.run("sessions", "unarchive", one).returncode == 0
+    rows = airlock.json("sessions", "--json")[1]
+    assert [(r["id"], r["name"]) for r in rows] == [(one, "packed")]
+    assert os.path.exists(airlock.home / "data/airlock/sessions" / (one + ".db"))
+
+
+def test_a_file_that_is_no_session_is_listed_with_its_problem(airlock, one):
+    bad = airlock.home / "data/airlock/sessions/01jdz000000000000000000000.db"
+    bad.write_bytes(b"no database, whatever it is called")
+    bad.chmod(0o600)
+    listed = airlock.run("sessions")
+    assert b"01jdz0000" in listed.stdout and one.encode() in listed.stdout
+    _, rows = airlock.json("sessions", "--json")
+    assert {r["id"]: r.get("problem", "") != "" for r in rows} == {one: False, bad.stem: True}
+    assert airlock.run("stats").returncode == 0
+    done = airlock.run("verify", "--all")
+    assert done.returncode != 0 and b"01jdz0000" in done.stdout + done.stderr
+    for c in ("show", "tree", "verify", "cost", "contract"):
+        done = airlock.run(c, bad.stem)
+        assert b"01jdz0000" in done.stdout + done.stderr, (c, done)
