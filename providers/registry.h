@@ -10,5 +10,7 @@ extern const struct planner_ops planner_human, planner_runbook, planner_anthropi
 extern const struct sandbox_ops sandbox_local, sandbox_e2b, sandbox_claude_managed,
     sandbox_claude_messages;
 extern const struct sandbox_ops sandbox_e2b_ours; /* -s e2b:TEMPLATE,kernel=ours */
+extern const struct sandbox_ops
+    sandbox_claude_messages_state; /* -s claude-messages:MODEL,kernel=repl */
 
 #endif

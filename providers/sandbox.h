@@ -293,9 +293,9 @@ struct sandbox_ops {
     void (*pause_output)(struct sandbox *s, bool on); /* back-pressure */
     int (*restore)(struct sandbox *s, uint32_t run,
                    struct err *e); /* go back to the state after `run` → RESTORED */
-    /* Would this run find nothing of what earlier ones left there? Said at the gate. NULL: never.
-     */
-    bool (*starts_over)(const struct sandbox *s, const struct sandbox_run *rq);
+    /* Would this run find less than earlier ones left there? The line that says so at the gate
+     * (lent until the next call); NULL: no. The function NULL: never. */
+    const char *(*starts_over)(const struct sandbox *s, const struct sandbox_run *rq);
     int (*save)(struct sandbox *s, struct err *e); /* → SAVED */
     int (*load)(struct sandbox *s, const char *ptr, size_t len,
                 struct err *e); /* a SAVED blob → RESTORED */

@@ -418,7 +418,7 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
                    st->gate.held_by[0] != '\0' ? ": " : "", st->gate.held_by);
     put_contract(c, en, out);
     if (st->gate.state_lost)
-        (void)buf_add_str(out, STATE_LOST_LINE "\n");
+        put_lines(out, "", st->gate.lost_line, strlen(st->gate.lost_line), TEXT_PROSE);
     (void)buf_add_str(out, "expects:");
     if (sr->expect[0] == '\0')
         (void)buf_add_str(out, " nothing stated: exit 0 will be unverified");

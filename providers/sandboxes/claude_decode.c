@@ -1,5 +1,5 @@
-/* claude_decode.c - from a bash command back to the run it carries, for whoever approved it. Shares
- * no code with claude_program.c but the strict readers of the ground floor. [APR-3] */
+/* claude_decode.c - from a bash command or a cell back to the run it carries, for whoever approved
+ * it. Shares no code with claude_program.c but the strict readers of the ground floor. [APR-3] */
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,15 +135,20 @@ static void point(struct claude_decoded *d, const struct spots *s)
 static int read_words(struct claude_decoded *d, struct err *e)
 {
     const char *token = json_get_str(d->root, "token", "");
+    const char *life = json_get_str(d->root, "life", NULL);
+    size_t life_len = life != NULL ? strlen(life) : 0;
     d->rq.language = json_get_str(d->root, "language", "");
     d->rq.interpreter = json_get_str(d->root, "interpreter", "");
     d->terms.timeout_s = json_get_int(d->root, "timeout", -1);
-    if (json_kind(d->root) != JSON_OBJECT || json_len(d->root) != 13 ||
-        strlen(token) != CLAUDE_TOKEN_LEN || d->terms.timeout_s < 1 ||
-        json_get_int(d->root, "out", 0) != CLAUDE_OUT_MAX ||
+    d->terms.form = life != NULL ? CLAUDE_CELL : CLAUDE_SHELL;
+    if (json_kind(d->root) != JSON_OBJECT || json_len(d->root) != (life != NULL ? 14 : 13) ||
+        (life_len != 0 && life_len != CLAUDE_TOKEN_LEN) || strlen(token) != CLAUDE_TOKEN_LEN ||
+        d->terms.timeout_s < 1 || json_get_int(d->root, "out", 0) != CLAUDE_OUT_MAX ||
         json_get_int(d->root, "err", 0) != CLAUDE_ERR_MAX)
         return no_payload("its members", e);
     memcpy(d->terms.token, token, CLAUDE_TOKEN_LEN + 1);
+    if (life != NULL)
+        memcpy(d->terms.life, life, life_len + 1);
     return 0;
 }
 
@@ -228,11 +233,27 @@ static bool eat_payload(struct text *t, struct claude_command *out)
     return true;
 }
 
+static bool eat_part(struct text *t, const char *name)
+{
+    const struct share_file *f = share_find(name);
+    return f != NULL && eat(t, f->ptr, f->len);
+}
+
 static bool read_inline(struct text t, struct claude_command *out)
 {
-    const struct share_file *f = share_find("cells/claude.py");
-    return f != NULL && eat_str(&t, "python3 - <<'AIRLOCK'\nP = ") && eat_payload(&t, out) &&
-           eat(&t, f->ptr, f->len) && eat_str(&t, "AIRLOCK") && t.p == t.end;
+    return eat_str(&t, "python3 - <<'AIRLOCK'\nP = ") && eat_payload(&t, out) &&
+           eat_str(&t, "RUN = r'''\n") && eat_part(&t, "cells/claude/run.py") &&
+           eat_str(&t, "'''\n\n") && eat_part(&t, "cells/claude/common.py") &&
+           eat_str(&t, "\n\n") && eat_part(&t, "cells/claude/shell.py") && eat_str(&t, "AIRLOCK") &&
+           t.p == t.end;
+}
+
+static bool read_cell(struct text t, struct claude_command *out)
+{
+    out->form = CLAUDE_CELL;
+    return eat_str(&t, "P = ") && eat_payload(&t, out) && eat_part(&t, "cells/claude/run.py") &&
+           eat_str(&t, "\n\n") && eat_part(&t, "cells/claude/common.py") && eat_str(&t, "\n\n") &&
+           eat_part(&t, "cells/claude/repl.py") && t.p == t.end;
 }
 
 static bool read_mounted(struct text t, struct claude_command *out)
@@ -259,6 +280,9 @@ int claude_command_read(struct claude_command *out, const char *command, size_t 
         return 0;
     *out = (struct claude_command){ .payload = NULL };
     if (read_mounted(t, out))
+        return 0;
+    *out = (struct claude_command){ .payload = NULL };
+    if (read_cell(t, out))
         return 0;
     return no_payload("its form", e);
 }

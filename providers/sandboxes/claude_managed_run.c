@@ -57,15 +57,17 @@ void managed_run_free(struct managed_run *r)
 
 /* ---- made ready */
 
-bool managed_starts_over(const struct sandbox *base, const struct sandbox_run *rq)
+const char *managed_starts_over(const struct sandbox *base, const struct sandbox_run *rq)
 {
     const struct managed *s = (const struct managed *)base;
-    return s->link == LINK_LIVE && claude_program_bytes(rq) > CLAUDE_LITERAL_MAX;
+    return s->link == LINK_LIVE && claude_program_bytes(rq) > CLAUDE_LITERAL_MAX
+               ? "a new container: too large for the one that runs, whose files are lost"
+               : NULL;
 }
 
 static int write_parts(struct managed *s, struct managed_run *r)
 {
-    const struct share_file *f = claude_runner();
+    const struct share_file *f = claude_runner(CLAUDE_SHELL);
     r->mounted = (s->link != LINK_LIVE && s->link != LINK_CUT) ||
                  claude_program_bytes(&r->d.rq) > CLAUDE_LITERAL_MAX;
     if (claude_command_write(r->payload.ptr, r->payload.len, RUNNER, r->mounted ? PAYLOAD : NULL,
@@ -122,7 +124,7 @@ static const char *find_payload(const struct managed_run *r, const struct claude
                                 size_t *len)
 {
     size_t n = 0;
-    const struct share_file *f = claude_runner();
+    const struct share_file *f = claude_runner(CLAUDE_SHELL);
     if (strcmp(c->runner, RUNNER) != 0 || !has_hash(f->ptr, f->len, c->runner_hash))
         return NULL;
     if (!r->mounted) {

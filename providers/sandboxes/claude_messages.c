@@ -8,6 +8,7 @@
 #include "providers/registry.h"
 #include "providers/sandboxes/claude_messages_int.h"
 
+#define STATE_WORD    "kernel=repl"
 #define DEFAULT_MODEL "claude-haiku-5-5"
 #define BOOK          "anthropic"
 
@@ -42,7 +43,6 @@ static void gone(struct claude_messages *s)
     loop_arm_us(s->loop, s->deadline, -1);
     loop_arm_us(s->loop, s->ttl, -1);
     s->phase = MESSAGES_GONE;
-    s->container[0] = '\0';
     sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
     messages_run_lost(s, s->end_as, by_owner ? "" : s->end_what,
                       s->why.code != ERR_NONE ? s->why.msg : "");
@@ -103,6 +103,9 @@ static void take_model(struct claude_messages *s, const struct net_result *r, st
                               "that can",
                 s->model);
     s->low_effort = json_get_bool(json_get(json_get(caps, "effort"), "low"), "supported", false);
+    /* Their name for tools that the code may call; the interpreter that stays comes with them. */
+    if (!json_get_bool(json_get(caps, "code_execution"), "supported", false))
+        messages_take_last_rung(s);
     json_free(o);
 }
 
@@ -153,6 +156,7 @@ static void free_it(struct claude_messages *s)
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
         loop_remove(s->loop, sources[i]);
     messages_run_free(s->run);
+    buf_release(&s->vars.text);
     free(s->model);
     free(s->label);
     free(s->usage_source);
@@ -165,7 +169,6 @@ static void stop_run(struct claude_messages *s)
     struct messages_run *r = s->run;
     bool timeout = r->stopping == END_TIMEOUT;
     claude_call_drop(&s->call);
-    s->container[0] = '\0';
     messages_run_lost(s, r->stopping, "",
                       timeout ? "no answer in time: the connection was closed"
                               : "the connection was closed to end it");
@@ -195,11 +198,22 @@ static const char *setting_of(const struct sandbox_config *cfg, const char *name
     return v != NULL && v[0] != '\0' ? v : NULL;
 }
 
-/* Of the person, who pays: the image, or the configuration, or a small one. */
-static const char *model_of(const struct sandbox_config *cfg)
+/* Of the person, who pays: the first word of the image, or the configuration, or a small one. The
+ * caller frees it. */
+static char *model_of(const struct sandbox_config *cfg)
 {
-    const char *set = setting_of(cfg, "claude.model");
-    return cfg->image != NULL ? cfg->image : set != NULL ? set : DEFAULT_MODEL;
+    const char *set = setting_of(cfg, "claude.model"), *image = cfg->image;
+    size_t n = image != NULL ? strcspn(image, ",") : 0;
+    if (n > 0 && memchr(image, '=', n) == NULL)
+        return xasprintf("%.*s", (int)n, image);
+    return xstrdup(set != NULL ? set : DEFAULT_MODEL);
+}
+
+/* A container for one run has nothing that could stay. */
+static bool wants_state(const struct sandbox_config *cfg)
+{
+    return cfg->contract->lifecycle == LIFECYCLE_SESSION &&
+           sandbox_choose(MESSAGES_NAME, cfg->image, NULL) == &sandbox_claude_messages_state;
 }
 
 static int check_config(const struct sandbox_config *cfg, struct err *e)
@@ -220,13 +234,18 @@ static int messages_open(struct sandbox **out, const struct sandbox_config *cfg,
 {
     struct claude_http http;
     struct llm_facts facts;
-    const char *model = model_of(cfg), *patience = setting_of(cfg, "claude.patience_ms");
+    const char *patience = setting_of(cfg, "claude.patience_ms");
+    char *model = model_of(cfg);
     if (check_config(cfg, e) < 0 ||
         llm_facts_load(&facts, BOOK, setting_of(cfg, "anthropic.prices"), model, e) < 0 ||
-        claude_http_open(&http, cfg->loop, cfg->net, cfg->setting, cfg->setting_arg, NULL, e) < 0)
+        claude_http_open(&http, cfg->loop, cfg->net, cfg->setting, cfg->setting_arg, NULL, e) < 0) {
+        free(model);
         return -1;
+    }
     struct claude_messages *s = xcalloc(1, sizeof *s);
-    s->base.ops = &sandbox_claude_messages;
+    s->base.ops = sandbox_choose(MESSAGES_NAME, cfg->image, NULL);
+    s->wants_state = wants_state(cfg);
+    buf_init(&s->vars.text, (size_t)128 << 10);
     s->loop = cfg->loop;
     s->sink = cfg->sink;
     s->check_body = cfg->check_body;
@@ -236,7 +255,7 @@ static int messages_open(struct sandbox **out, const struct sandbox_config *cfg,
     s->contract.lifecycle = cfg->contract->lifecycle;
     s->contract.ttl_s = cfg->contract->ttl_s;
     s->contract.timeout_s = cfg->contract->timeout_s;
-    s->model = xstrdup(model);
+    s->model = model;
     s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
     s->usage_source = xasprintf(MESSAGES_NAME " %s", model);
     int64_t ms = patience != NULL ? http_number(patience, 3600000) : -1;
@@ -387,30 +406,37 @@ static int messages_origin(const struct sandbox_host *h, char *room, size_t size
     return 0;
 }
 
+#define CAPS                                                                                       \
+    (SANDBOX_IS_CHECKED_ONLY | SANDBOX_CAN_NET_DENY | SANDBOX_IS_REMOTE | SANDBOX_SHELL_FORGETS |  \
+     SANDBOX_TELLS_AT_END | SANDBOX_TAKES_LITTLE | SANDBOX_NO_PROBES)
+/* What both tables have in common. */
+#define OPS                                                                                        \
+    .name = MESSAGES_NAME, .isolation = "container in Anthropic's cloud, no network",              \
+    .held_by = "Anthropic's model starts it: we compare afterwards what it ran",                   \
+    .languages = "python,bash", .available = messages_available, .origin = messages_origin,        \
+    .interpreter = messages_interpreter, .open = messages_open, .exec = messages_exec,             \
+    .interrupt = messages_interrupt, .kill = messages_kill, .pause_output = messages_pause_output, \
+    .restore = no_restore, .starts_over = messages_starts_over, .save = no_save, .load = no_load,  \
+    .put = no_put, .get = no_get, .complete = no_complete, .farewell = messages_farewell,          \
+    .cost = messages_cost, .close = messages_close
+
+const struct sandbox_ops sandbox_claude_messages_state = {
+    OPS,
+    .title = "the same tool; Python runs in its interpreter, whose variables stay",
+    .caps = CAPS | SANDBOX_IS_STATEFUL,
+    .enforcement = messages_state_enforcement,
+    .introspection = messages_introspection,
+};
+
+static const struct sandbox_variant variants[] = {
+    { STATE_WORD, &sandbox_claude_messages_state },
+    { NULL, NULL },
+};
+
 const struct sandbox_ops sandbox_claude_messages = {
-    .name = MESSAGES_NAME,
+    OPS,
     .title = "Claude's code execution tool, worked by a model that is checked afterwards",
-    .isolation = "container in Anthropic's cloud, no network",
-    .held_by = "Anthropic's model starts it: we compare afterwards what it ran",
-    .caps = SANDBOX_IS_CHECKED_ONLY | SANDBOX_CAN_NET_DENY | SANDBOX_IS_REMOTE |
-            SANDBOX_SHELL_FORGETS | SANDBOX_TELLS_AT_END | SANDBOX_TAKES_LITTLE | SANDBOX_NO_PROBES,
-    .languages = "python,bash",
-    .available = messages_available,
-    .origin = messages_origin,
+    .caps = CAPS,
     .enforcement = messages_enforcement,
-    .interpreter = messages_interpreter,
-    .open = messages_open,
-    .exec = messages_exec,
-    .interrupt = messages_interrupt,
-    .kill = messages_kill,
-    .pause_output = messages_pause_output,
-    .restore = no_restore,
-    .save = no_save,
-    .load = no_load,
-    .put = no_put,
-    .get = no_get,
-    .complete = no_complete,
-    .farewell = messages_farewell,
-    .cost = messages_cost,
-    .close = messages_close,
+    .variants = variants,
 };

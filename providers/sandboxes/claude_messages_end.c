@@ -11,7 +11,7 @@
 
 static void forget_container(struct claude_messages *s)
 {
-    s->container[0] = s->expires[0] = '\0';
+    messages_lose(s, LOST_CONTAINER);
     if (s->run != NULL)
         s->run->f.state_lost = true;
 }
@@ -80,6 +80,63 @@ static void judge_error_code(struct claude_messages *s)
     forget_container(s);
 }
 
+/* ---- the interpreter that stays */
+
+static void lose_interpreter(struct claude_messages *s)
+{
+    messages_lose(s, LOST_INTERPRETER);
+    s->run->f.state_lost = true;
+}
+
+static void say_short(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    r->f.state_lost = true;
+    snprintf(r->message, sizeof r->message,
+             "no interpreter stays with %.60s here: this one was fresh, and so is the next; files "
+             "stay",
+             s->model);
+}
+
+static void take_cell(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    const struct claude_result *x = &r->result;
+    const struct claude_terms *t = &r->decoded.terms;
+    if (x->died) {
+        end_as(r, END_TIMEOUT,
+               "the code did not obey: its interpreter was ended with its variables; files stay");
+        lose_interpreter(s);
+        return;
+    }
+    if (s->container[0] == '\0') {
+        snprintf(r->message, sizeof r->message,
+                 "the server did not say where it ran, so the next run begins anew");
+        messages_lose(s, LOST_CONTAINER);
+        r->f.state_lost = true;
+        return;
+    }
+    if (s->life[0] == '\0')
+        memcpy(s->life, t->token, sizeof s->life);
+    messages_keep_vars(s, x);
+    if (x->late && t->timeout_s < s->contract.timeout_s)
+        snprintf(r->message, sizeof r->message,
+                 "ended after %d s: Anthropic's interpreter gives a run no more than 90",
+                 MESSAGES_CELL_S);
+    else if (x->vars_more > 0)
+        snprintf(r->message, sizeof r->message, "%lld more variables are there, not told",
+                 (long long)x->vars_more);
+}
+
+/* It was approved to go on from what is gone. */
+static void say_container_gone(struct claude_messages *s)
+{
+    end_as(s->run, END_LOST,
+           "the container of the runs before has expired with its variables and files; nothing was "
+           "executed: run it again to begin with none");
+    forget_container(s);
+}
+
 /* ---- the result */
 
 static void tell_output(struct claude_messages *s, enum sandbox_stream stream, const struct buf *b)
@@ -124,29 +181,97 @@ static void take_end(struct messages_run *r)
     keep_words(&r->error_traceback, &x->error[2]);
 }
 
+static void take_result(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    r->has_result = true;
+    take_end(r);
+    tell_output(s, STREAM_STDOUT, &r->result.out);
+    tell_output(s, STREAM_STDERR, &r->result.err);
+    tell_value(s, &r->result.value);
+    s->used = true;
+    s->lost = LOST_NOTHING;
+    if (r->decoded.terms.form == CLAUDE_CELL)
+        take_cell(s);
+    else if (messages_falls_short(s) && strcmp(r->decoded.rq.language, "python") == 0)
+        say_short(s);
+}
+
+/* The code began, and the interpreter did not live to say how it ended. */
+static bool interpreter_died(const struct claude_messages *s)
+{
+    const struct messages_run *r = s->run;
+    const struct judge *j = &r->judge;
+    return r->decoded.terms.form == CLAUDE_CELL && j->return_code != 0 &&
+           claude_result_began(buf_str((struct buf *)(uintptr_t)&j->out), j->out.len,
+                               &r->decoded.rq, r->decoded.terms.token);
+}
+
+static void say_died(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    int64_t code = r->judge.return_code;
+    int64_t signal = code > 128 && code < 256 ? code - 128 : code < 0 && code > -128 ? -code : 0;
+    bool late = strstr(buf_str(&r->judge.out), "detection_timeout") != NULL ||
+                strstr(buf_str(&r->judge.err), "detection_timeout") != NULL;
+    s->used = true;
+    end_as(r,
+           late          ? END_TIMEOUT
+           : signal != 0 ? END_SIGNAL
+                         : END_SANDBOX,
+           "the code ended the interpreter it ran in: its variables and its output are lost, "
+           "files stay");
+    r->f.has_code = !late && signal != 0;
+    r->f.code = (int)signal;
+    lose_interpreter(s);
+}
+
+static void say_unproved(struct claude_messages *s, const struct err *e)
+{
+    const struct judge *j = &s->run->judge;
+    struct buf seen = BUF_INIT(JUDGE_SEEN_MAX);
+    (void)buf_addf(&seen, "exit %lld\n%.16000s\n%.16000s", (long long)j->return_code,
+                   buf_str((struct buf *)(uintptr_t)&j->out),
+                   buf_str((struct buf *)(uintptr_t)&j->err));
+    say_deviation(s, e, &seen);
+    buf_release(&seen);
+}
+
+static void say_not_started(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    char text[600];
+    bool began = claude_result_began(buf_str(&r->judge.out), r->judge.out.len, &r->decoded.rq,
+                                     r->decoded.terms.token);
+    snprintf(text, sizeof text, "%s: %.400s",
+             began ? "the code began there, but what came of it is not known"
+                   : "the code could not be started there",
+             buf_str(&r->result.err));
+    end_as(r, END_SANDBOX, text);
+    if (began)
+        forget_container(s);
+}
+
 static void judge_result(struct claude_messages *s)
 {
     struct messages_run *r = s->run;
     struct judge *j = &r->judge;
     struct err e = ERR_INIT;
-    char text[600];
-    if (claude_result_read(&r->result, buf_str(&j->out), j->out.len, &r->decoded.rq,
-                           r->decoded.terms.token, &e) < 0) {
-        struct buf seen = BUF_INIT(JUDGE_SEEN_MAX);
-        (void)buf_addf(&seen, "exit %lld\n%.16000s\n%.16000s", (long long)j->return_code,
-                       buf_str(&j->out), buf_str(&j->err));
-        say_deviation(s, &e, &seen);
-        buf_release(&seen);
+    int rc = claude_result_read(&r->result, buf_str(&j->out), j->out.len, &r->decoded.rq,
+                                r->decoded.terms.token, &e);
+    if (rc < 0 && e.code == ERR_FORMAT && interpreter_died(s)) {
+        say_died(s);
+    } else if (rc < 0) {
+        say_unproved(s, &e);
     } else if (r->result.failed) {
-        snprintf(text, sizeof text, "the code could not be started there: %.400s",
-                 buf_str(&r->result.err));
-        end_as(r, END_SANDBOX, text);
+        say_not_started(s);
+    } else if (r->result.lost) {
+        end_as(r, END_LOST,
+               "the interpreter of the runs before is gone with its variables; nothing was "
+               "executed: run it again to begin with none");
+        lose_interpreter(s);
     } else {
-        r->has_result = true;
-        take_end(r);
-        tell_output(s, STREAM_STDOUT, &r->result.out);
-        tell_output(s, STREAM_STDERR, &r->result.err);
-        tell_value(s, &r->result.value);
+        take_result(s);
     }
 }
 
@@ -223,6 +348,7 @@ static void say_not_taken(struct claude_messages *s, const struct net_result *r)
         say_unknown(s, e.msg);
         return;
     }
+    messages_took_rung(s, false);
     snprintf(text, sizeof text, "%s; the code was not executed", e.msg);
     end_as(s->run, END_PROVIDER, text);
 }
@@ -279,21 +405,39 @@ static void finish(struct claude_messages *s)
         messages_bring_files(s);
 }
 
+/* Nothing was executed, and another request may do better. */
+static bool sends_again(struct claude_messages *s, const struct net_result *r)
+{
+    struct messages_run *run = s->run;
+    bool cell = run->decoded.terms.form == CLAUDE_CELL;
+    if (r->end == NET_ANSWERED && messages_next_rung(s, r->status)) {
+        messages_run_send_anew(s);
+        return true;
+    }
+    if (!is_container_gone(s, r) || (cell && s->life[0] != '\0'))
+        return false;
+    log_msg(LOG_INFO, MESSAGES_NAME, "the container is gone: once more without it");
+    run->again_fresh = true;
+    run->f.state_lost |= s->life[0] != '\0';
+    messages_lose(s, LOST_CONTAINER);
+    messages_run_send(s);
+    return true;
+}
+
 void messages_conclude(struct claude_messages *s, const struct net_result *r)
 {
     struct messages_run *run = s->run;
     struct judge *j = &run->judge;
     bool taken = r == NULL || r->status == 200;
     bool whole = judge_end_round(j);
-    if (!taken && is_container_gone(s, r)) {
-        log_msg(LOG_INFO, MESSAGES_NAME, "the container is gone: once more without it");
-        run->again_fresh = true;
-        s->container[0] = '\0';
-        messages_run_send(s);
+    if (!taken && sends_again(s, r))
         return;
-    }
+    if (taken)
+        messages_took_rung(s, true);
     if (j->deviation.code != ERR_NONE)
         say_deviation(s, &j->deviation, &j->seen);
+    else if (!taken && is_container_gone(s, r))
+        say_container_gone(s);
     else if (!taken)
         say_not_taken(s, r);
     else if (!whole)

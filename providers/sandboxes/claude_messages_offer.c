@@ -42,6 +42,24 @@ void messages_enforcement(const struct contract *c, struct contract_enforcement 
             "nothing but the program goes there: a model would read it");
 }
 
+void messages_state_enforcement(const struct contract *c, struct contract_enforcement *out)
+{
+    messages_enforcement(c, out);
+    if (c->lifecycle != LIFECYCLE_SESSION)
+        return;
+    say(&out->field[FIELD_LIFECYCLE], APPROXIMATED,
+        "variables stay while Anthropic keeps the interpreter; the container up to 30 days");
+    say(&out->field[FIELD_TIMEOUT], APPROXIMATED,
+        "by the cell that starts it, 80 s at most; from here it can't be stopped");
+}
+
+const char *messages_introspection(size_t *len)
+{
+    const struct share_file *f = claude_runner(CLAUDE_CELL);
+    *len = f->len;
+    return f->ptr;
+}
+
 const char *messages_interpreter(const struct contract *c, const char *language)
 {
     (void)c;

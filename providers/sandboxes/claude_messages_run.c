@@ -1,14 +1,13 @@
-/* claude_messages_run.c - one execution: made into a command, the request read back and compared
- * before anything leaves, the answer judged as it comes, and its one end told. */
+/* claude_messages_run.c - one execution: made into a command or a cell, the request read back and
+ * compared before anything leaves, the answer judged as it comes, and its one end told. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "providers/sandboxes/claude_messages_int.h"
 
-#define COMMAND_MAX ((size_t)1 << 20)
-#define TEXT_MAX    ((size_t)64 << 10)
-#define TOOL_TYPE   "code_execution_20250825" /* a shell for each call; nothing stays but files */
+#define INPUT_MAX ((size_t)1 << 20)
+#define TEXT_MAX  ((size_t)64 << 10)
 
 /* ---- made ready */
 
@@ -29,23 +28,50 @@ static int check(const struct sandbox_run *rq, struct err *e)
     return 0;
 }
 
+static void set_terms(struct claude_terms *t, const struct claude_messages *s, const char *language)
+{
+    int64_t timeout_s = s->contract.timeout_s;
+    enum claude_form form = messages_form(s, language);
+    bool cut = form == CLAUDE_CELL && timeout_s > MESSAGES_CELL_S;
+    claude_terms_init(t, cut ? MESSAGES_CELL_S : timeout_s);
+    t->form = form;
+    if (form == CLAUDE_CELL)
+        snprintf(t->life, sizeof t->life, "%s", s->life);
+}
+
+static int write_input(const struct buf *payload, enum claude_form form, struct buf *out)
+{
+    return form == CLAUDE_CELL ? claude_cell_write(payload->ptr, payload->len, out)
+                               : claude_command_write(payload->ptr, payload->len, NULL, NULL, out);
+}
+
 static int carry(struct messages_run *r, const struct claude_messages *s,
                  const struct sandbox_run *rq, struct err *e)
 {
     struct claude_terms terms;
     struct claude_command parts;
-    struct buf payload = BUF_INIT(COMMAND_MAX);
-    claude_terms_init(&terms, s->contract.timeout_s);
+    struct buf payload = BUF_INIT(INPUT_MAX);
+    set_terms(&terms, s, rq->language);
+    buf_reset(&r->input);
     int rc = claude_program_write(rq, &terms, &payload, e);
-    if (rc == 0 && claude_command_write(payload.ptr, payload.len, NULL, NULL, &r->command) < 0)
+    if (rc == 0 && write_input(&payload, terms.form, &r->input) < 0)
         rc = err_set(e, ERR_LIMIT, MESSAGES_NAME ": the command is too long");
-    /* What the result is going to be compared with comes out of the command, not out of `rq`. */
+    /* What the result is going to be compared with comes out of the input, not out of `rq`. */
     if (rc == 0)
-        rc = claude_command_read(&parts, r->command.ptr, r->command.len, e);
+        rc = claude_command_read(&parts, r->input.ptr, r->input.len, e);
     if (rc == 0)
         rc = claude_program_read(&r->decoded, parts.payload, parts.payload_len, e);
     buf_release(&payload);
     return rc;
+}
+
+static struct judge_wanted wanted_of(const struct messages_run *r)
+{
+    bool cell = r->decoded.terms.form == CLAUDE_CELL;
+    return (struct judge_wanted){ .tool = cell ? "code_execution" : "bash_code_execution",
+                                  .key = cell ? "code" : "command",
+                                  .text = r->input.ptr,
+                                  .len = r->input.len };
 }
 
 int messages_run_new(struct messages_run **out, const struct claude_messages *s,
@@ -55,7 +81,7 @@ int messages_run_new(struct messages_run **out, const struct claude_messages *s,
         return -1;
     struct messages_run *r = xcalloc(1, sizeof *r);
     r->number = rq->run;
-    buf_init(&r->command, COMMAND_MAX);
+    buf_init(&r->input, INPUT_MAX);
     buf_init(&r->body, MESSAGES_BODY_MAX);
     buf_init(&r->error_name, TEXT_MAX);
     buf_init(&r->error_value, TEXT_MAX);
@@ -66,7 +92,7 @@ int messages_run_new(struct messages_run **out, const struct claude_messages *s,
         messages_run_free(r);
         return -1;
     }
-    const struct judge_wanted want = { MESSAGES_TOOL, "command", r->command.ptr, r->command.len };
+    const struct judge_wanted want = wanted_of(r);
     judge_init(&r->judge, &want);
     *out = r;
     return 0;
@@ -76,7 +102,7 @@ void messages_run_free(struct messages_run *r)
 {
     if (r == NULL)
         return;
-    struct buf *all[] = { &r->command, &r->body, &r->error_name, &r->error_value,
+    struct buf *all[] = { &r->input, &r->body, &r->error_name, &r->error_value,
                           &r->error_traceback };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         buf_release(all[i]);
@@ -92,12 +118,20 @@ static struct messages_ask asked_of(const struct claude_messages *s)
 {
     const struct messages_run *r = s->run;
     return (struct messages_ask){ .model = s->model,
-                                  .tool_type = TOOL_TYPE,
-                                  .command = r->command.ptr,
-                                  .command_len = r->command.len,
+                                  .tool_type = messages_tool_type(s),
+                                  .want = r->judge.want,
                                   .container = s->container,
                                   .echo = &r->judge.echo,
                                   .low_effort = s->low_effort };
+}
+
+/* A command knows of no interpreter. */
+static int check_life(const struct claude_terms *t, const struct claude_messages *s,
+                      enum claude_form form, struct err *e)
+{
+    if (t->form != form || strcmp(t->life, form == CLAUDE_CELL ? s->life : "") != 0)
+        return err_set(e, ERR_INTEGRITY, MESSAGES_NAME ": the request is for another interpreter");
+    return 0;
 }
 
 static int check_decoded(struct claude_messages *s, const struct messages_asked *asked,
@@ -105,12 +139,14 @@ static int check_decoded(struct claude_messages *s, const struct messages_asked 
 {
     struct claude_command parts;
     struct claude_decoded d = { .root = NULL };
-    int rc = claude_command_read(&parts, asked->command, asked->command_len, e);
-    if (rc == 0 && parts.payload == NULL)
-        rc = err_set(e, ERR_INTEGRITY, MESSAGES_NAME ": the command does not hold its program");
+    int rc = claude_command_read(&parts, asked->input, asked->input_len, e);
+    if (rc == 0 && (parts.payload == NULL || parts.form != s->run->decoded.terms.form))
+        rc = err_set(e, ERR_INTEGRITY, MESSAGES_NAME ": the request does not hold its program");
     if (rc == 0) {
         rc = claude_program_read(&d, parts.payload, parts.payload_len, e);
         d.rq.run = s->run->number;
+        if (rc == 0)
+            rc = check_life(&d.terms, s, parts.form, e);
         if (rc == 0 && s->check_body != NULL)
             rc = s->check_body(s->arg, &d.rq, e);
         claude_decoded_release(&d);
@@ -189,6 +225,23 @@ void messages_run_send(struct claude_messages *s)
     claude_send(&s->call, &rq);
 }
 
+void messages_run_send_anew(struct claude_messages *s)
+{
+    struct messages_run *r = s->run;
+    struct claude_decoded was = r->decoded;
+    struct err e = ERR_INIT;
+    r->decoded = (struct claude_decoded){ .root = NULL };
+    judge_release(&r->judge);
+    int rc = carry(r, s, &was.rq, &e);
+    const struct judge_wanted want = wanted_of(r);
+    judge_init(&r->judge, &want);
+    claude_decoded_release(&was);
+    if (rc < 0)
+        refuse(s, &e);
+    else
+        messages_run_send(s);
+}
+
 void messages_run_begin(struct claude_messages *s)
 {
     if (s->run == NULL || s->begun || s->phase != MESSAGES_READY || s->ending ||
@@ -197,69 +250,24 @@ void messages_run_begin(struct claude_messages *s)
     s->begun = true;
     s->run->started_us = clock_boot_us();
     loop_arm_us(s->loop, s->deadline, s->contract.timeout_s * MESSAGES_SECOND_US + s->patience_us);
-    messages_run_send(s);
+    if (s->run->decoded.terms.form == messages_form(s, s->run->decoded.rq.language))
+        messages_run_send(s);
+    else /* it was made before the model was known */
+        messages_run_send_anew(s);
 }
 
 /* ---- ends */
 
-static void fill_finished(struct messages_run *r, struct sandbox_finished *f)
-{
-    *f = r->f;
-    f->what = r->limit;
-    f->limits_hit = "";
-    f->error_name = buf_str(&r->error_name);
-    f->error_value = buf_str(&r->error_value);
-    f->error_traceback = buf_str(&r->error_traceback);
-    f->check_text = r->has_result ? buf_str(&r->result.check_text) : "";
-    f->message = r->message;
-    f->exists = r->has_result ? r->result.exists : NULL;
-    f->exists_count = r->has_result ? r->decoded.rq.exists_count : 0;
-}
-
-static void tell_usage(struct claude_messages *s, struct messages_run *r)
-{
-    const struct llm_usage *u = &r->judge.usage;
-    const struct sandbox_usage usage = { .source = s->usage_source,
-                                         .input_tokens = u->input + u->cache_write,
-                                         .output_tokens = u->output,
-                                         .cache_read_tokens = u->cache_read,
-                                         .cost_nanousd = llm_cost(&s->facts, u) };
-    struct sandbox_event ev = { .kind = SANDBOX_USAGE, .run = r->number, .usage = &usage };
-    if (r->judge.has_usage)
-        messages_tell(s, &ev);
-}
-
-/* Files stay, variables do not. */
-static void tell_files(struct claude_messages *s, const struct messages_run *r)
-{
-    const struct claude_result *x = &r->result;
-    struct sandbox_changed_file files[ARRAY_LEN(x->files)];
-    for (size_t i = 0; i < x->file_count; i++)
-        files[i] = (struct sandbox_changed_file){ .path = x->paths.ptr + x->files[i].path_at,
-                                                  .change = x->files[i].change,
-                                                  .bytes = x->files[i].bytes };
-    struct sandbox_event ev = {
-        .kind = SANDBOX_STATE, .run = r->number, .files = files, .file_count = x->file_count
-    };
-    if (r->has_result && !s->ending && !s->closed)
-        messages_tell(s, &ev);
-}
-
 void messages_run_finish(struct claude_messages *s)
 {
     struct messages_run *r = s->run;
-    struct sandbox_finished f;
     loop_arm_us(s->loop, s->deadline, -1);
     s->run = NULL; /* from here on it is only told */
     s->begun = false;
     if (r->sent)
         s->billed_s +=
             messages_billed_s((clock_boot_us() - r->started_us) / MESSAGES_SECOND_US + 1);
-    tell_usage(s, r);
-    fill_finished(r, &f);
-    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = r->number, .finished = &f };
-    messages_tell(s, &ev);
-    tell_files(s, r);
+    messages_tell_end(s, r);
     messages_run_free(r);
     if (s->contract.lifecycle == LIFECYCLE_RUN && !s->closed)
         messages_end_with(s, END_KILLED, NULL, NULL);
@@ -276,6 +284,7 @@ void messages_run_lost(struct claude_messages *s, enum run_end as, const char *w
         r->f.wall_us = clock_boot_us() - r->started_us;
     r->f.end = as;
     r->f.state_lost = true;
+    messages_lose(s, LOST_CONTAINER);
     snprintf(r->limit, sizeof r->limit, "%s", what);
     snprintf(r->message, sizeof r->message, "%s%s%s", message,
              message[0] != '\0' && r->sent ? "; " : "",

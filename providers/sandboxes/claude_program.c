@@ -1,4 +1,4 @@
-/* claude_program.c - an approved run becomes a payload and a bash command. */
+/* claude_program.c - an approved run becomes a payload and a bash command, or a cell. */
 #include "providers/sandboxes/claude_program.h"
 
 #include <string.h>
@@ -11,13 +11,42 @@ void claude_terms_init(struct claude_terms *t, int64_t timeout_s)
     random_bytes(raw, sizeof raw);
     hex_encode(raw, sizeof raw, t->token);
     t->timeout_s = timeout_s;
+    t->form = CLAUDE_SHELL;
+    t->life[0] = '\0';
 }
 
-const struct share_file *claude_runner(void)
+static void add_part(struct buf *b, const char *name)
 {
-    const struct share_file *f = share_find("cells/claude.py");
+    const struct share_file *f = share_find(name);
     INVARIANT(f != NULL);
-    return f;
+    (void)buf_add(b, f->ptr, f->len);
+}
+
+/* The fresh interpreter is given run.py as text. */
+static void write_runner(enum claude_form form, struct buf *b)
+{
+    bool shell = form == CLAUDE_SHELL;
+    (void)buf_add_str(b, shell ? "RUN = r'''\n" : "");
+    add_part(b, "cells/claude/run.py");
+    (void)buf_add_str(b, shell ? "'''\n\n" : "\n\n");
+    add_part(b, "cells/claude/common.py");
+    (void)buf_add_str(b, "\n\n");
+    add_part(b, shell ? "cells/claude/shell.py" : "cells/claude/repl.py");
+}
+
+const struct share_file *claude_runner(enum claude_form form)
+{
+    static struct buf text[CLAUDE_FORMS];
+    static struct share_file files[CLAUDE_FORMS];
+    if (files[form].ptr == NULL) {
+        buf_init(&text[form], CLAUDE_LITERAL_MAX * 4);
+        write_runner(form, &text[form]);
+        INVARIANT(text[form].len < text[form].max);
+        files[form] = (struct share_file){ .name = form == CLAUDE_SHELL ? "airlock.py" : "cell",
+                                           .ptr = buf_str(&text[form]),
+                                           .len = text[form].len };
+    }
+    return &files[form];
 }
 
 size_t claude_program_bytes(const struct sandbox_run *rq)
@@ -103,6 +132,8 @@ int claude_program_write(const struct sandbox_run *rq, const struct claude_terms
     json_w_int(&w, "timeout", t->timeout_s);
     json_w_int(&w, "out", CLAUDE_OUT_MAX);
     json_w_int(&w, "err", CLAUDE_ERR_MAX);
+    if (t->form == CLAUDE_CELL)
+        json_w_str(&w, "life", t->life);
     json_w_close_object(&w);
     return json_w_end(&w) < 0 ? err_set(e, ERR_LIMIT, "the run is too large to be carried") : 0;
 }
@@ -121,7 +152,7 @@ static int add_proof(struct buf *out, const void *p, size_t len, const char *pat
 int claude_command_write(const char *payload, size_t len, const char *runner, const char *path,
                          struct buf *command)
 {
-    const struct share_file *f = claude_runner();
+    const struct share_file *f = claude_runner(CLAUDE_SHELL);
     int rc = 0;
     INVARIANT(path == NULL || runner != NULL);
     if (runner == NULL) {
@@ -142,4 +173,13 @@ int claude_command_write(const char *payload, size_t len, const char *runner, co
     if (rc < 0 || buf_add_str(command, " <<'AIRLOCK'\n") < 0 || buf_add(command, payload, len) < 0)
         return -1;
     return buf_add_str(command, "\nAIRLOCK");
+}
+
+int claude_cell_write(const char *payload, size_t len, struct buf *cell)
+{
+    const struct share_file *f = claude_runner(CLAUDE_CELL);
+    return buf_add_str(cell, "P = ") < 0 || buf_add(cell, payload, len) < 0 ||
+                   buf_add_char(cell, '\n') < 0
+               ? -1
+               : buf_add(cell, f->ptr, f->len);
 }

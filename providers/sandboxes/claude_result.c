@@ -1,11 +1,14 @@
-/* claude_result.c - the line that the runner (share/cells/claude.py) prints about a run. It comes
+/* claude_result.c - the line that the runner (share/cells/claude/) prints about a run. It comes
  * from the container and is trusted no further: exact in form, capped in size. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "providers/sandboxes/claude_program.h"
 
 #define LINE     "AIRLOCK-RESULT "
+#define BEGIN    "AIRLOCK-BEGIN "
 #define TEXT_MAX ((size_t)64 << 10)
+#define VARS_MAX ((size_t)128 << 10)
 
 void claude_result_init(struct claude_result *r)
 {
@@ -18,12 +21,13 @@ void claude_result_init(struct claude_result *r)
     buf_init(&r->check_text, TEXT_MAX);
     buf_init(&r->root, TEXT_MAX);
     buf_init(&r->paths, TEXT_MAX);
+    buf_init(&r->var_text, VARS_MAX);
 }
 
 void claude_result_release(struct claude_result *r)
 {
-    struct buf *all[] = { &r->out,   &r->err,        &r->error[0], &r->error[1], &r->error[2],
-                          &r->value, &r->check_text, &r->root,     &r->paths };
+    struct buf *all[] = { &r->out,   &r->err,  &r->error[0], &r->error[1], &r->error[2],
+                          &r->value, &r->root, &r->paths,    &r->var_text, &r->check_text };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         buf_release(all[i]);
 }
@@ -34,15 +38,16 @@ static int not_whole(struct err *e, const char *what)
 }
 
 /* The last line that begins so. */
-static const char *find_line(const char *text, size_t len, size_t *line_len)
+static const char *find_line(const char *text, size_t len, const char *word, size_t *line_len)
 {
     const char *found = NULL;
+    size_t word_len = strlen(word);
     for (size_t at = 0; at < len;) {
         const char *nl = memchr(text + at, '\n', len - at);
         size_t n = nl != NULL ? (size_t)(nl - text) - at : len - at;
-        if (n > sizeof LINE - 1 && memcmp(text + at, LINE, sizeof LINE - 1) == 0) {
-            found = text + at + sizeof LINE - 1;
-            *line_len = n - (sizeof LINE - 1);
+        if (n > word_len && memcmp(text + at, word, word_len) == 0) {
+            found = text + at + word_len;
+            *line_len = n - word_len;
         }
         at += n + 1;
     }
@@ -73,6 +78,7 @@ static enum var_change change_of(const char *word)
     return strcmp(word, "new") == 0       ? CHANGE_NEW
            : strcmp(word, "changed") == 0 ? CHANGE_CHANGED
            : strcmp(word, "gone") == 0    ? CHANGE_GONE
+           : strcmp(word, "same") == 0    ? CHANGE_SAME
                                           : CHANGE_UNKNOWN;
 }
 
@@ -92,6 +98,40 @@ static int take_files(struct claude_result *r, const struct json *list, struct e
     return 0;
 }
 
+/* Cut there by bytes: what is left of a character goes. */
+static int take_text(struct claude_result *r, const struct json *v, size_t *at, struct err *e)
+{
+    *at = r->var_text.len;
+    if (take(v, &r->var_text, e) < 0)
+        return -1;
+    const char *p = r->var_text.ptr + *at;
+    size_t len = r->var_text.len - *at;
+    buf_truncate(&r->var_text, *at + (len > 0 ? utf8_valid_prefix(p, len) : 0));
+    return buf_add_char(&r->var_text, '\0') < 0 ? not_whole(e, "variables") : 0;
+}
+
+static int take_vars(struct claude_result *r, const struct json *o, struct err *e)
+{
+    const struct json *list = json_get(o, "vars");
+    for (const struct json *v = json_first(list); v != NULL; v = json_next(v)) {
+        struct claude_var *to = &r->vars[r->var_count];
+        const char *digest = json_str(json_at(v, 5), "");
+        if (r->var_count == CLAUDE_VARS_MAX || strlen(digest) >= sizeof to->digest)
+            return not_whole(e, "variables");
+        if (take_text(r, json_at(v, 0), &to->name_at, e) < 0 ||
+            take_text(r, json_at(v, 1), &to->type_at, e) < 0 ||
+            take_text(r, json_at(v, 2), &to->shape_at, e) < 0 ||
+            take_text(r, json_at(v, 4), &to->preview_at, e) < 0)
+            return -1;
+        memcpy(to->digest, digest, strlen(digest) + 1);
+        to->bytes = json_int(json_at(v, 3), -1);
+        to->change = change_of(json_str(json_at(v, 6), ""));
+        r->var_count++;
+    }
+    r->vars_more = json_get_int(o, "vars_more", 0);
+    return 0;
+}
+
 static int take_numbers(struct claude_result *r, const struct json *o, struct err *e)
 {
     int64_t code, us, out, err;
@@ -105,6 +145,7 @@ static int take_numbers(struct claude_result *r, const struct json *o, struct er
     r->out_bytes = (uint64_t)out;
     r->err_bytes = (uint64_t)err;
     r->late = json_get_bool(o, "late", false);
+    r->died = json_get_bool(o, "died", false);
     return 0;
 }
 
@@ -130,7 +171,7 @@ static int take_all(struct claude_result *r, const struct json *o, const struct 
         take(json_get(o, "out"), &r->out, e) < 0 || take(json_get(o, "err"), &r->err, e) < 0 ||
         take(json_get(o, "value"), &r->value, e) < 0 ||
         take(json_get(o, "root"), &r->root, e) < 0 || take_error(r, json_get(o, "error"), e) < 0 ||
-        take_files(r, json_get(o, "files"), e) < 0)
+        take_files(r, json_get(o, "files"), e) < 0 || take_vars(r, o, e) < 0)
         return -1;
     if (r->out.len > r->out_bytes || r->err.len > r->err_bytes ||
         json_len(exists) != rq->exists_count)
@@ -146,7 +187,7 @@ int claude_result_read(struct claude_result *r, const char *text, size_t len,
 {
     size_t n = 0;
     struct json *o = NULL;
-    const char *line = find_line(text, len, &n);
+    const char *line = find_line(text, len, LINE, &n);
     int rc = 0;
     if (line == NULL || json_parse(&o, line, n, NULL) < 0)
         return not_whole(e, line == NULL ? "the command printed none" : "its line is cut");
@@ -155,9 +196,25 @@ int claude_result_read(struct claude_result *r, const char *text, size_t len,
     } else if (json_get(o, "failed") != NULL) {
         r->failed = true;
         rc = take(json_get(o, "failed"), &r->err, e);
+    } else if (json_get_bool(o, "lost", false)) {
+        rc = check_hash(o, rq, e);
+        r->lost = true;
     } else {
         rc = take_all(r, o, rq, e);
     }
     json_free(o);
     return rc;
+}
+
+bool claude_result_began(const char *text, size_t len, const struct sandbox_run *rq,
+                         const char *token)
+{
+    size_t n = 0;
+    struct json *o = NULL;
+    struct err no = ERR_INIT;
+    const char *line = find_line(text, len, BEGIN, &n);
+    bool began = line != NULL && json_parse(&o, line, n, NULL) == 0 &&
+                 strcmp(json_get_str(o, "token", ""), token) == 0 && check_hash(o, rq, &no) == 0;
+    json_free(o);
+    return began;
 }

@@ -21,7 +21,7 @@ complete -c airlock -n __fish_use_subcommand -a sandboxes -d 'remote sandboxes a
 complete -c airlock -n __fish_use_subcommand -a config -d 'read or change the configuration'
 complete -c airlock -n __fish_use_subcommand -a help -d 'help on a command, the man page, or completions for a shell'
 complete -c airlock -l planner -s p -r -d 'who plans: human, runbook:FILE.md, anthropic, openai:MODEL'
-complete -c airlock -l sandbox -s s -r -d 'where code runs: local, e2b, e2b:TEMPLATE,kernel=ours, claude-managed, claude-messages'
+complete -c airlock -l sandbox -s s -r -d 'where code runs: local, e2b, e2b:TEMPLATE,kernel=ours, claude-managed, claude-messages, claude-messages:MODEL,kernel=repl'
 complete -c airlock -l contract -s c -r -d 'one field of the sandbox's contract, or a file of them; repeatable'
 complete -c airlock -l budget -r -d 'hard stop on what the session may cost'
 complete -c airlock -l data -r -d 'keep sessions below DIR'

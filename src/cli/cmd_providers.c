@@ -39,10 +39,10 @@ static void print_provider(const struct app *app, const char *sort, const char *
         (void)buf_add_char(out, '\n');
         return;
     }
-    (void)buf_addf(out, "%-8s %-15s %-7s %s%s%s\n", sort, name, rc == 0 ? "ready" : "MISSING",
+    (void)buf_addf(out, "%-8s %-27s %-7s %s%s%s\n", sort, name, rc == 0 ? "ready" : "MISSING",
                    title, extra[0] != '\0' ? "; " : "", extra);
     if (rc < 0) {
-        (void)buf_add_str(out, "                                 ");
+        (void)buf_addf(out, "%45s", "");
         (void)text_clean_lines(out, e->msg, strlen(e->msg), TEXT_PROSE, false);
         (void)buf_add_char(out, '\n');
     }

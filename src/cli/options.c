@@ -19,7 +19,8 @@ static const struct option_spec option_specs[] = {
     { OPT_PLANNER, 'p', "planner", "NAME[:MODEL]",
       "who plans: human, runbook:FILE.md, anthropic, openai:MODEL" },
     { OPT_SANDBOX, 's', "sandbox", "NAME[:IMAGE]",
-      "where code runs: local, e2b, e2b:TEMPLATE,kernel=ours, claude-managed, claude-messages" },
+      "where code runs: local, e2b, e2b:TEMPLATE,kernel=ours, claude-managed, claude-messages, "
+      "claude-messages:MODEL,kernel=repl" },
     { OPT_CONTRACT, 'c', "contract", "KEY=VALUE|FILE",
       "one field of the sandbox's contract, or a file of them; repeatable" },
     { OPT_BUDGET, 0, "budget", "USD", "hard stop on what the session may cost" },

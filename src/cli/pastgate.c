@@ -142,7 +142,7 @@ void past_gate_from(const struct state *st, char *out, size_t size)
     unsigned caps = ops != NULL ? ops->caps : SANDBOX_IS_STATEFUL | SANDBOX_CAN_SAVE;
     uint32_t run = st->vars_run;
     if (st->gate.state_lost)
-        snprintf(out, size, "%s", STATE_LOST_LINE);
+        snprintf(out, size, "%s", st->gate.lost_line);
     else if (run == 0 || (!(caps & SANDBOX_IS_STATEFUL) && st->sbx != SBX_READY))
         snprintf(out, size, "fresh interpreter");
     else if (!(caps & SANDBOX_IS_STATEFUL))

@@ -136,6 +136,18 @@ static void write_walls(const struct round *r, struct json_w *w)
     json_w_close_array(w);
 }
 
+/* What the run would not find there. */
+static void write_loss(const struct round *r, struct json_w *w)
+{
+    const char *line = NULL;
+    if (r->sandbox != NULL && r->sandbox->ops->starts_over != NULL)
+        line = r->sandbox->ops->starts_over(r->sandbox, capsule_request(r->gate_capsule));
+    if (line == NULL)
+        return;
+    json_w_bool(w, "state_lost", true);
+    json_w_str(w, "lost_line", line);
+}
+
 static void write_row(void *arg, const char *text)
 {
     json_w_str(arg, NULL, text);
@@ -166,9 +178,7 @@ void round_do_gate(struct round *r, uint32_t run)
         json_w_str(&b.w, "held_by", r->cfg.sandbox->held_by);
     if (r->cfg.sandbox->caps & SANDBOX_IS_CHECKED_ONLY)
         json_w_bool(&b.w, "checked_only", true);
-    if (r->sandbox != NULL && r->sandbox->ops->starts_over != NULL &&
-        r->sandbox->ops->starts_over(r->sandbox, capsule_request(r->gate_capsule)))
-        json_w_bool(&b.w, "state_lost", true);
+    write_loss(r, &b.w);
     hex_encode(capsule_code_key(r->gate_capsule), SHA256_LEN, digest);
     json_w_str(&b.w, "code_key", digest);
     b.ev.more = may_go_unasked(r, run);

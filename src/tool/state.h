@@ -196,7 +196,8 @@ enum sandbox_status {
     SBX_PAUSED
 };
 
-/* What is said of a gate whose run finds nothing of earlier ones. */
+/* What is said of a gate whose run finds less than earlier ones left, when it was recorded by a
+ * program that did not say what. */
 #define STATE_LOST_LINE "a new container: too large for the one that runs, whose files are lost"
 
 struct state_gate {
@@ -209,7 +210,8 @@ struct state_gate {
     char *isolation;      /* "process (namespaces + seccomp)"; "" not recorded */
     char *held_by;        /* who holds it to that; "" not recorded */
     bool checked_only;    /* checked, not gated */
-    bool state_lost;      /* it runs in a new sandbox: nothing of earlier runs is there */
+    bool state_lost;      /* something of earlier runs is not there any more … */
+    char *lost_line;      /* … said in a line; "" none */
     bool has_walls;       /* older programs did not record them */
     int64_t opened_at_us; /* CLOCK_BOOTTIME */
 };

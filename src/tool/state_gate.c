@@ -105,6 +105,8 @@ int state_on_gate_opened(struct state *st, const struct event *ev, struct effect
     string_set(&st->gate.held_by, body_str(ev->body, "held_by"));
     st->gate.checked_only = json_get_bool(ev->body, "checked_only", false);
     st->gate.state_lost = json_get_bool(ev->body, "state_lost", false);
+    string_set(&st->gate.lost_line,
+               st->gate.state_lost ? json_get_str(ev->body, "lost_line", STATE_LOST_LINE) : "");
     take_rows(st, ev->body);
     string_set(&r->capsule, capsule);
     r->gate_at_us = ev->at_us;

@@ -1,5 +1,6 @@
-/* test_claude_program.c - a run as a bash command: there and back byte for byte, thousands of
- * programs made at random; every single altered byte is seen; the real runner in a real python. */
+/* test_claude_program.c - a run as a bash command or as a cell: there and back byte for byte,
+ * thousands of programs made at random; every single altered byte is seen; the real runner in a
+ * real python. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,13 +137,17 @@ static void assert_same(const struct sandbox_run *a, const struct sandbox_run *b
     }
 }
 
-enum carry { INLINE, RUNNER, BOTH, CARRIES };
+enum carry { INLINE, RUNNER, BOTH, CELL, CARRIES };
 #define RUNNER_PATH  "/mnt/session/uploads/airlock.py"
 #define PAYLOAD_PATH "/mnt/session/uploads/run.json"
 
 static void carry(const struct buf *payload, enum carry how, struct buf *command)
 {
     buf_reset(command);
+    if (how == CELL) {
+        assert_int_equal(claude_cell_write(payload->ptr, payload->len, command), 0);
+        return;
+    }
     assert_int_equal(claude_command_write(payload->ptr, payload->len,
                                           how == INLINE ? NULL : RUNNER_PATH,
                                           how == BOTH ? PAYLOAD_PATH : NULL, command),
@@ -157,6 +162,9 @@ static void there_and_back(const struct sandbox_run *rq, enum carry how, struct 
     struct claude_decoded d;
     struct err e = ERR_INIT;
     claude_terms_init(&terms, 30);
+    terms.form = how == CELL ? CLAUDE_CELL : CLAUDE_SHELL;
+    if (how == CELL && roll(2) == 0)
+        snprintf(terms.life, sizeof terms.life, "%s", terms.token);
     buf_reset(payload);
     assert_int_equal(claude_program_write(rq, &terms, payload, &e), 0);
     carry(payload, how, command);
@@ -168,6 +176,9 @@ static void there_and_back(const struct sandbox_run *rq, enum carry how, struct 
         assert_bytes(c.payload, c.payload_len, payload->ptr, payload->len);
     assert_int_equal(claude_program_read(&d, payload->ptr, payload->len, &e), 0);
     assert_same(&d.rq, rq);
+    assert_int_equal(c.form, terms.form);
+    assert_int_equal(d.terms.form, terms.form);
+    assert_string_equal(d.terms.life, terms.life);
     assert_string_equal(d.terms.token, terms.token);
     assert_int_equal(d.terms.timeout_s, 30);
     claude_decoded_release(&d);
@@ -199,15 +210,18 @@ static void test_altered_commands(void **state)
     struct err e = ERR_INIT;
     (void)state;
     claude_terms_init(&terms, 30);
-    assert_int_equal(claude_program_write(&rq, &terms, &payload, &e), 0);
     for (enum carry how = INLINE; how < CARRIES; how++) {
+        terms.form = how == CELL ? CLAUDE_CELL : CLAUDE_SHELL;
+        buf_reset(&payload);
+        assert_int_equal(claude_program_write(&rq, &terms, &payload, &e), 0);
         carry(&payload, how, &command);
         for (size_t i = 0; i < command.len; i++) {
             struct claude_command c;
             command.ptr[i] ^= 1;
             if (claude_command_read(&c, command.ptr, command.len, &e) == 0)
-                assert_true(how != INLINE || (command.ptr + i >= c.payload &&
-                                              command.ptr + i < c.payload + c.payload_len));
+                assert_true(
+                    (how != INLINE && how != CELL) ||
+                    (command.ptr + i >= c.payload && command.ptr + i < c.payload + c.payload_len));
             command.ptr[i] ^= 1;
             assert_int_equal(claude_command_read(&c, command.ptr, i, &e), -1);
         }
@@ -278,15 +292,15 @@ static void execute(const struct sandbox_run *rq, struct claude_result *r)
     assert_non_null(mkdtemp(dir));
     claude_terms_init(&terms, 20);
     assert_int_equal(claude_program_write(rq, &terms, &payload, &e), 0);
-    (void)buf_add(&text, claude_runner()->ptr, claude_runner()->len);
+    (void)buf_add(&text, claude_runner(CLAUDE_SHELL)->ptr, claude_runner(CLAUDE_SHELL)->len);
     /* the one difference: its root is ours */
-    char *at = strstr(buf_str(&text), "root, temp = '/workspace'");
+    char *at = strstr(buf_str(&text), "root = '/workspace'");
     assert_non_null(at);
     char *runner = xasprintf("%s/r.py", dir), *input = xasprintf("%s/p.json", dir);
     FILE *f = fopen(runner, "w");
     assert_non_null(f);
-    fprintf(f, "%.*sroot, temp = '%s'%s", (int)(at - text.ptr), text.ptr, dir,
-            at + strlen("root, temp = '/workspace'"));
+    fprintf(f, "%.*sroot = '%s'%s", (int)(at - text.ptr), text.ptr, dir,
+            at + strlen("root = '/workspace'"));
     fclose(f);
     f = fopen(input, "w");
     assert_non_null(f);
@@ -374,6 +388,10 @@ static void test_runner_ends(void **state)
     assert_non_null(strstr(text_of(&r.error[2]), "File \"<code>\", line 1"));
     assert_null(strstr(text_of(&r.error[2]), "<string>"));
     claude_result_release(&r);
+    rq = short_run("class E(Exception):\n    def __str__(self): return 1 / 0\nraise E");
+    execute(&rq, &r);
+    assert_string_equal(text_of(&r.error[0]), "E"); /* an error whose text fails is one, too */
+    claude_result_release(&r);
     rq = short_run("import sys; sys.exit(3)");
     execute(&rq, &r);
     assert_int_equal(r.code, 3);
@@ -392,6 +410,47 @@ static void test_runner_ends(void **state)
 
 /* ---- results that are not whole */
 
+#define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define CELL_RESULT(vars)                                                                          \
+    "AIRLOCK-RESULT {\"token\":\"t\",\"sha256\":\"" EMPTY                                          \
+    "\",\"code\":0,\"us\":1,\"out\":\"\",\"out_bytes\":0,\"err\":\"\",\"err_bytes\":0,\"error\":[" \
+    "],"                                                                                           \
+    "\"value\":\"\",\"root\":\"\",\"exists\":[],\"files\":[],\"vars\":" vars "}"
+
+/* Cut inside a character there: what is left of it is not told. */
+static void test_variables(void **state)
+{
+    static const char text[] =
+        CELL_RESULT("[[\"eA==\",\"aW50\",\"\",28,\"YeKC\",\"\",\"changed\"],"
+                    "[\"eQ==\",\"\",\"\",-1,\"\",\"0123456789abcdef\",\"same\"]]");
+    struct sandbox_run rq = plain("", 0);
+    struct claude_result r;
+    struct err e = ERR_INIT;
+    (void)state;
+    claude_result_init(&r);
+    assert_int_equal(claude_result_read(&r, text, sizeof text - 1, &rq, "t", &e), 0);
+    assert_int_equal(r.var_count, 2);
+    assert_string_equal(r.var_text.ptr + r.vars[0].name_at, "x");
+    assert_string_equal(r.var_text.ptr + r.vars[0].type_at, "int");
+    assert_string_equal(r.var_text.ptr + r.vars[0].preview_at, "a");
+    assert_int_equal(r.vars[0].change, CHANGE_CHANGED);
+    assert_int_equal(r.vars[1].change, CHANGE_SAME);
+    assert_int_equal(r.vars[1].bytes, -1);
+    claude_result_release(&r);
+}
+
+static void test_the_line_before(void **state)
+{
+    static const char good[] = "noise\nAIRLOCK-BEGIN {\"token\":\"t\",\"sha256\":\"" EMPTY "\"}\n";
+    struct sandbox_run rq = plain("", 0), other = plain("x", 1);
+    (void)state;
+    assert_true(claude_result_began(good, sizeof good - 1, &rq, "t"));
+    assert_false(claude_result_began(good, sizeof good - 1, &rq, "u"));
+    assert_false(claude_result_began(good, sizeof good - 1, &other, "t"));
+    for (size_t n = 0; n + 2 < sizeof good - 1; n++)
+        assert_false(claude_result_began(good, n, &rq, "t"));
+}
+
 static void test_bad_results(void **state)
 {
     static const char *const bad[] = {
@@ -402,6 +461,12 @@ static void test_bad_results(void **state)
         "x AIRLOCK-RESULT {\"token\":\"t\",\"failed\":\"\"}",
         "AIRLOCK-RESULT {\"token\":\"t\",\"failed\":\"*\"}",
         "AIRLOCK-RESULT {\"token\":\"t\",\"failed\":\"\"} more",
+        "AIRLOCK-RESULT {\"token\":\"t\",\"lost\":true}",
+        "AIRLOCK-RESULT {\"token\":\"t\",\"lost\":true,\"sha256\":\"" EMPTY "0\"}",
+        "AIRLOCK-BEGIN {\"token\":\"t\",\"sha256\":\"" EMPTY "\"}",
+        CELL_RESULT("[[]]"),
+        CELL_RESULT("[[\"eA==\",\"\",\"\",1,\"\",\"0123456789abcdef0\",\"new\"]]"),
+        CELL_RESULT("[[\"*\",\"\",\"\",1,\"\",\"\",\"new\"]]"),
     };
     struct sandbox_run rq = plain("", 0);
     struct err e = ERR_INIT;
@@ -420,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_random_programs), cmocka_unit_test(test_altered_commands),
         cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_runner),
         cmocka_unit_test(test_runner_ends),     cmocka_unit_test(test_bad_results),
+        cmocka_unit_test(test_variables),       cmocka_unit_test(test_the_line_before),
     };
     return cmocka_run_group_tests_name("claude program", tests, NULL, NULL);
 }

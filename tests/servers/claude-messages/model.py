@@ -6,15 +6,15 @@ import secrets
 
 from place import Refusal
 
-BASH = "bash_code_execution"
-TYPES = ("code_execution_20250825", "code_execution_20260120", "code_execution_20260521")
+BASH, REPL = "bash_code_execution", "code_execution"
+KEYS = {BASH: "command", REPL: "code"}
 
 
 class Silence(Exception):
     """The connection ends here."""
 
 
-def check(body, models):
+def check(body, models, types):
     for key in ("model", "max_tokens", "messages"):
         if key not in body:
             raise Refusal(400, "invalid_request_error", "%s: Field required" % key)
@@ -25,8 +25,10 @@ def check(body, models):
     if "tool_choice" in body and body["tool_choice"]["type"] in ("tool", "any"):
         raise Refusal(400, "invalid_request_error", "tool_choice: forcing is not supported by this model")
     tools = body.get("tools", [])
-    if any(t["type"] not in TYPES for t in tools if "type" in t):
-        raise Refusal(400, "invalid_request_error", "tools.0.type: unknown")
+    for i, t in enumerate(tools):
+        if "type" in t and t["type"] not in types:
+            raise Refusal(400, "invalid_request_error", "tools.%d.type: Input tag '%s' found using 'type' does not match any of the expected "
+                          "tags" % (i, t["type"]))
     role = "assistant"
     for m in body["messages"]:
         if m["role"] == role or not m["content"]:
@@ -38,7 +40,8 @@ def check(body, models):
                       "user message.")
 
 
-def pieces(text, size=23):
+def pieces(text, size=0):
+    size = size or (23 if len(text) < 1000 else 211)
     return [text[i:i + size] for i in range(0, len(text), size)]
 
 
@@ -47,6 +50,11 @@ class Answer:
         self.body, self.place, self.trick, self.do = body, place, trick, trick["do"]
         self.container, self.box = place.container(body.get("container"))
         self.index, self.tokens = 0, 1
+        said = body["messages"][0]["content"]
+        text = said if isinstance(said, str) else "".join(b.get("text", "") for b in said)
+        found = re.search(r"<(command|code)>\n(.*)\n</\1>", text, re.S)
+        self.key, self.wanted = found.groups() if found else ("command", None)
+        self.tool = REPL if self.key == "code" else BASH
 
     # -- events
 
@@ -76,11 +84,14 @@ class Answer:
         self.block({"type": kind, "id": call_id, "name": name, "input": {}, "caller": {"type": caller}},
                    [{"type": "input_json_delta", "partial_json": p} for p in [""] + pieces(raw)])
 
-    def result(self, call_id, content, name=BASH):
-        self.block({"type": name + "_tool_result", "tool_use_id": call_id, "content": content})
+    def result(self, call_id, content, name=None):
+        self.block({"type": (name or self.tool) + "_tool_result", "tool_use_id": call_id, "content": content})
 
     def error(self, code):
-        return {"type": BASH + "_tool_result_error", "error_code": code}
+        return {"type": self.tool + "_tool_result_error", "error_code": code}
+
+    def run(self, text, name=None):
+        return self.place.run(self.box, name or self.tool, text)
 
     def end(self, why, **more):
         container = None if self.do == "no-container" else {"id": self.container, "expires_at": "2026-11-22T23:59:59.000000Z", "skills": None}
@@ -92,12 +103,6 @@ class Answer:
         self.event("message_stop")
 
     # -- what it was asked
-
-    def wanted(self):
-        said = self.body["messages"][0]["content"]
-        text = said if isinstance(said, str) else "".join(b.get("text", "") for b in said)
-        found = re.search(r"<command>\n(.*)\n</command>", text, re.S)
-        return found.group(1) if found else None
 
     def pending(self):
         """Calls at the end of the history that have no result yet."""
@@ -123,69 +128,74 @@ class Answer:
         self.new_id = "srvtoolu_01" + secrets.token_hex(8)
         pending = self.pending()
         for b in pending:
-            self.result(b["id"], self.place.run(self.box, b["input"]["command"]))
+            self.result(b["id"], self.run(b["input"][KEYS[b["name"]]], b["name"]), b["name"])
         if self.do == "pause" and self.rounds_so_far() < self.trick.get("rounds", 1):
             return self.pause()
         if len(self.body["messages"]) > 1:
             self.text("done")
             return self.end("end_turn")
-        command = self.wanted()
-        if command is None:
+        if self.wanted is None:
             self.text("Hello! I am a model in a test.")
             return self.end("end_turn")
+        if self.tool == REPL and not self.place.stays(self.body):
+            self.text("There is no such tool here.")
+            return self.end("end_turn")
         trick = getattr(self, "do_" + self.do.replace("-", "_"), self.do_well)
-        return trick(command)
+        return trick(self.wanted)
 
     def pause(self):
         self.text("Working, round %d." % (self.rounds_so_far() + 1))
         if len(self.body["messages"]) == 1:
-            self.call(self.new_id, BASH, {"command": self.wanted()})
+            self.call(self.new_id, self.tool, {self.key: self.wanted})
         self.end("pause_turn")
 
     def do_well(self, command):
         self.text("I'll run it.")
-        self.call(self.new_id, BASH, {"command": command})
-        self.result(self.new_id, self.place.run(self.box, command))
+        self.call(self.new_id, self.tool, {self.key: command})
+        self.result(self.new_id, self.run(command))
         self.text("done")
         self.end("end_turn")
 
-    def other(self, command, value, name=BASH, kind="server_tool_use"):
+    def other(self, command, value, name=None, kind="server_tool_use"):
+        name = name or self.tool
         self.call(self.new_id, name, value, kind)
         if kind == "server_tool_use":
-            self.result(self.new_id, self.place.run(self.box, value.get("command", command)), name)
+            self.result(self.new_id, self.run(value.get(KEYS[name], command), name), name)
         self.end("end_turn")
 
     def do_alter(self, command):
         """One character of the program: the first letter of its base64 changes its case."""
         at = command.index('"code": "' if '"code": "' in command else '"code":"') + len('"code":"')
         at = next(i for i in range(at, len(command)) if command[i].isalpha())
-        self.other(command, {"command": command[:at] + command[at].swapcase() + command[at + 1:]})
+        self.other(command, {self.key: command[:at] + command[at].swapcase() + command[at + 1:]})
 
     def do_shorten(self, command):
-        self.other(command, {"command": command[:-1]})
+        self.other(command, {self.key: command[:-1]})
 
     def do_extra(self, command):
-        self.other(command, {"command": command, "restart": True})
+        self.other(command, {self.key: command, "restart": True})
 
     def do_twice(self, command):
         for i in "ab":
-            self.call(self.new_id + i, BASH, {"command": command})
-            self.result(self.new_id + i, self.place.run(self.box, command))
+            self.call(self.new_id + i, self.tool, {self.key: command})
+            self.result(self.new_id + i, self.run(command))
         self.end("end_turn")
 
     def do_second(self, command):
-        self.call(self.new_id, BASH, {"command": command})
-        self.result(self.new_id, self.place.run(self.box, command))
+        self.call(self.new_id, self.tool, {self.key: command})
+        self.result(self.new_id, self.run(command))
         self.text("Let me check that.")
-        self.call(self.new_id + "b", BASH, {"command": "touch /tmp/again; id"})
-        self.result(self.new_id + "b", self.place.run(self.box, "touch /tmp/again; id"))
+        more = "touch /tmp/again; id" if self.tool == BASH else "open('/tmp/again', 'w')"
+        self.call(self.new_id + "b", self.tool, {self.key: more})
+        self.result(self.new_id + "b", self.run(more))
         self.end("end_turn")
 
     def do_other_tool(self, command):
-        self.other(command, {"command": command}, "code_execution")
+        name = REPL if self.tool == BASH else BASH
+        self.other(command, {KEYS[name]: command}, name)
 
     def do_client_tool(self, command):
-        self.other(command, {"command": command}, "execute_code", "tool_use")
+        self.other(command, {self.key: command}, "execute_code", "tool_use")
 
     def do_editor(self, command):
         self.call(self.new_id, "text_editor_code_execution", {"command": "create", "path": "/tmp/p.py", "file_text": command})
@@ -200,21 +210,21 @@ class Answer:
         self.end("refusal", stop_details={"type": "refusal", "category": "cyber", "explanation": None})
 
     def do_max_tokens(self, command):
-        raw = json.dumps({"command": command})
-        self.event("content_block_start", index=0, content_block={"type": "server_tool_use", "id": self.new_id, "name": BASH, "input": {}})
+        raw = json.dumps({self.key: command})
+        self.event("content_block_start", index=0, content_block={"type": "server_tool_use", "id": self.new_id, "name": self.tool, "input": {}})
         self.event("content_block_delta", index=0, delta={"type": "input_json_delta", "partial_json": raw[:len(raw) // 2]})
         self.event("content_block_stop", index=0)
         self.end("max_tokens")
 
     def do_error_result(self, command):
-        self.call(self.new_id, BASH, {"command": command})
+        self.call(self.new_id, self.tool, {self.key: command})
         self.result(self.new_id, self.error(self.trick["code"]))
         self.text("That did not work.")
         self.end("end_turn")
 
     def changed(self, command, change):
-        self.call(self.new_id, BASH, {"command": command})
-        content = self.place.run(self.box, command)
+        self.call(self.new_id, self.tool, {self.key: command})
+        content = self.run(command)
         content["stdout"] = change(content["stdout"])
         self.result(self.new_id, content)
         self.end("end_turn")
@@ -232,30 +242,30 @@ class Answer:
         self.changed(command, lambda s: s[:len(s) // 2])
 
     def do_unknown_block(self, command):
-        self.call(self.new_id, BASH, {"command": command})
-        self.result(self.new_id, self.place.run(self.box, command))
+        self.call(self.new_id, self.tool, {self.key: command})
+        self.result(self.new_id, self.run(command))
         self.block({"type": "brand_new_block", "foo": 1})
         self.end("end_turn")
 
     def do_other_result(self, command):
-        self.call(self.new_id, BASH, {"command": command})
-        self.result("srvtoolu_other", self.place.run(self.box, command))
+        self.call(self.new_id, self.tool, {self.key: command})
+        self.result("srvtoolu_other", self.run(command))
         self.end("end_turn")
 
     def do_two_results(self, command):
-        self.call(self.new_id, BASH, {"command": command})
-        content = self.place.run(self.box, command)
+        self.call(self.new_id, self.tool, {self.key: command})
+        content = self.run(command)
         self.result(self.new_id, content)
         self.result(self.new_id, content)
         self.end("end_turn")
 
     def do_caller(self, command):
-        self.call(self.new_id, BASH, {"command": command}, caller="code_execution_20260120")
-        self.result(self.new_id, self.place.run(self.box, command))
+        self.call(self.new_id, self.tool, {self.key: command}, caller="code_execution_20260120")
+        self.result(self.new_id, self.run(command))
         self.end("end_turn")
 
     def do_encrypted(self, command):
-        self.call(self.new_id, BASH, {"command": command})
+        self.call(self.new_id, self.tool, {self.key: command})
         self.result(self.new_id, {"type": "encrypted_code_execution_result", "encrypted_stdout": "x", "stderr": "", "return_code": 0,
                                   "content": []})
         self.end("end_turn")

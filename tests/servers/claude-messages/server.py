@@ -6,7 +6,9 @@ containers that really execute (bubblewrap, tests/servers/e2b/box.py). Standard 
 
 prints "PORT KEY" on the first line of stdout. Lines on stdin are JSON, each answered with a line: a trick to come ("{}"),
 {"ask": "stats"}, {"ask": "forget"} (the tricks and the record), {"ask": "expire"} (every container ends), {"ask": "recite": true}
-(from now on commands are written down and decoded, not executed). Ends with its stdin.
+(from now on commands are written down and decoded, not executed), {"ask": "restart"} (every interpreter ends, files stay),
+{"types": [T…]} (only these are known; []: all), {"cell_s": S} (how long a cell may run; 0: as there), {"words": ["thread"]} (how
+interpreters are started). Ends with its stdin.
 
 A trick is {"on": "POST /v1/messages", "do": WHAT, "skip": N, "times": N, ...}: the first matching requests after `skip` meet it.
 WHAT, of any request: status (status, body, headers) · reset · hang · cut (at: bytes of the body) · split (step).
@@ -27,7 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 sys.dont_write_bytecode = True
 
 import model
-from place import Place, Refusal
+from place import CELL_S, TYPES, Place, Refusal
 
 KEY = "sk-ant-test-0123456789"
 
@@ -181,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
                                       "expires_at": None})
 
     def messages(self, body):
-        model.check(body, self.server.models)
+        model.check(body, self.server.models, self.server.place.types)
         said = model.Answer(body, self.server.place, self.trick)
         if not body.get("stream"):
             raise Refusal(400, "invalid_request_error", "this server streams")
@@ -210,6 +212,7 @@ class Server(ThreadingHTTPServer):
                        for m in ("claude-haiku-5-5", "claude-opus-5-5", "claude-haiku-4-5")}
         self.models["claude-old-1"] = {"id": "claude-old-1", "type": "model", "display_name": "old", "capabilities": {
             "code_execution": {"supported": False}, "server_tools": {"supported": False, "code_execution": {"supported": False}}}}
+        self.place.models = self.models
 
     def handle_error(self, request, client_address):
         if os.environ.get("CLAUDE_SERVER_DEBUG"):
@@ -227,8 +230,16 @@ def obey(server, m):
         place.codes.clear()
     elif m.get("ask") == "expire":
         place.expire()
+    elif m.get("ask") == "restart":
+        place.restart()
     elif "recite" in m:
         place.recites = m["recite"]
+    elif "types" in m:
+        place.types = m["types"] or TYPES
+    elif "cell_s" in m:
+        place.cell_s = m["cell_s"] or CELL_S
+    elif "words" in m:
+        place.words = m["words"]
     else:
         server.tricks.add(m)
     return {}
