@@ -127,6 +127,7 @@ static void test_a_gate_says_what_holds_it(void **state)
     d.starts_over = true;
     GOOD(own_code("print(3)", e));
     assert_true(d.st.gate.state_lost);
+    assert_string_equal(d.st.gate.lost_line, "what was there is gone");
     assert_int_equal(d.st.gate.run, 3);
 }
 
