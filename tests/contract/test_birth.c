@@ -39,6 +39,13 @@ static int append_artifact(void *arg, struct event *ev, const char *mime, const 
     return append(arg, ev, e);
 }
 
+static int append_checkpoint(void *arg, struct event *ev, const char *kind, const char *ref,
+                             const void *p, size_t len, struct err *e)
+{
+    (void)kind, (void)ref, (void)p, (void)len;
+    return append(arg, ev, e);
+}
+
 static void applied(void *arg, const struct event *ev)
 {
     struct trial *t = arg;
@@ -113,6 +120,7 @@ static void trial_begin(struct trial *t, const struct sandbox_ops *ops, const st
                                .private_dir = t->dir,
                                .port = { .append = append,
                                          .append_artifact = append_artifact,
+                                         .append_checkpoint = append_checkpoint,
                                          .applied = applied,
                                          .ask = ask,
                                          .streaming = streaming,
