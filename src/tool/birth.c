@@ -102,18 +102,22 @@ static void add_literal(struct buf *out, const char *s)
     (void)buf_add_char(out, '"');
 }
 
+bool birth_asks_beside_canary(const struct birth *b)
+{
+    return is_local(b) && b->canary != NULL && strchr(b->canary, ':') == NULL;
+}
+
 static char *write_question(const struct birth *b)
 {
     struct buf asked = BUF_INIT(16 << 10), code = BUF_INIT(128 << 10);
-    const char *slash = b->canary != NULL ? strrchr(b->canary, '/') : NULL;
     long pid = is_local(b) && getpid() >= PID_UNIQUE ? (long)getpid() : 0;
     (void)buf_addf(&asked, "%s\n%s\n%ld\n%d\n%d\nairlock-birth-%s\n%s\n", b->nonce,
                    b->canary != NULL ? b->canary : "", pid, b->port[BIRTH_STREAM],
                    b->port[BIRTH_DATAGRAM], b->nonce, birth_is_cut_off(b) ? "deny" : "other");
     if (is_local(b)) /* elsewhere this host could not see what was made */
         (void)buf_add_str(&asked, "/:/usr:/etc");
-    if (is_local(b) && slash != NULL && strchr(b->canary, ':') == NULL)
-        (void)buf_addf(&asked, ":%.*s", (int)(slash - b->canary), b->canary);
+    if (birth_asks_beside_canary(b))
+        (void)buf_addf(&asked, ":%.*s", (int)(strrchr(b->canary, '/') - b->canary), b->canary);
     (void)buf_add_str(&code, "exec(");
     add_literal(&code, probe_script("birth"));
     (void)buf_add_str(&code, ", {'asked': ");
@@ -167,8 +171,12 @@ static void finish(struct birth *b)
     else if (b->reports[LIGHT_TIMEOUT].row_count == 0)
         probe_add(&b->probes[LIGHT_TIMEOUT], PROBE_UNPROVED, "code that does not end", "",
                   "not tried at the start: airlock doctor timeout tries it");
-    for (int i = 0; i < LIGHT_COUNT; i++)
+    for (int i = 0; i < LIGHT_COUNT; i++) {
+        if (b->reports[i].row_count == 0) /* without evidence nothing is proved */
+            probe_add(&b->probes[i], PROBE_UNPROVED, b->reports[i].name, "",
+                      "nothing could be tried");
         b->reports[i].took_us = clock_boot_us() - b->since_us;
+    }
     b->cfg.done(b->cfg.arg, b->reports);
 }
 

@@ -24,6 +24,8 @@ struct birth {
 
 /* birth.c: must it have no way to any network of its own? */
 bool birth_is_cut_off(const struct birth *b);
+/* Is it asked to make a file where the canary lies? */
+bool birth_asks_beside_canary(const struct birth *b);
 /* birth_judge.c: b->out of the first request, of the second. */
 void birth_judge(struct birth *b);
 void birth_judge_kept(struct birth *b, bool ran);

@@ -34,12 +34,22 @@ static bool is_local(const struct birth *b)
 
 /* ---- files */
 
+/* It was asked for, and the inside says nothing of it. */
+static void not_tried(struct birth *b, enum birth_light light, const char *words)
+{
+    probe_add(&b->probes[light], PROBE_UNPROVED, words, "", "not tried");
+}
+
 static void judge_canary(struct birth *b, const char *what, const char *words)
 {
     char said[GOT_MAX];
     struct probe *p = &b->probes[LIGHT_FILES];
-    if (b->canary == NULL || !got(b, what, said))
+    if (b->canary == NULL)
         return;
+    if (!got(b, what, said)) {
+        not_tried(b, LIGHT_FILES, words);
+        return;
+    }
     bool leaked = strstr(said, b->secret) != NULL, read = strncmp(said, "read", 4) == 0;
     probe_add(p,
               leaked ? PROBE_FAIL
@@ -53,8 +63,10 @@ static void judge_made(struct birth *b, const char *dir)
     char what[GOT_MAX], said[GOT_MAX], name[64];
     struct stat st;
     snprintf(what, sizeof what, "create in %.200s", dir);
-    if (!got(b, what, said))
+    if (!got(b, what, said)) {
+        not_tried(b, LIGHT_FILES, what);
         return;
+    }
     snprintf(name, sizeof name, "sbx-%s", b->nonce);
     char *path = path_join(dir, name);
     bool there = lstat(path, &st) == 0;
@@ -70,11 +82,13 @@ static void judge_files(struct birth *b)
     judge_canary(b, "canary", "read a file of this user");
     judge_canary(b, "canary by root", "read it by /proc/1/root");
     judge_canary(b, "canary by link", "read it by a link");
+    if (!is_local(b)) /* this host could not see what was made */
+        return;
     judge_made(b, "/");
     judge_made(b, "/usr");
     judge_made(b, "/etc");
-    char *slash = b->canary != NULL ? strrchr(b->canary, '/') : NULL;
-    if (slash != NULL) {
+    if (birth_asks_beside_canary(b)) {
+        char *slash = strrchr(b->canary, '/');
         *slash = '\0';
         judge_made(b, b->canary);
         *slash = '/';
@@ -132,7 +146,7 @@ static void judge_network(struct birth *b)
         if (got(b, targets[i].what, said))
             probe_add(p, reached(b, said), targets[i].words, said, "%s", "");
         else
-            probe_add(p, PROBE_UNPROVED, targets[i].words, "", "not tried");
+            not_tried(b, LIGHT_NETWORK, targets[i].words);
     }
     /* A connection that the inside did not have is somebody else's, who tries ports. */
     int connections, count = heard(b, &connections);
@@ -152,7 +166,7 @@ static void expect_value(struct birth *b, const char *what, const char *words, c
 {
     char said[GOT_MAX];
     if (!got(b, what, said)) {
-        probe_add(&b->probes[LIGHT_PROCESS], PROBE_UNPROVED, words, "", "no answer");
+        not_tried(b, LIGHT_PROCESS, words);
         return;
     }
     bool same = strspn(want, "0") == strlen(want)
@@ -192,7 +206,8 @@ static void judge_user(struct birth *b)
     char uid[GOT_MAX], said[GOT_MAX];
     unsigned long long ours;
     bool apart = is_apart(b, "user", said, &ours), known = got(b, "uid", uid);
-    bool other = known && strcmp(uid, "0") != 0 && strtoul(uid, NULL, 10) != getuid();
+    bool is_number = uid[0] != '\0' && strspn(uid, "0123456789") == strlen(uid);
+    bool other = is_number && strcmp(uid, "0") != 0 && strtoul(uid, NULL, 10) != getuid();
     probe_add(&b->probes[LIGHT_PROCESS],
               !known           ? PROBE_UNPROVED
               : apart || other ? PROBE_PASS
@@ -247,7 +262,11 @@ void birth_judge(struct birth *b)
     judge_files(b);
     judge_network(b);
     judge_processes(b);
-    if (is_local(b) && got(b, "workspace", end))
+    if (!is_local(b))
+        return;
+    if (!got(b, "workspace", end))
+        not_tried(b, LIGHT_STATE, "what was there before");
+    else
         probe_add(&b->probes[LIGHT_STATE], strcmp(end, "0") == 0 ? PROBE_PASS : PROBE_FAIL,
                   "what was there before", end, "files in /workspace");
 }
