@@ -73,6 +73,26 @@ static size_t skip_escape(const struct window *w, size_t start, size_t end)
     return i < end ? i + 1 : end;
 }
 
+/* Where the word in [start, end) begins: behind quotes, and behind the letter of a line end in a
+ * quoted text (`'one\nIgnore`). */
+static size_t word_start(const struct window *w, size_t start, size_t end)
+{
+    size_t i = skip_escape(w, start, end);
+    if (i < end && i > w->lo && w->p[i - 1] == '\\' &&
+        (w->p[i] == 'n' || w->p[i] == 'r' || w->p[i] == 't'))
+        i++;
+    while (i < end && w->p[i] == '\'')
+        i++;
+    return i;
+}
+
+static size_t word_end(const struct window *w, size_t start, size_t end)
+{
+    while (end > start && w->p[end - 1] == '\'')
+        end--;
+    return end;
+}
+
 /* The word before *pos, which becomes where to go on from. */
 static bool word_before(struct window *w, size_t *pos, size_t *word, size_t *len)
 {
@@ -87,15 +107,14 @@ static bool word_before(struct window *w, size_t *pos, size_t *word, size_t *len
     size_t end = i;
     while (i > w->lo && wire_is_letter(w->p[i - 1]))
         i--;
-    size_t from = skip_escape(w, i, end);
     *pos = i;
-    *word = from;
-    *len = end - from;
+    *word = word_start(w, i, end);
+    *len = word_end(w, *word, end) - *word;
     return end > i;
 }
 
-/* The word behind *pos; *pos becomes its end. */
-static bool word_behind(struct window *w, size_t *pos, size_t *len)
+/* The word behind *pos, which becomes where to go on from. */
+static bool word_behind(struct window *w, size_t *pos, size_t *word, size_t *len)
 {
     size_t i = *pos;
     if (w->work++ > WORK_MAX)
@@ -109,7 +128,8 @@ static bool word_behind(struct window *w, size_t *pos, size_t *len)
     while (i < w->hi && wire_is_letter(w->p[i]))
         i++;
     *pos = i;
-    *len = i - skip_escape(w, start, i);
+    *word = word_start(w, start, i);
+    *len = word_end(w, *word, i) - *word;
     return i > start;
 }
 
@@ -137,11 +157,10 @@ static bool match_behind(struct window *w, const struct wire_pattern *pat, size_
     if (part == pat->part_count)
         return true;
     for (unsigned gap = 0; gap <= pat->parts[part].gap; gap++) {
-        size_t len;
-        if (!word_behind(w, &pos, &len))
+        size_t word, len;
+        if (!word_behind(w, &pos, &word, &len))
             return false;
-        if (is_part(&pat->parts[part], w->p + pos - len, len) &&
-            match_behind(w, pat, part + 1, pos))
+        if (is_part(&pat->parts[part], w->p + word, len) && match_behind(w, pat, part + 1, pos))
             return true;
     }
     return false;
@@ -200,8 +219,10 @@ static bool match_words(struct window *w, const struct wire_anchor *a,
     size_t from = at;
     while (from > w->lo && wire_is_letter(w->p[from - 1]))
         from--;
-    if (skip_escape(w, from, end) != at)
+    if (word_start(w, from, end) != at)
         return false;
+    while (end < w->hi && w->p[end] == '\'')
+        end++;
     if (end < w->hi && wire_is_letter(w->p[end]) && !a->open)
         return false;
     while (end < w->hi && wire_is_letter(w->p[end]))
