@@ -384,7 +384,7 @@ static void note_canary(void *arg, const struct tripwire_hit *hit)
             .text = xasprintf("%s %s", c->what, hit->text) });
 }
 
-/* What would leave with the proposal. */
+/* What would leave with the proposal: a planner's has no arguments and no input. */
 static void note_canaries(struct round *r, const struct state_run *sr, struct round_notes *out)
 {
     const struct proposal *p = proposal_of(r, sr->number);
@@ -395,15 +395,7 @@ static void note_canaries(struct round *r, const struct state_run *sr, struct ro
     tripwire_scan(t, sr->purpose, strlen(sr->purpose), note_canary, &rest);
     rest.what = "its expectation";
     tripwire_scan(t, sr->expect, strlen(sr->expect), note_canary, &rest);
-    for (size_t i = 0; p != NULL && i < p->argv_count; i++) {
-        rest.what = "an argument";
-        tripwire_scan(t, p->argv[i], strlen(p->argv[i]), note_canary, &rest);
-    }
-    if (p != NULL && p->input_len > 0) {
-        rest.what = "its input";
-        tripwire_scan(t, p->input, p->input_len, note_canary, &rest);
-    }
-    for (size_t i = 0; p != NULL && i < p->file_count; i++) {
+    for (size_t i = 0; i < p->file_count; i++) {
         rest.what = "a file with it";
         tripwire_scan(t, p->files[i].ptr, p->files[i].len, note_canary, &rest);
     }

@@ -86,6 +86,13 @@ static inline size_t times(const char *words)
     return n;
 }
 
+/* As much as a message of the test library holds. */
+static inline const char *tail_of_log(void)
+{
+    const char *p = buf_str(&d.log);
+    return d.log.len > 900 ? p + (d.log.len - 900) : p;
+}
+
 static inline void clear(void)
 {
     buf_reset(&d.log);
@@ -95,12 +102,14 @@ static inline void clear(void)
     do {                                                                                           \
         if (times(words) != (n))                                                                   \
             fail_msg("%zu times, not %zu: %s\n%s", times(words), (size_t)(n), words,               \
-                     buf_str(&d.log));                                                             \
+                     tail_of_log());                                                               \
     } while (0)
 #define LOGGED(words)                                                                              \
     do {                                                                                           \
-        if (times(words) == 0)                                                                     \
-            fail_msg("not there: %s\n%s", words, buf_str(&d.log));                                 \
+        if (times(words) == 0) {                                                                   \
+            print_error("%s", tail_of_log());                                                      \
+            fail_msg("not there: %s", words);                                                      \
+        }                                                                                          \
     } while (0)
 #define SILENT(words) TIMES(0, words)
 #define BEFORE(first, second)                                                                      \
