@@ -64,11 +64,11 @@ static int mask_plain(unsigned set, const char *line, size_t len, struct buf *ou
     return buf_add(out, line + done, len - done) < 0 ? -1 : (int)found;
 }
 
-/* Colours and the like: ESC [ … a letter. Returns how many bytes, 0: none. */
+/* Colours and the like: ESC (at p) [ … a letter. Returns how many bytes, 0: none. */
 static size_t match_sequence(const char *p, size_t len)
 {
     size_t n = 2;
-    if (len < 3 || p[0] != '\033' || p[1] != '[')
+    if (len < 3 || p[1] != '[')
         return 0;
     while (n < len && n < 64 && (unsigned char)p[n] >= 0x20 && (unsigned char)p[n] < 0x40)
         n++;
@@ -76,15 +76,14 @@ static size_t match_sequence(const char *p, size_t len)
 }
 
 /* Without them: what is equal but for its colours is equal. */
-static int strip(const char *line, size_t len, struct buf *out)
+static bool strip(const char *line, size_t len, struct buf *out)
 {
-    int found = 0;
+    bool found = false;
     for (size_t i = 0; i < len;) {
         const char *esc = memchr(line + i, '\033', len - i);
         size_t plain = esc != NULL ? (size_t)(esc - line) - i : len - i;
         size_t n = esc != NULL ? match_sequence(esc, len - i - plain) : 0;
-        if (buf_add(out, line + i, plain + (esc != NULL && n == 0)) < 0)
-            return -1;
+        (void)buf_add(out, line + i, plain + (esc != NULL && n == 0)); /* never longer */
         found |= n > 0;
         i += plain + (n > 0 ? n : esc != NULL);
     }
@@ -118,15 +117,13 @@ int mask_line(unsigned set, const char *line, size_t len, struct buf *out)
     bool own = (set >> MASK_COUNT) != 0 && mask_own_count() > 0;
     if (!own && ((set & (1u << MASK_ANSI)) == 0 || memchr(line, '\033', len) == NULL))
         return mask_plain(set, line, len, out);
-    struct buf work = BUF_INIT(len * 8 + 256);
+    struct buf work = BUF_INIT(len * 32 + 256); /* a name is longer than what it stands for */
     int found = 0, rc = 0;
-    if ((set & (1u << MASK_ANSI)) != 0) {
-        rc = strip(line, len, &work);
-        found |= rc > 0 ? 1 << MASK_ANSI : 0;
-    } else {
-        rc = buf_add(&work, line, len);
-    }
-    if (rc >= 0 && own) { /* before the others: they see the line as it was printed */
+    if ((set & (1u << MASK_ANSI)) != 0)
+        found |= strip(line, len, &work) ? 1 << MASK_ANSI : 0;
+    else
+        (void)buf_add(&work, line, len); /* it has room */
+    if (own) { /* before the others: they see the line as it was printed */
         rc = mask_own(set, &work);
         found |= rc > 0 ? rc : 0;
     }

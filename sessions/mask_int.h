@@ -72,7 +72,7 @@ static inline bool number(const struct text *t, size_t i, size_t n, unsigned lo,
 static inline bool starts(const struct text *t, size_t i, const char *word)
 {
     size_t n = strlen(word);
-    return i <= t->len && t->len - i >= n && strncasecmp(t->s + i, word, n) == 0;
+    return i + n <= t->len && strncasecmp(t->s + i, word, n) == 0;
 }
 
 static inline bool ends_here(const struct text *t, size_t i)

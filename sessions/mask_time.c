@@ -181,7 +181,7 @@ size_t mask_match_duration(const struct text *t, size_t from)
         return 0;
     for (int parts = 0; parts < 5; parts++) {
         n = digits(t, i);
-        if (n == 0 || i + n >= t->len)
+        if (i + n >= t->len)
             return 0;
         i += n;
         if (at(t, i) == '.' && (n = digits(t, i + 1)) > 0)
