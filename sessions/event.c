@@ -353,17 +353,14 @@ static void print_output(struct json_w *w, const struct event *ev)
  * them (never inside strings: raw control bytes are refused there); JSONL may not. */
 static int print_members(const struct event *ev, struct buf *out)
 {
-    size_t start = 0, end = ev->json_len;
-    while (start < end && ev->json[start] != '{')
-        start++;
-    while (end > start && ev->json[end - 1] != '}')
-        end--;
-    if (json_len(ev->body) == 0 || end < start + 2)
+    if (json_len(ev->body) == 0)
         return 0;
-    if (buf_add_char(out, ',') < 0)
-        return -1;
+    const char *open = memchr(ev->json, '{', ev->json_len);
+    const char *close = memrchr(ev->json, '}', ev->json_len);
+    INVARIANT(open != NULL && close > open); /* it was parsed */
+    (void)buf_add_char(out, ','); /* where the brace stood */
     size_t at = out->len;
-    if (buf_add(out, ev->json + start + 1, end - start - 2) < 0)
+    if (buf_add(out, open + 1, (size_t)(close - open) - 1) < 0)
         return -1;
     for (char *p = out->ptr + at; p < out->ptr + out->len; p++) {
         if (*p == '\n' || *p == '\r')

@@ -32,9 +32,8 @@ static int parse_day(const char *s, int64_t *us)
     const char *end = strptime(s, "%Y-%m-%d", &tm);
     if (end == NULL || *end != '\0')
         return -1;
-    time_t t = mktime(&tm);
-    *us = (int64_t)t * 1000000;
-    return t != (time_t)-1 ? 0 : -1;
+    *us = (int64_t)mktime(&tm) * 1000000; /* strptime let nothing through that has no time */
+    return 0;
 }
 
 static int parse_since(const char *s, int64_t now_us, int64_t *us)
@@ -73,15 +72,20 @@ static int take_word(struct index_query *q, const char *word, int64_t now_us, st
     if (word[0] == '~' && word[1] != '\0')
         return take_flag(q, word, e);
     if (strncmp(word, "tag:", 4) == 0) {
-        if (q->tag_count < ARRAY_LEN(q->tags) && word[4] != '\0')
-            q->tags[q->tag_count++] = word + 4;
+        if (word[4] == '\0')
+            return 0; /* while it is typed */
+        if (q->tag_count == ARRAY_LEN(q->tags))
+            return err_set(e, ERR_USAGE, "more than %zu tags in one query", ARRAY_LEN(q->tags));
+        q->tags[q->tag_count++] = word + 4;
     } else if (strncmp(word, "sandbox:", 8) == 0) {
         q->sandbox = word + 8;
     } else if (strncmp(word, "since:", 6) == 0) {
         if (parse_since(word + 6, now_us, &q->since_us) < 0)
             return err_set(e, ERR_USAGE, "'%.40s': since: takes 2026-11-22, or 30m, 2h, 3d, 1w",
                            word);
-    } else if (q->word_count < ARRAY_LEN(q->words)) {
+    } else if (q->word_count == ARRAY_LEN(q->words)) {
+        return err_set(e, ERR_USAGE, "more than %d words in one query", INDEX_QUERY_WORDS);
+    } else {
         q->words[q->word_count++] = word;
     }
     return 0;
@@ -92,7 +96,9 @@ int index_query_parse(struct index_query *q, const char *text, int64_t now_us, s
     memset(q, 0, sizeof *q);
     if (text == NULL)
         return 0;
-    snprintf(q->text, sizeof q->text, "%s", text);
+    /* A condition that is left out would let more through. */
+    if ((size_t)snprintf(q->text, sizeof q->text, "%s", text) >= sizeof q->text)
+        return err_set(e, ERR_USAGE, "a query of more than %zu bytes", sizeof q->text - 1);
     for (char *p = q->text; *p != '\0';) {
         size_t n = strcspn(p, " \t\n");
         bool more = p[n] != '\0';

@@ -141,6 +141,11 @@ static const struct {
     { "since:2025-11-01", true },
     { "since:2099-01-01", false },
     { "  ~fail   csv  since:1w ", true },
+    { "~ tag: sandbox:", false }, /* a lone ~ is a word */
+    { "tag: sandbox:", true },
+    { "tag:week tag:a tag:b", true },
+    { "~high\t~fail\n~gate", true },
+    { "~live", false },
 };
 
 static void test_queries(void **state)
@@ -163,10 +168,28 @@ static void test_queries(void **state)
         if (index_query_matches(&q, &x) != queries[i].matches)
             fail_msg("query '%s'", queries[i].query);
     }
-    static const char *const bad[] = { "~nothing", "since:", "since:3y", "since:2025-11",
-                                       "x since:-1d" };
+    static const char *const bad[] = { "~nothing",
+                                       "since:",
+                                       "since:3y",
+                                       "since:2025-11",
+                                       "x since:-1d",
+                                       "since:100001d",
+                                       "since:3dd",
+                                       "since:2025-11-01x",
+                                       "tag:a tag:b tag:c tag:d tag:e",
+                                       "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_err(index_query_parse(&q, bad[i], NOW, &e), ERR_USAGE);
+    /* A condition that does not fit is not left out. */
+    char text[sizeof q.text + 1];
+    memset(text, 'x', sizeof text);
+    text[sizeof q.text - 1] = '\0';
+    assert_ok(index_query_parse(&q, text, NOW, &e));
+    text[sizeof q.text - 1] = 'x';
+    text[sizeof q.text] = '\0';
+    assert_err(index_query_parse(&q, text, NOW, &e), ERR_USAGE);
+    assert_ok(index_query_parse(&q, NULL, NOW, &e));
+    assert_true(index_query_matches(&q, &x));
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, fixture_teardown)
