@@ -175,26 +175,42 @@ int managed_write_message(const struct managed_run *r, struct buf *out)
     return end_event(&w);
 }
 
+/* The text of an item that is nothing else; "" otherwise. */
+static const char *only_text(const struct json *item)
+{
+    bool text = json_len(item) == 2 && strcmp(json_get_str(item, "type", ""), "text") == 0;
+    return text ? json_get_str(item, "text", "") : "";
+}
+
+static int64_t said_timeout(const char *words)
+{
+    static const char key[] = "`timeout_ms` is ";
+    const char *at = strstr(words, key);
+    char number[24];
+    if (at == NULL)
+        return 0;
+    at += sizeof key - 1;
+    snprintf(number, sizeof number, "%.*s", (int)strspn(at, "0123456789"), at);
+    return http_number(number, INT64_C(1) << 40);
+}
+
 const char *managed_read_message(struct json **tree, const struct buf *body, int64_t *timeout_ms)
 {
+    char words[256], more[64] = "";
     *tree = NULL;
     if (body->len == 0 || json_parse(tree, body->ptr, body->len, NULL) < 0)
         return NULL;
     const struct json *events = json_get(*tree, "events"), *first = json_at(events, 0);
     const struct json *content = json_get(first, "content");
-    const char *words = json_get_str(json_at(content, 0), "text", ""), *at;
-    if (json_len(*tree) != 1 || json_len(events) != 1 || json_len(content) != 2 ||
-        strcmp(json_get_str(first, "type", ""), "user.message") != 0)
+    if (json_len(*tree) != 1 || json_len(events) != 1 || json_len(first) != 2 ||
+        json_len(content) != 2 || strcmp(json_get_str(first, "type", ""), "user.message") != 0)
         return NULL;
-    at = strstr(words, "`timeout_ms` is ");
-    *timeout_ms = 0;
-    if (at != NULL) {
-        char number[24];
-        at += strlen("`timeout_ms` is ");
-        snprintf(number, sizeof number, "%.*s", (int)strspn(at, "0123456789"), at);
-        *timeout_ms = http_number(number, INT64_C(1) << 40);
-    }
-    return json_get_str(json_at(content, 1), "text", NULL);
+    *timeout_ms = said_timeout(only_text(json_at(content, 0)));
+    if (*timeout_ms > 0)
+        snprintf(more, sizeof more, "; `timeout_ms` is %lld", (long long)*timeout_ms);
+    snprintf(words, sizeof words, ASKED "%s; nothing else.", more);
+    return strcmp(only_text(json_at(content, 0)), words) == 0 ? only_text(json_at(content, 1))
+                                                              : NULL;
 }
 
 int managed_write_decision(const char *call, const char *deny_message, struct buf *out)

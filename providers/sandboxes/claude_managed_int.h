@@ -5,7 +5,8 @@
  * claude_managed_birth.c    agent and environment, checked as they came out
  * claude_managed_session.c  a session with its files, its stream, and what when that is cut
  * claude_managed_control.c  bodies to the server, answers of it
- * claude_managed_run.c      one execution: made ready, asked for, its end told
+ * claude_managed_body.c     one execution: what leaves, made ready and read back
+ * claude_managed_run.c      one execution: asked for, its end told
  * claude_managed_judge.c    one execution: what the session does, and what it may do
  * claude_managed_fleet.c    the account's other sessions; the last word
  * claude_managed_offer.c    what is kept of a contract; prices
@@ -206,6 +207,14 @@ void managed_run_lost(struct managed *s, enum run_end as, const char *what, cons
 void managed_on_deadline(void *arg);
 /* Too large for the session that is there? */
 const char *managed_starts_over(const struct sandbox *base, const struct sandbox_run *rq);
+
+/* ---- claude_managed_body.c */
+/* The requests of a run, made ready: in the command, or in files for a new session. -1: too large.
+ */
+int managed_body_write(const struct managed *s, struct managed_run *r);
+/* Decoded again from them, byte for byte, for check_body. ERR_INTEGRITY: something else would
+ * leave. */
+int managed_body_check(struct managed *s, struct managed_run *r, struct err *e) MUST_CHECK;
 
 /* ---- claude_managed_judge.c */
 void managed_judge_all(struct managed *s); /* what the feed holds */

@@ -174,7 +174,7 @@ static void serve_sandboxes(struct fake_call *c, const char *rest)
     }
 }
 
-static void serve(struct fake_call *c)
+static inline void serve(struct fake_call *c)
 {
     const char *t = c->target;
     bool get = strcmp(c->base.method, "GET") == 0;
@@ -226,7 +226,7 @@ static void keep_err(struct err *to, const struct err *e)
     *to = e != NULL ? *e : (struct err)ERR_INIT;
 }
 
-static void on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev)
+static inline void on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev)
 {
     (void)arg, (void)s;
     assert_int_equal(told.closed, 0); /* CLOSED is the last */
@@ -287,19 +287,19 @@ static void on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event 
     }
 }
 
-static int on_body(void *arg, const struct sandbox_run *rq, struct err *e)
+static inline int on_body(void *arg, const struct sandbox_run *rq, struct err *e)
 {
     (void)arg, (void)rq;
     return told.refuse_body ? err_set(e, ERR_INTEGRITY, "not what was approved") : 0;
 }
 
-static int64_t allowance(void *arg)
+static inline int64_t allowance(void *arg)
 {
     (void)arg;
     return money;
 }
 
-static const char *setting(void *arg, const char *name)
+static inline const char *setting(void *arg, const char *name)
 {
     (void)arg;
     if (strcmp(name, "E2B_API_KEY") == 0)
@@ -310,7 +310,7 @@ static const char *setting(void *arg, const char *name)
 
 /* ---- one sandbox */
 
-static struct sandbox_config config(void)
+static inline struct sandbox_config config(void)
 {
     return (struct sandbox_config){ .loop = lp,
                                     .net = net,
@@ -331,7 +331,7 @@ static inline void turns(unsigned n)
 }
 
 /* Until *count is at least `want`, or it is closed; two hours of its time at most. */
-static void await(const unsigned *count, unsigned want)
+static inline void await(const unsigned *count, unsigned want)
 {
     struct err e = ERR_INIT;
     for (unsigned i = 0; *count < want && told.closed == 0; i++) {
@@ -341,7 +341,7 @@ static void await(const unsigned *count, unsigned want)
     }
 }
 
-static void set_up(void)
+static inline void set_up(void)
 {
     struct err e = ERR_INIT;
     memset(&server, 0, sizeof server);
@@ -374,7 +374,7 @@ static inline void open_box(void)
     open_with(&cfg);
 }
 
-static struct sandbox_run request(const char *language, const char *code)
+static inline struct sandbox_run request(const char *language, const char *code)
 {
     return (struct sandbox_run){ .run = told.finished + 1,
                                  .language = language,

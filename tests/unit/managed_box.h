@@ -306,7 +306,7 @@ static void serve_sessions(struct fake_call *c)
     buf_release(&out);
 }
 
-static void serve(struct fake_call *c)
+static inline void serve(struct fake_call *c)
 {
     const char *t = c->target;
     bool post = strcmp(c->base.method, "POST") == 0;
@@ -333,7 +333,7 @@ static void serve(struct fake_call *c)
 
 /* ---- what the sandbox tells */
 
-static void on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev)
+static inline void on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev)
 {
     (void)arg, (void)s;
     assert_int_equal(told.closed, 0); /* CLOSED is the last */
@@ -372,13 +372,13 @@ static void on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event 
     }
 }
 
-static int on_body(void *arg, const struct sandbox_run *rq, struct err *e)
+static inline int on_body(void *arg, const struct sandbox_run *rq, struct err *e)
 {
     (void)arg, (void)rq;
     return told.refuse_body ? err_set(e, ERR_INTEGRITY, "not what was approved") : 0;
 }
 
-static const char *setting(void *arg, const char *name)
+static inline const char *setting(void *arg, const char *name)
 {
     (void)arg;
     if (strcmp(name, "ANTHROPIC_BASE_URL") == 0)
@@ -388,7 +388,7 @@ static const char *setting(void *arg, const char *name)
 
 /* ---- one sandbox */
 
-static struct sandbox_config config(void)
+static inline struct sandbox_config config(void)
 {
     return (struct sandbox_config){ .loop = lp,
                                     .net = net,
@@ -399,7 +399,7 @@ static struct sandbox_config config(void)
                                     .check_body = on_body };
 }
 
-static void turns(unsigned n)
+static inline void turns(unsigned n)
 {
     struct err e = ERR_INIT;
     while (n-- > 0)
@@ -407,7 +407,7 @@ static void turns(unsigned n)
 }
 
 /* Until *count is at least `want`; an hour of its time at most. */
-static void await(const unsigned *count, unsigned want)
+static inline void await(const unsigned *count, unsigned want)
 {
     struct err e = ERR_INIT;
     for (unsigned i = 0; *count < want; i++) {
@@ -417,7 +417,7 @@ static void await(const unsigned *count, unsigned want)
     }
 }
 
-static void set_up(void)
+static inline void set_up(void)
 {
     struct err e = ERR_INIT;
     memset(&server, 0, sizeof server);
@@ -435,7 +435,7 @@ static void set_up(void)
     box = NULL;
 }
 
-static void open_box(void)
+static inline void open_box(void)
 {
     struct err e = ERR_INIT;
     struct sandbox_config cfg = config();
@@ -443,7 +443,7 @@ static void open_box(void)
         fail_msg("%s", e.msg);
 }
 
-static void start_code(const char *code)
+static inline void start_code(const char *code)
 {
     struct err e = ERR_INIT;
     struct sandbox_run rq = { .run = told.finished + 1,
@@ -457,7 +457,7 @@ static void start_code(const char *code)
         fail_msg("%s", e.msg);
 }
 
-static void tear_down(void)
+static inline void tear_down(void)
 {
     if (box != NULL)
         box->ops->close(box);
