@@ -42,6 +42,7 @@ static struct {
     bool alive, paused;
     unsigned executed, processes, nudges, restarts, renewals, creations;
     struct fake_call *stream; /* of the code under way */
+    const char *shell_end;    /* of a command of ours; NULL: it goes well */
     char shell[512];          /* the last command of ours */
 } server;
 
@@ -82,7 +83,7 @@ static void start_process(struct fake_call *c)
         snprintf(server.shell, sizeof server.shell, "%s", json);
         server.nudges += strstr(json, "kill ") != NULL;
         add_frame(&out, STARTS, false);
-        add_frame(&out, EXITS, false);
+        add_frame(&out, server.shell_end != NULL ? server.shell_end : EXITS, false);
         add_frame(&out, "{}", true);
     } else {
         server.processes++;
