@@ -31,7 +31,7 @@ static void code_title(const struct view *v, const struct doc_view *d, const str
             title_add(&t, ROLE_TEXT, "%s %s: +%zu %s%zu%s", SYM(v, SYM_DELTA), what, d->doc.added,
                       SYM(v, SYM_MINUS), d->doc.deleted, d->doc.capped ? ", roughly" : "");
         }
-        if (r->purpose && r->purpose[0] && !view_code_is_gates(v->st, vm))
+        if (r->purpose[0] && !view_code_is_gates(v->st, vm))
             title_add(&t, ROLE_DIM, "%s", r->purpose);
     }
     if (d && seen && seen->any) {

@@ -275,12 +275,12 @@ static void draw_origin(const struct view *v, struct rect r, int y, const struct
     struct flow f;
     char text[160], left[24];
     flow_begin(&f, v, r, y, 1, "from");
-    snprintf(text, sizeof text, "%s", run->author && run->author[0] ? run->author : "planner");
-    if (v->st->planner && strcmp(text, "planner") == 0)
-        snprintf(text, sizeof text, "planner %s%s%s", v->st->planner,
-                 v->st->model && v->st->model[0] ? " " : "", v->st->model ? v->st->model : "");
+    snprintf(text, sizeof text, "%s", run->author[0] ? run->author : "planner");
+    if (strcmp(text, "planner") == 0)
+        snprintf(text, sizeof text, "planner %s%s%s", v->st->planner, v->st->model[0] ? " " : "",
+                 v->st->model);
     flow_item(&f, ROLE_TEXT, text);
-    if (run->step && run->step[0]) {
+    if (run->step[0]) {
         snprintf(text, sizeof text, "step %s, attempt %u of %d", run->step, run->attempt,
                  STATE_ATTEMPTS_MAX);
         flow_item(&f, ROLE_TEXT, text);

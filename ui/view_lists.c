@@ -158,9 +158,8 @@ void view_draw_plan(const struct view *v)
     if (r.h < 1)
         return;
     if (st->step_count == 0) {
-        grid_put_fit(v->g, r.x + 1, r.y, r.x + r.w,
-                     st->task && st->task[0] ? st->task : "no plan yet",
-                     STYLE(st->task && st->task[0] ? ROLE_TEXT : ROLE_DIM));
+        grid_put_fit(v->g, r.x + 1, r.y, r.x + r.w, st->task[0] ? st->task : "no plan yet",
+                     STYLE(st->task[0] ? ROLE_TEXT : ROLE_DIM));
         return;
     }
     if (r.h == 1) {
@@ -208,7 +207,7 @@ static void draw_timeline_row(const struct view *v, struct rect r, int y,
     if (run->twin_of)
         x = grid_put_format(v->g, x, y, right_x, STYLE(ROLE_DIM), "dry %u ", run->twin_of);
     x = grid_put_fit(v->g, x, y, right_x - 1, w.text, STYLE(w.role));
-    if (run->purpose && run->purpose[0] && x + 16 < right_x)
+    if (run->purpose[0] && x + 16 < right_x)
         grid_put_fit(v->g, x + 2, y, right_x - 1, run->purpose, STYLE(ROLE_DIM));
     x = grid_put_text(v->g, right_x, y, end, high, STYLE(ROLE_BAD));
     grid_put_text(v->g, x + (high[0] ? 1 : 0), y, end, span, STYLE(ROLE_DIM));
@@ -280,8 +279,7 @@ static void draw_var(const struct view *v, struct rect r, int y, const struct st
     enum style_role role = k->change == CHANGE_GONE ? ROLE_DIM : ROLE_TEXT;
     grid_put_fit(v->g, x, y, x + name_w < right ? x + name_w : right, k->name, STYLE(role));
     x += name_w + 1;
-    snprintf(type, sizeof type, "%s%s%s", k->type, k->shape && k->shape[0] ? " " : "",
-             k->shape ? k->shape : "");
+    snprintf(type, sizeof type, "%s%s%s", k->type, k->shape[0] ? " " : "", k->shape);
     /* Where room is short, the value comes before an aligned or whole type. */
     int natural = (int)text_width(type, strlen(type), TEXT_PROSE);
     if (x + type_w + 8 > right)
@@ -289,7 +287,7 @@ static void draw_var(const struct view *v, struct rect r, int y, const struct st
     if (type_w > 0)
         grid_put_fit(v->g, x, y, x + type_w, type, STYLE(ROLE_DIM));
     x += type_w + 1;
-    if (k->preview && x + 4 < right)
+    if (x + 4 < right)
         grid_put_fit(v->g, x, y, right - 1, k->preview, STYLE(role));
     grid_put_text(v->g, right, y, end, change, STYLE(change_role(k->change)));
 }

@@ -123,8 +123,8 @@ static void exit_words(const struct state_run *r, struct run_words *w)
         say(w, SYM_OK, ROLE_GOOD, "verified");
     } else if (r->has_exit_code && r->exit_code != 0) {
         say(w, SYM_FAIL, ROLE_BAD, "");
-        snprintf(w->text, sizeof w->text, "exit %d%s%s", r->exit_code,
-                 r->error_name && r->error_name[0] ? " " : "", r->error_name ? r->error_name : "");
+        snprintf(w->text, sizeof w->text, "exit %d%s%s", r->exit_code, r->error_name[0] ? " " : "",
+                 r->error_name);
     } else if (r->verdict == VERDICT_REFUTED) {
         say(w, SYM_FAIL, ROLE_BAD, "refuted");
     } else {
@@ -149,8 +149,7 @@ static void end_words(const struct state_run *r, struct run_words *w)
         snprintf(w->text, sizeof w->text, "out of memory");
         break;
     case END_LIMIT:
-        snprintf(w->text, sizeof w->text, "limit: %s",
-                 r->end_what && r->end_what[0] ? r->end_what : "reached");
+        snprintf(w->text, sizeof w->text, "limit: %s", r->end_what[0] ? r->end_what : "reached");
         break;
     case END_LOST:
         snprintf(w->text, sizeof w->text, "interpreter lost");

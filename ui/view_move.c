@@ -301,6 +301,15 @@ void view_wheel(const struct state *st, struct view_model *vm, int w, int h, int
 
 /* ---- selecting lines ---- */
 
+/* The line at `at`; deleted ones have the place of the one that follows. */
+static struct doc_at line_entry(const struct doc *d, uint64_t at)
+{
+    struct doc_at e = doc_locate(d, at, 0, 1000000);
+    while (e.entry + 1 < d->count && d->entries[e.entry].kind == DOC_DEL)
+        e.entry++;
+    return e;
+}
+
 /* Start of the line that lies `lines` from the one at `at`. */
 static uint64_t line_from(const struct state *st, const struct view_model *vm, enum view_pane pane,
                           uint64_t at, long lines)
@@ -309,7 +318,7 @@ static uint64_t line_from(const struct state *st, const struct view_model *vm, e
     struct doc_view *d =
         pane == PANE_CODE ? view_get_code(st, vm) : view_get_output_diff(st, vm, pane);
     if (d) {
-        struct doc_at e = doc_locate(&d->doc, at, 0, 1000000);
+        struct doc_at e = line_entry(&d->doc, at);
         while (lines && d->doc.count) {
             size_t next = lines > 0 ? e.entry + 1 : e.entry - 1;
             if (next >= d->doc.count)
@@ -362,6 +371,31 @@ void view_select(const struct state *st, struct view_model *vm, int w, int h, en
     vm->select.pane = pane;
 }
 
+/* So far down that the first row of the line at the selection's cursor is the last in the pane. */
+static void keep_in_doc(struct view_scroll *s, const struct doc *d, const struct doc_box *box,
+                        uint64_t cursor)
+{
+    struct doc_at at = line_entry(d, cursor);
+    at = doc_move(d, at, -(long)(box->r.h > 1 ? box->r.h - 1 : 0), box->width);
+    if (doc_compare(view_doc_start(d, s, box), at) < 0)
+        doc_place(d, at, box->width, &s->top, &s->row);
+}
+
+static void keep_in_lines(const struct state_run *run, const struct view_model *vm,
+                          struct view_scroll *s, struct rect r, unsigned stream)
+{
+    enum text_mode mode = vm->raw ? TEXT_CODE : TEXT_OUTPUT;
+    struct line_at at = { vm->select.cursor, 0 };
+    struct lines ln;
+    lines_open(&ln, &run->out[stream], &vm->source, run->number, stream);
+    at = lines_move(&ln, at, -(long)(r.h > 1 ? r.h - 1 : 0), r.w > 1 ? (size_t)r.w - 1 : 1, mode);
+    if (at.offset > s->top || (at.offset == s->top && at.row > s->row)) {
+        s->top = at.offset;
+        s->row = (uint32_t)at.row;
+    }
+    lines_close(&ln);
+}
+
 static void move_select(const struct state *st, struct view_model *vm, const struct layout *l,
                         enum view_pane pane, long lines)
 {
@@ -374,11 +408,17 @@ static void move_select(const struct state *st, struct view_model *vm, const str
         s->row = 0;
         return;
     }
-    int height = layout_inner(l, pane).h;
-    uint64_t limit =
-        line_from(st, vm, pane, vm->select.cursor, -(long)(height > 2 ? height - 2 : 0));
-    if (limit > s->top) { /* the end of the selection is below the pane */
-        s->top = limit;
-        s->row = 0;
+    const struct state_run *run = view_output_run(st, vm);
+    struct doc_view *d =
+        pane == PANE_CODE ? view_get_code(st, vm) : view_get_output_diff(st, vm, pane);
+    if (d) {
+        struct doc_box box = view_doc_box(l, pane, &d->doc, pane == PANE_CODE);
+        if (pane != PANE_CODE)
+            box.r = view_output_rect(st, vm, l, pane);
+        keep_in_doc(s, &d->doc, &box, vm->select.cursor);
+        view_put_doc(vm, d);
+    } else if (run) {
+        keep_in_lines(run, vm, s, view_output_rect(st, vm, l, pane),
+                      pane == PANE_ERR ? STREAM_STDERR : STREAM_STDOUT);
     }
 }

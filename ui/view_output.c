@@ -60,7 +60,7 @@ struct doc_view *view_get_output_diff(const struct state *st, const struct view_
     if (!r || !b || !view_output_is_compared(st, vm))
         return NULL;
     char key[160];
-    snprintf(key, sizeof key, "%s|%u|%llu|%u|%llu|%s|%d", st->session ? st->session : "", r->number,
+    snprintf(key, sizeof key, "%s|%u|%llu|%u|%llu|%s|%d", st->session, r->number,
              (unsigned long long)r->out[stream].bytes, b->number,
              (unsigned long long)b->out[stream].bytes,
              vm->masks.apply && vm->masks.names ? vm->masks.names : "", vm->raw);

@@ -133,11 +133,11 @@ static bool run_matches(const struct state_run *r, const char *text)
     size_t n = strlen(text);
     struct run_words w;
     view_run_words(r, &w);
-    if (r->purpose && view_find(r->purpose, strlen(r->purpose), text, n) != SIZE_MAX)
+    if (view_find(r->purpose, strlen(r->purpose), text, n) != SIZE_MAX)
         return true;
     if (view_find(w.text, strlen(w.text), text, n) != SIZE_MAX)
         return true;
-    return r->code && view_find(r->code, r->code_len, text, n) != SIZE_MAX;
+    return view_find(r->code, r->code_len, text, n) != SIZE_MAX;
 }
 
 /* Down the list is back in time. */

@@ -229,9 +229,9 @@ void view_draw_help(const struct view *v)
     size_t rows = (size_t)(r.h > 0 ? r.h : 1), columns = r.w >= 2 * HELP_W ? 2 : 1,
            width = (size_t)(r.w > 0 ? r.w : 1) / columns;
     prose_init(&p);
-    (void)keymap_print_help(v->vm->replay.on                        ? KEYMAP_IN_REPLAY
-                            : !v->st->session || !v->st->session[0] ? KEYMAP_IN_START
-                                                                    : 0,
+    (void)keymap_print_help(v->vm->replay.on     ? KEYMAP_IN_REPLAY
+                            : !v->st->session[0] ? KEYMAP_IN_START
+                                                 : 0,
                             &text);
     for (const char *s = buf_str(&text); *s;) {
         size_t n = strcspn(s, "\n");

@@ -66,8 +66,7 @@ static void add_phase(struct bar *b)
         if (st->stopped)
             snprintf(text, sizeof text, " %.*s ", 60, st->outcome);
         else
-            snprintf(text, sizeof text, "finished%s%s", st->outcome && st->outcome[0] ? ": " : "",
-                     st->outcome ? st->outcome : "");
+            snprintf(text, sizeof text, "finished%s%s", st->outcome[0] ? ": " : "", st->outcome);
         bar_add(b, st->stopped ? ROLE_BAD : ROLE_STATUS, st->stopped ? STYLE_REVERSE : STYLE_BOLD,
                 text);
         break;
@@ -137,7 +136,7 @@ static void add_sandbox(struct bar *b)
                                          " LOST", " WAITS",    " paused" };
     char text[160], span[64];
     size_t at = 0;
-    if (!st->sandbox || !st->sandbox[0])
+    if (!st->sandbox[0])
         return;
     int n = snprintf(text, sizeof text, "%.40s%s ", st->sandbox, words[st->sbx]);
     at = n > 0 ? (size_t)n : 0;
@@ -145,7 +144,7 @@ static void add_sandbox(struct bar *b)
         n = snprintf(text + at, sizeof text - at, "%s ", span);
         at += n > 0 ? (size_t)n : 0;
     }
-    const char *lights = st->lights ? st->lights : "";
+    const char *lights = st->lights;
     for (int i = 0; i < 5 && lights[i] && at + 4 < sizeof text; i++) {
         n = snprintf(text + at, sizeof text - at, "%s",
                      SYM(b->v, lights[i] == '+'   ? SYM_FULL
@@ -217,9 +216,9 @@ static void add_rest(struct bar *b)
         snprintf(text, sizeof text, "%lld tok", (long long)tokens);
         bar_add(b, ROLE_STATUS, 0, text);
     }
-    if (!b->v->vm->planner_model && st->planner && st->planner[0]) {
-        snprintf(text, sizeof text, "%.40s%s%.40s", st->planner,
-                 st->model && st->model[0] ? " " : "", st->model ? st->model : "");
+    if (!b->v->vm->planner_model && st->planner[0]) {
+        snprintf(text, sizeof text, "%.40s%s%.40s", st->planner, st->model[0] ? " " : "",
+                 st->model);
         bar_add(b, ROLE_STATUS, 0, text);
     }
 }
@@ -254,12 +253,12 @@ void view_draw_status(const struct view *v)
         bar_add(&b, ROLE_STATUS, 0, text);
         return;
     }
-    if (st->name && st->name[0])
+    if (st->name[0])
         snprintf(text, sizeof text, "%.40s", st->name);
-    else if (st->task && st->task[0])
+    else if (st->task[0])
         first_words(v, st->task, text, sizeof text);
     else
-        snprintf(text, sizeof text, "%.10s", st->session ? st->session : "");
+        snprintf(text, sizeof text, "%.10s", st->session);
     if (st->run_count)
         snprintf(text + strlen(text), sizeof text - strlen(text), " #%zu", st->run_count);
     if (v->vm->replay.on)

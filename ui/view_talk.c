@@ -107,11 +107,11 @@ static void decision_field(const struct view *v, struct prose *p, const struct s
                            size_t width)
 {
     char text[160], span[32] = "";
-    if (!r->decision || !r->decision[0])
+    if (!r->decision[0])
         return;
     if (r->waited_ms > 0)
         view_span(r->waited_ms, span, sizeof span);
-    snprintf(text, sizeof text, "%s by %s%s%s, %u lines seen", r->decision, r->by ? r->by : "?",
+    snprintf(text, sizeof text, "%s by %s%s%s, %u lines seen", r->decision, r->by,
              span[0] ? " after " : "", span, r->seen_lines);
     bool refused = r->status == RUN_DENIED || r->status == RUN_STOPPED;
     field(p, "decided", text, refused ? ROLE_BAD : ROLE_TEXT, width);
@@ -124,12 +124,12 @@ static void check_fields(struct prose *p, const struct state_run *r, size_t widt
     char text[320];
     for (size_t i = 0; i < r->check_count; i++) {
         const struct state_check *c = &r->checks[i];
+        bool got = !c->ok && c->got[0] != '\0';
         snprintf(text, sizeof text, "%s %s%s%s%s", c->ok ? "ok" : "FAILED", c->text,
-                 c->ok || !c->got || !c->got[0] ? "" : " (got ", c->ok || !c->got ? "" : c->got,
-                 c->ok || !c->got || !c->got[0] ? "" : ")");
+                 got ? " (got " : "", got ? c->got : "", got ? ")" : "");
         field(p, i ? "" : "checks", text, c->ok ? ROLE_GOOD : ROLE_BAD, width);
     }
-    if (r->check_count == 0 && r->expect && r->expect[0])
+    if (r->check_count == 0 && r->expect[0])
         field(p, "expects", r->expect, ROLE_TEXT, width);
 }
 
@@ -142,13 +142,13 @@ static void build_record(const struct view *v, struct prose *p, const struct sta
     snprintf(text, sizeof text, "%s %s", SYM(v, w.glyph), w.text);
     field(p, "run", text, w.role, width);
     field(p, "purpose", r->purpose, ROLE_TEXT, width);
-    if (r->step && r->step[0]) {
+    if (r->step[0]) {
         const struct state_step *s = state_step_find(v->st, r->step);
         snprintf(text, sizeof text, "%s %s, attempt %u", r->step, s ? s->title : "", r->attempt);
         field(p, "step", text, ROLE_TEXT, width);
     }
     field(p, "author", r->author, ROLE_TEXT, width);
-    if (r->capsule && strlen(r->capsule) >= 8) {
+    if (strlen(r->capsule) >= 8) {
         snprintf(text, sizeof text, "%.4s-%.4s, revision %u", r->capsule, r->capsule + 4, r->rev);
         field(p, "capsule", text, ROLE_TEXT, width);
     }
@@ -162,8 +162,8 @@ static void build_record(const struct view *v, struct prose *p, const struct sta
     }
     check_fields(p, r, width);
     field(p, "limits", r->limits_hit, ROLE_WAIT, width);
-    if (r->error_name && r->error_name[0]) {
-        snprintf(text, sizeof text, "%s: %s", r->error_name, r->error_value ? r->error_value : "");
+    if (r->error_name[0]) {
+        snprintf(text, sizeof text, "%s: %s", r->error_name, r->error_value);
         field(p, "error", text, ROLE_BAD, width);
     }
     field(p, "message", r->message, ROLE_WAIT, width);
@@ -171,7 +171,7 @@ static void build_record(const struct view *v, struct prose *p, const struct sta
         field(p, "state", "the interpreter was lost with its variables", ROLE_BAD, width);
     else if (r->has_checkpoint)
         field(p, "state", "kept: t goes back to it", ROLE_TEXT, width);
-    else if (r->snapshot && r->snapshot[0])
+    else if (r->snapshot[0])
         field(p, "state", "a snapshot of memory and files: t goes back to it", ROLE_TEXT, width);
     for (size_t i = 0; i < r->finding_count; i++) {
         snprintf(text, sizeof text, "%s line %u %s [%s]", severity_name(r->findings[i].severity),

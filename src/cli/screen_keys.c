@@ -204,33 +204,13 @@ static void back(struct screen *s, uint32_t key)
         screen_focus(s, PANE_PROMPT);
 }
 
-static void choose_run(struct screen *s, int dir)
+/* In the plan along the runs of the step; without steps, and elsewhere, along all of them. */
+static void choose_run(struct screen *s, enum view_move m)
 {
     const struct state *st = screen_state(s);
-    if (s->vm.focus == PANE_PLAN && st->step_count > 0) {
-        move(s, dir < 0 ? MOVE_LEFT : MOVE_RIGHT);
-        return;
-    }
-    const struct state_run *now = view_run(st, &s->vm);
-    if (now == NULL)
-        return;
-    int64_t to = (int64_t)now->number + dir;
-    if (to >= 1 && (size_t)to <= st->run_count)
-        s->vm.run = (uint32_t)to;
-    s->vm.scroll[PANE_CODE] = (struct view_scroll){ .selected = -1 };
-    s->vm.scroll[PANE_OUT] = s->vm.scroll[PANE_ERR] =
-        (struct view_scroll){ .follow = true, .selected = -1 };
-}
-
-static void select_lines(struct screen *s)
-{
-    struct view_select *sel = &s->vm.select;
-    if (sel->pane == s->vm.focus) {
-        sel->pane = PANE_PROMPT;
-        return;
-    }
-    sel->pane = s->vm.focus;
-    sel->anchor = sel->cursor = s->vm.scroll[s->vm.focus].top;
+    enum view_pane pane =
+        s->vm.focus == PANE_PLAN && st->step_count == 0 ? PANE_TIMELINE : s->vm.focus;
+    view_move(st, &s->vm, s->grid.w, s->grid.h, pane, m, 1);
 }
 
 static void next_result(struct screen *s)
@@ -288,10 +268,10 @@ static bool do_looking(struct screen *s, enum keymap_command cmd)
         move(s, MOVE_BOTTOM);
         break;
     case CMD_LEFT:
-        choose_run(s, -1);
+        choose_run(s, MOVE_LEFT);
         break;
     case CMD_RIGHT:
-        choose_run(s, 1);
+        choose_run(s, MOVE_RIGHT);
         break;
     case CMD_ZOOM:
         s->vm.zoom = s->vm.zoom != PANE_PROMPT ? PANE_PROMPT : s->vm.focus;
@@ -303,7 +283,7 @@ static bool do_looking(struct screen *s, enum keymap_command cmd)
         search_again(s, -1);
         break;
     case CMD_SELECT:
-        select_lines(s);
+        view_select(screen_state(s), &s->vm, s->grid.w, s->grid.h, s->vm.focus);
         break;
     case CMD_RAW:
         s->vm.raw = !s->vm.raw;

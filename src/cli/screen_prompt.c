@@ -88,8 +88,7 @@ static const char *label_of(struct screen *s)
 void screen_fill_prompt(struct screen *s)
 {
     struct view_prompt *p = &s->vm.prompt;
-    bool fresh =
-        s->session == NULL || screen_state(s)->task == NULL || screen_state(s)->task[0] == '\0';
+    bool fresh = s->session == NULL || screen_state(s)->task[0] == '\0';
     p->label = label_of(s);
     p->text = prompt_line(&p->len, &p->cursor);
     p->above = s->block.len > 0 ? buf_str(&s->block) : NULL;
@@ -231,7 +230,7 @@ static void say(struct screen *s, const char *text)
         return;
     }
     const struct state *st = screen_state(s);
-    bool first = st->task == NULL || st->task[0] == '\0';
+    bool first = st->task[0] == '\0';
     bool at_work = st->phase != PHASE_IDLE && s->vm.planner_model != NULL;
     int rc = first ? round_task(screen_round(s), text, "person", &e)
                    : round_note(screen_round(s), text, "person", &e);

@@ -123,7 +123,8 @@ struct state_file {
     int64_t bytes;
 };
 
-/* Whatever these own is copied by state_snapshot.c and freed by state.c or state_run.c: a member
+/* Strings are "" when there is nothing to say, never NULL but where that is said.
+ * Whatever these own is copied by state_snapshot.c and freed by state.c or state_run.c: a member
  * that is added has its place there as well. */
 struct state_run {
     uint32_t number, rev, twin_of, attempt;
