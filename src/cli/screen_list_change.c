@@ -43,7 +43,8 @@ void list_toggle_mark(struct screen *s)
 
 typedef int (*change_fn)(struct screen *s, const char *id, struct err *e);
 
-/* The marked ones, else the selected. Ends at the first that fails; returns how many were done. */
+/* The marked ones, else the selected. Ends at the first that fails, which is said; returns how many
+ * were done, or 0 when not all could be. */
 static size_t change(struct screen *s, change_fn fn)
 {
     struct err e = ERR_INIT;
@@ -53,13 +54,16 @@ static size_t change(struct screen *s, change_fn fn)
     size_t count = s->mark_count > 0 ? s->mark_count : one != NULL, done = 0;
     while (done < count && fn(s, ids[done], &e) == 0)
         done++;
-    if (done < count)
+    bool all = done == count;
+    if (!all && done > 0)
+        err_wrap(&e, "%zu of %zu were done", done, count);
+    if (!all)
         screen_fail(s, &e);
     free(one);
-    if (done == count)
+    if (all)
         list_drop_marks(s);
     list_fill(s, 0, false);
-    return done;
+    return all ? done : 0;
 }
 
 void list_forget_deleted(struct screen *s)
@@ -108,17 +112,21 @@ void list_undelete_some(struct screen *s)
     size_t n = 0;
     if (s->vm.list.trash) {
         n = change(s, undelete_one);
+    } else if (s->deleted_count == 0) {
+        screen_toast(s, TONE_INFO, "nothing was deleted here; T shows the trash");
+        return;
     } else {
         while (n < s->deleted_count && undelete_one(s, s->deleted[n], &e) == 0)
             n++;
-        if (n < s->deleted_count)
+        if (n < s->deleted_count) {
             screen_fail(s, &e);
+            n = 0;
+        }
         list_forget_deleted(s);
         list_fill(s, 0, false);
     }
-    if (n > 0 || s->vm.list.trash == false)
-        screen_toast(s, TONE_INFO,
-                     n > 0 ? "%zu taken back" : "nothing was deleted here; T shows the trash", n);
+    if (n > 0)
+        screen_toast(s, TONE_INFO, "%zu taken back", n);
 }
 
 static int archive_one(struct screen *s, const char *id, struct err *e)

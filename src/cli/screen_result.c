@@ -35,13 +35,13 @@ static int read_result(struct screen *s, uint32_t run, const struct state_result
     return buf_add_str(out, res->text != NULL ? res->text : "");
 }
 
-/* The chosen result, or the first that is more than text. */
+/* The chosen result, or the first that is more than plain text. NULL: there are none. */
 static const struct state_result *chosen(const struct screen *s, const struct state_run *sr)
 {
     if (s->vm.show_result && s->vm.result < sr->result_count)
         return &sr->results[s->vm.result];
     for (size_t i = 0; i < sr->result_count; i++) {
-        if (sr->results[i].artifact != NULL)
+        if (strcmp(sr->results[i].mime, "text/plain") != 0)
             return &sr->results[i];
     }
     return sr->result_count > 0 ? &sr->results[0] : NULL;
