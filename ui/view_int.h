@@ -46,7 +46,7 @@ void view_draw_timeline(const struct view *v);
 void view_draw_state(const struct view *v);
 void view_draw_notes(const struct view *v);
 void view_draw_record(const struct view *v);
-void view_draw_results(const struct view *v, struct rect r, bool all);
+void view_draw_results(const struct view *v, struct rect r);
 void view_draw_sessions(const struct view *v);
 void view_draw_help(const struct view *v);
 void view_draw_context(const struct view *v);

@@ -333,7 +333,7 @@ void view_draw_output(const struct view *v, enum view_pane pane)
     struct rect inner = layout_inner(v->l, pane), r = view_output_rect(v->st, v->vm, v->l, pane);
     struct title t = { 0 };
     if (pane == PANE_OUT && run && r.h < inner.h)
-        view_draw_results(v, (struct rect){ r.x, r.y + r.h, r.w, inner.h - r.h }, r.h == 0);
+        view_draw_results(v, (struct rect){ r.x, r.y + r.h, r.w, inner.h - r.h });
     if (run && v->vm->raw)
         title_add(&t, ROLE_INFO, "raw");
     if (r.h > 0 && r.w > 1) {

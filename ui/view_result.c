@@ -164,8 +164,9 @@ static void draw_divider(const struct view *v, struct rect r, const struct state
     grid_put_fit(v->g, r.x + 1, r.y, r.x + r.w - 1, text, STYLE(ROLE_DIM));
 }
 
-void view_draw_results(const struct view *v, struct rect r, bool all)
+void view_draw_results(const struct view *v, struct rect r)
 {
+    bool all = v->vm->show_result; /* it can be scrolled */
     const struct state_run *run;
     const struct state_result *k = chosen(v->st, v->vm, &run);
     const char *why = NULL;
@@ -193,6 +194,8 @@ void view_draw_results(const struct view *v, struct rect r, bool all)
            max = p.line_count > rows ? p.line_count - rows : 0;
     if (top > max)
         top = max;
+    if (all)
+        v->info->rows[PANE_OUT] = p.line_count;
     for (size_t i = 0; i < rows && top + i < p.line_count; i++)
         grid_put_prose(v->g, r.x, r.y + (int)i, r.x + r.w, &p, top + i);
     if (!all && p.line_count > rows && rows > 0)
