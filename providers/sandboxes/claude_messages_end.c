@@ -190,10 +190,13 @@ static void take_result(struct claude_messages *s)
     tell_output(s, STREAM_STDERR, &r->result.err);
     tell_value(s, &r->result.value);
     s->used = true;
-    s->lost = LOST_NOTHING;
+    /* A shell has new files; it did not bring the variables back. */
+    bool python = strcmp(r->decoded.rq.language, "python") == 0;
+    s->lost =
+        s->lost == LOST_NOTHING || !s->wants_state || python ? LOST_NOTHING : LOST_INTERPRETER;
     if (r->decoded.terms.form == CLAUDE_CELL)
         take_cell(s);
-    else if (messages_falls_short(s) && strcmp(r->decoded.rq.language, "python") == 0)
+    else if (messages_falls_short(s) && python)
         say_short(s);
 }
 

@@ -54,13 +54,23 @@ static size_t fill_vars(const struct claude_messages *s, const struct messages_r
     return n;
 }
 
-/* Who was promised variables is told of them after every run that did not lose them. */
+/* Who was promised variables is told of them after every run that did not lose them; a shell that
+ * lost them can't speak of them. */
+static bool has_state(const struct claude_messages *s, const struct messages_run *r)
+{
+    if (!s->wants_state)
+        return r->has_result;
+    if (!r->f.state_lost)
+        return true;
+    return r->has_result && strcmp(r->decoded.rq.language, "python") == 0;
+}
+
 static void tell_state(struct claude_messages *s, const struct messages_run *r)
 {
     const struct claude_result *x = &r->result;
     struct sandbox_changed_file files[ARRAY_LEN(x->files)];
     struct sandbox_var vars[CLAUDE_VARS_MAX];
-    if ((!r->has_result && (!s->wants_state || r->f.state_lost)) || s->ending || s->closed)
+    if (!has_state(s, r) || s->ending || s->closed)
         return;
     for (size_t i = 0; i < x->file_count; i++)
         files[i] = (struct sandbox_changed_file){ .path = x->paths.ptr + x->files[i].path_at,

@@ -314,7 +314,9 @@ static void on_finished(struct round *r, uint32_t run, const struct sandbox_fini
     capsule_free(r->run_capsule);
     r->run_capsule = NULL;
     bool alive = r->sandbox != NULL && r->sandbox_ready;
-    r->awaiting_state = alive && !f->state_lost && (r->cfg.sandbox->caps & SANDBOX_IS_STATEFUL);
+    /* What did not leave, or was not what was approved, is followed by no state. */
+    r->awaiting_state = alive && !f->state_lost && f->end != END_INTEGRITY &&
+                        (r->cfg.sandbox->caps & SANDBOX_IS_STATEFUL);
     if (r->contract.lifecycle == LIFECYCLE_RUN && r->sandbox != NULL) {
         r->awaiting_state = false;
         r->sandbox->ops->kill(r->sandbox, END_KILLED);

@@ -334,6 +334,9 @@ static void an_expired_container_of_a_shell_is_replaced_and_told(void **state)
     assert_exit(b, 0);
     assert_true(b->f.state_lost);
     assert_non_null(strstr(b->message, "expired"));
+    assert_false(b->state); /* the variables are not told of as if they were there */
+    assert_gate(b, "python", "the variables of earlier runs are gone");
+    assert_null(line_of_gate(b, "bash"));
     box_run(b, "print('x' in globals())");
     assert_out(b, "False\n");
     box_free(b);
@@ -408,6 +411,32 @@ static void a_cell_that_is_ended_there_is_a_timeout(void **state)
     box_free(b);
 }
 
+/* Airlock's limit is the nearer one. */
+static void no_cell_is_given_more_time_than_there_is(void **state)
+{
+    static const struct {
+        int64_t timeout_s;
+        const char *language, *carried;
+    } cases[] = { { 30, "python", "\"timeout\":30," },
+                  { 100, "python", "\"timeout\":80," },
+                  { 100, "bash", "\"timeout\":100," } };
+    BOX_NEEDS();
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct contract c = box_contract();
+        begin();
+        c.timeout_s = cases[i].timeout_s;
+        struct box *b = box_open(&c);
+        box_run_in(b, cases[i].language, "");
+        assert_exit(b, 0);
+        struct json *o = stats();
+        assert_non_null(
+            strstr(json_str(json_at(json_get(o, "commands"), 0), ""), cases[i].carried));
+        json_free(o);
+        box_free(b);
+    }
+}
+
 static void more_variables_than_are_told_are_counted(void **state)
 {
     BOX_NEEDS();
@@ -439,6 +468,7 @@ static const struct CMUnitTest tests[] = {
     BOX_TEST(a_deviation_costs_the_variables),
     BOX_TEST(a_container_without_a_name_is_not_gone_on_in),
     BOX_TEST(a_cell_that_is_ended_there_is_a_timeout),
+    BOX_TEST(no_cell_is_given_more_time_than_there_is),
     BOX_TEST(more_variables_than_are_told_are_counted),
 };
 

@@ -106,6 +106,20 @@ static void test_another_body_is_not_sent(void **state)
     BAD(d.box[0]->check(d.box[0]->arg, &rq, e), ERR_INTEGRITY, "no approved capsule for run 1");
 }
 
+/* The adapter looked again, right before it sent: no state follows of what never left. */
+static void test_a_body_that_is_refused_late_holds_nothing_up(void **state)
+{
+    (void)state;
+    d.sandbox.caps |= SANDBOX_IS_STATEFUL;
+    desk_begin();
+    start_code(0, "print(1)");
+    struct sandbox_finished f = sandbox_finished_bare(END_INTEGRITY, "another body");
+    tell(0, (struct sandbox_event){ .kind = SANDBOX_FINISHED, .run = 1, .finished = &f });
+    LOGGED("run.finished 1 {\"end\":\"integrity\"");
+    GOOD(own_code("print(2)", e));
+    assert_int_equal(d.st.gate.run, 2);
+}
+
 static void test_a_gate_says_what_holds_it(void **state)
 {
     (void)state;
@@ -470,6 +484,7 @@ int main(void)
         CASE(test_only_what_is_shown_is_decided),
         CASE(test_a_decision_is_recorded_as_made),
         CASE(test_another_body_is_not_sent),
+        CASE(test_a_body_that_is_refused_late_holds_nothing_up),
         CASE(test_a_gate_says_what_holds_it),
         CASE(test_where_code_goes_is_in_the_capsule),
         CASE(test_an_edit_is_a_new_rev_and_capsule),
