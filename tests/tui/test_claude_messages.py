@@ -39,9 +39,12 @@ def server(airlock):
     s.process.wait()
 
 
-def policy_for(airlock, code, *args):
+STATE = "claude-messages:kernel=repl"
+
+
+def policy_for(airlock, code, *args, sandbox="claude-messages"):
     """The person's own policy file for this code under this contract, from the record of a denied run."""
-    denied = airlock.run("exec", "-s", "claude-messages", *args, "-", input=code)
+    denied = airlock.run("exec", "-s", sandbox, *args, "-", input=code)
     assert denied.returncode == 126, denied.stderr
     gate = next(e for e in (json.loads(line) for line in airlock.run("show", "last", "--json").stdout.splitlines())
                 if e["type"] == "gate.opened")
@@ -51,13 +54,23 @@ def policy_for(airlock, code, *args):
     return str(path), gate
 
 
-def run(airlock, code, *args):
-    path, _ = policy_for(airlock, code, *[a for a in args if a != "--json"])
-    return airlock.run("exec", "-s", "claude-messages", "--policy", path, *args, "-", input=code, cwd="/")
+def run(airlock, code, *args, sandbox="claude-messages"):
+    path, _ = policy_for(airlock, code, *[a for a in args if a != "--json"], sandbox=sandbox)
+    return airlock.run("exec", "-s", sandbox, "--policy", path, *args, "-", input=code, cwd="/")
 
 
 def events_of(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def approve(s, wanted):
+    """Until it is to be seen: too early is told, and decides nothing."""
+    end = time.monotonic() + 20
+    while not re.search(wanted, s.text()):
+        assert time.monotonic() < end, s.text()
+        s.settle(quiet=0.7)
+        s.line("a")
+        s.settle()
 
 
 def test_approved_at_a_terminal(airlock, server):
@@ -67,12 +80,7 @@ def test_approved_at_a_terminal(airlock, server):
     s.wait("CHECKED, NOT GATED")
     assert "we compare afterwards what it ran" in s.text()
     s.wait("gate>")
-    end = time.monotonic() + 20
-    while not re.search(r"gate> a\s+42", s.text()):  # too early is told, and decides nothing
-        assert time.monotonic() < end, s.text()
-        s.settle(quiet=0.7)
-        s.line("a")
-        s.settle()
+    approve(s, r"gate> a\s+42")
     s.close()
     stats = server.stats()
     assert [base64.b64decode(c) for c in stats["codes"]] == [path.read_bytes()]
@@ -175,3 +183,91 @@ def test_the_model_can_be_chosen(airlock, server):
 def test_what_is_too_long_is_refused_before_it_leaves(airlock, server):
     done = run(airlock, b"#" * 9000 + b"\nprint(1)")
     assert done.returncode != 0 and b"8 KiB" in done.stderr and server.stats()["commands"] == []
+
+
+STEPS = """# State
+
+## One
+
+```python
+x = [1, 2]
+print("one", x)
+```
+
+## Two
+
+```python
+x.append(3)
+print("two", sum(x))
+```
+"""
+
+
+def test_variables_stay_from_run_to_run(airlock, server):
+    book = airlock.home / "state.md"
+    book.write_text(STEPS)
+    s = airlock.screen("run", "-p", "runbook:%s" % book, "-s", STATE, rows=100, cols=140)
+    s.wait("CHECKED, NOT GATED")
+    s.wait("80 s at most")
+    approve(s, r"out\| one \[1, 2\]")
+    s.wait("run 2: proposed")
+    approve(s, r"out\| two 6")
+    s.wait("session: done")
+    assert re.search(r"var\s+changed\s+x list \[1, 2, 3\]", s.text())
+    s.close()
+    bodies = [json.loads(b) for b in server.stats()["bodies"] if b]
+    assert [b["tools"] for b in bodies] == [[{"type": "code_execution_20260521", "name": "code_execution"}]] * 2
+    assert bodies[0].get("container") is None and bodies[1]["container"] == server.stats()["containers"][0]
+    assert [base64.b64decode(c) for c in server.stats()["codes"]] == [b'x = [1, 2]\nprint("one", x)\n', b'x.append(3)\nprint("two", sum(x))\n']
+    events = events_of(airlock.run("show", "last", "--json"))
+    changes = [[(v["name"], v["change"]) for v in e["vars"]] for e in events if e["type"] == "state.changed"]
+    assert changes == [[("x", "new")], [("x", "changed")]]
+    gates = [e for e in events if e["type"] == "gate.opened"]
+    assert all(g["checked_only"] and any("cell of Airlock's own" in a for a in g["attached"]) for g in gates)
+    assert airlock.run("verify", "last").returncode == 0
+
+
+def test_what_expired_is_said_and_nothing_is_executed(airlock, server):
+    book = airlock.home / "state.md"
+    book.write_text(STEPS + "\n```python\nx = [0]\n```\n")  # another attempt
+    s = airlock.screen("run", "-p", "runbook:%s" % book, "-s", STATE, rows=100, cols=140)
+    s.wait("gate>")
+    approve(s, r"out\| one \[1, 2\]")
+    s.wait("run 2: proposed")
+    server.say(ask="expire")
+    approve(s, "nothing was executed")
+    s.wait("variables and files of earlier runs are gone")  # the next gate
+    s.close()
+    assert len(server.stats()["codes"]) == 1
+    events = events_of(airlock.run("show", "last", "--json"))
+    lost = next(e for e in events if e["type"] == "run.finished" and e["run"] == 2)
+    assert lost["end"] == "lost" and lost["state_lost"] is True
+    gate = [e for e in events if e["type"] == "gate.opened"][-1]
+    assert gate["state_lost"] is True and gate["lost_line"].startswith("a new container")
+
+
+@pytest.mark.parametrize("trick,word", [("alter", "different from byte"), ("twice", "second call"), ("second", "second call"),
+                                        ("other-tool", "another tool"), ("wrong-hash", "ran other code"), ("other-token", "not of this run")])
+def test_a_cell_that_was_not_approved_is_refused(airlock, server, trick, word):
+    path, _ = policy_for(airlock, b"print('approved text')", sandbox=STATE)
+    server.say(do=trick)
+    done = airlock.run("exec", "-s", STATE, "--policy", path, "--json", "-", input=b"print('approved text')", cwd="/")
+    finished = next(e for e in events_of(done) if e["type"] == "run.finished")
+    assert finished["end"] == "integrity" and word in finished["message"] and finished["state_lost"]
+    assert not [e for e in events_of(done) if e["type"] in ("run.output", "run.result", "state.changed")]
+
+
+def test_a_model_without_an_interpreter_is_said(airlock, server):
+    done = run(airlock, b"x = 1\nprint(x)", "--json", sandbox="claude-messages:claude-haiku-4-5,kernel=repl")
+    finished = next(e for e in events_of(done) if e["type"] == "run.finished")
+    assert done.returncode == 0 and finished["state_lost"] and "no interpreter stays with claude-haiku-4-5" in finished["message"]
+    body = json.loads(next(b for b in server.stats()["bodies"] if b))
+    assert [t["type"] for t in body["tools"]] == ["code_execution_20250825"]
+
+
+def test_both_are_listed(airlock, server):
+    lines = {x.split()[1]: x for x in airlock.run("providers").stdout.decode().splitlines() if len(x.split()) > 2}
+    assert "stateful" not in lines["claude-messages"] and "checked, not gated" in lines["claude-messages"]
+    assert "stateful" in lines[STATE] and "checked, not gated" in lines[STATE] and lines[STATE].split()[2] == "ready"
+    done = airlock.run("exec", "-s", "claude-messages:kernel=ours", "-", input=b"print(1)")
+    assert done.returncode == 2 and b"kernel=repl" in done.stderr
