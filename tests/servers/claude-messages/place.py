@@ -1,6 +1,7 @@
 """place.py - Anthropic's containers and files, for tests: bubblewrap without a network, one per container id, with a shell for each command
 and an interpreter that stays for cells, and what they left in $OUTPUT_DIR."""
 import base64
+import concurrent.futures
 import hashlib
 import json
 import mimetypes
@@ -67,6 +68,8 @@ class Container:
 
 class Place:
     def __init__(self):
+        # One thread for all of them: a box dies with the thread that made it, and those of requests end with their connections.
+        self.maker = concurrent.futures.ThreadPoolExecutor(1)
         self.lock, self.containers, self.files, self.commands, self.codes = threading.Lock(), {}, {}, [], []
         self.made, self.recites, self.types, self.words, self.cell_s, self.models = 0, False, TYPES, [], CELL_S, {}
 
@@ -86,7 +89,7 @@ class Place:
                 self.containers.pop(next(iter(self.containers))).close()
             self.made += 1
             new = "container_011" + secrets.token_hex(10)
-            self.containers[new] = Container(self.recites)
+            self.containers[new] = self.maker.submit(Container, self.recites).result()
             return new, self.containers[new]
 
     def expire(self):

@@ -1,25 +1,30 @@
 // vendor.mjs - the vendor's own npm client, unchanged, against the test server: is it faithful? Run by
-// tests/tui/test_claude_messages_vendor.py: SDK_DIR=… node vendor.mjs KEY URL COMMAND ROUNDS, prints what the client made of each answer.
+// tests/tui/test_claude_messages_vendor.py: SDK_DIR=… node vendor.mjs KEY URL COMMAND ROUNDS [CELL…], prints what the client made of each
+// answer: ROUNDS times of the command, then of each cell.
 import { createRequire } from "node:module";
 
 const load = createRequire(process.env.SDK_DIR + "/");
 const { Anthropic } = load("@anthropic-ai/sdk");
-const [key, url, command, rounds] = process.argv.slice(2);
+const [key, url, command, rounds, ...cells] = process.argv.slice(2);
 const client = new Anthropic({ apiKey: key, baseURL: url, maxRetries: 0 });
-const text = "Call bash_code_execution once.\n<command>\n" + command + "\n</command>";
+const shell = { type: "code_execution_20250825", result: "bash_code_execution_tool_result",
+                text: "Call bash_code_execution once.\n<command>\n" + command + "\n</command>" };
+const repl = (code) => ({ type: "code_execution_20260521", result: "code_execution_tool_result",
+                          text: "Call code_execution once.\n<code>\n" + code + "\n</code>" });
 
-async function ask(container) {
-    const messages = [{ role: "user", content: text }];
+async function ask(form, container) {
+    const messages = [{ role: "user", content: form.text }];
     for (;;) {
         const stream = client.messages.stream({
             model: "claude-haiku-5-5", max_tokens: 4096, messages, container,
-            tools: [{ type: "code_execution_20250825", name: "code_execution" }],
+            tools: [{ type: form.type, name: "code_execution" }],
         });
         const m = await stream.finalMessage();
         if (m.stop_reason !== "pause_turn")
             return { stop: m.stop_reason, container: m.container?.id, tokens: m.usage.output_tokens > 1, turns: messages.length,
                      blocks: m.content.map((b) => b.type), input: m.content.find((b) => b.type === "server_tool_use")?.input,
-                     result: m.content.find((b) => b.type === "bash_code_execution_tool_result")?.content };
+                     caller: m.content.find((b) => b.type === "server_tool_use")?.caller?.type,
+                     result: m.content.find((b) => b.type === form.result)?.content };
         messages.push({ role: "assistant", content: m.content });
         container = m.container.id;
     }
@@ -27,9 +32,9 @@ async function ask(container) {
 
 const out = [];
 let container;
-for (let i = 0; i < Number(rounds); i++) {
+for (const form of [...Array(Number(rounds)).fill(shell), ...cells.map(repl)]) {
     try {
-        const got = await ask(container);
+        const got = await ask(form, container);
         container = got.container;
         out.push(got);
     } catch (e) {
