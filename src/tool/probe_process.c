@@ -47,10 +47,18 @@ static void judge_local(struct probe *p, const struct json *answer, const struct
 
 static void judge_inside(struct probe *p, const struct json *answer)
 {
-    const char *signal = json_get_str(answer, "signal", "?"),
-               *sees = json_get_str(answer, "sees", "");
-    pass_if(p, strcmp(signal, "there") != 0, "signal a process of the host", signal, "");
-    pass_if(p, sees[0] == '\0', "see this process", sees[0] != '\0' ? "seen" : "not seen", "");
+    static const char signal_words[] = "signal a process of the host",
+                      see_words[] = "see this process";
+    const char *signal = json_get_str(answer, "signal", NULL),
+               *sees = json_get_str(answer, "sees", NULL);
+    if (signal != NULL)
+        pass_if(p, strcmp(signal, "there") != 0, signal_words, signal, "");
+    else
+        probe_add(p, PROBE_UNPROVED, signal_words, "", "not tried");
+    if (sees != NULL)
+        pass_if(p, sees[0] == '\0', see_words, sees[0] != '\0' ? "seen" : "not seen", "");
+    else
+        probe_add(p, PROBE_UNPROVED, see_words, "", "not tried");
 }
 
 /* A process that has just begun has no arguments for a moment. */

@@ -127,13 +127,20 @@ static int status_of(const struct sandbox_finished *f)
 static bool check_exit(struct trial *t, int64_t wanted)
 {
     int status = status_of(t->f);
-    if (t->f->end == END_EXIT)
+    if (t->f->end == END_EXIT && t->f->has_code)
         got(t, "exit %d", t->f->code);
+    else if (t->f->end == END_EXIT)
+        got(t, "it ended, with a status that is not known");
     else if (t->f->end == END_SIGNAL)
         got(t, "signal %d", t->f->code);
     else
         got(t, "%s%s%s", run_end_name(t->f->end), t->f->what[0] != '\0' ? " " : "", t->f->what);
     return status >= 0 && status == wanted;
+}
+
+static bool cut_at_the_cap(struct trial *t)
+{
+    return got(t, "not decided: stdout was cut at output_mib");
 }
 
 static bool check_contains(struct trial *t, const char *needle)
@@ -157,7 +164,7 @@ static bool check_contains(struct trial *t, const char *needle)
     if (broken)
         return unreadable(t);
     if (!found && o->dropped > 0)
-        return got(t, "not decided: stdout was cut at output_mib");
+        return cut_at_the_cap(t);
     if (!found)
         got_stdout(t);
     return found;
@@ -167,16 +174,17 @@ static bool check_equals(struct trial *t, const char *wanted)
 {
     const struct state_output *o = out_of(t);
     size_t len = strlen(wanted);
-    char *all;
-    if (o->dropped > 0 || o->bytes < len || o->bytes > len + 1)
+    if (o->dropped > 0)
+        return cut_at_the_cap(t);
+    if (o->bytes < len || o->bytes > len + 1)
         return got_stdout(t);
-    all = xmalloc(len + 2);
-    bool same = read_all(t, 0, all, (size_t)o->bytes) && memcmp(all, wanted, len) == 0 &&
-                (o->bytes == len || all[len] == '\n');
+    char *all = xmalloc(len + 2);
+    bool readable = read_all(t, 0, all, (size_t)o->bytes);
+    bool same = readable && memcmp(all, wanted, len) == 0 && (o->bytes == len || all[len] == '\n');
     free(all);
-    if (!same)
-        got_stdout(t);
-    return same;
+    if (!readable)
+        return unreadable(t);
+    return same || got_stdout(t);
 }
 
 /* The first JUDGE_MAX bytes at most; NULL when they can't be read. Caller frees. */
@@ -322,9 +330,9 @@ static bool judge_one(struct trial *t, const struct check *c)
     case CHECK_WITHIN:
         return check_within(t, c->number);
     case CHECK_CODE:
-        return check_code(t);
+        break;
     }
-    return false;
+    return check_code(t);
 }
 
 /* ---- the verdict ---- */

@@ -237,6 +237,17 @@ static void judgements(void **state)
         { "stdout is number", "nan", VERDICT_REFUTED, NULL },
         { "stdout is number", "1e", VERDICT_REFUTED, NULL },
         { "stdout is number", ".", VERDICT_REFUTED, NULL },
+        { "stdout is number", "-1.5e+3", VERDICT_VERIFIED, NULL },
+        { "stdout is number", "2E5", VERDICT_VERIFIED, NULL },
+        { "stdout is number", "7.", VERDICT_VERIFIED, NULL },
+        { "stdout is number", "1.5.2", VERDICT_REFUTED, NULL },
+        { "stdout is number", "1e5x", VERDICT_REFUTED, NULL },
+        { "stdout is number", "1e-", VERDICT_REFUTED, NULL },
+        { "stdout is number", "e5", VERDICT_REFUTED, NULL },
+        { "stdout is integer", "\t+7 \r\n", VERDICT_VERIFIED, NULL },
+        { "stdout is integer", "-", VERDICT_REFUTED, "-" },
+        { "stdout is integer", "7-", VERDICT_REFUTED, "7-" },
+        { "stdout is integer", " \n ", VERDICT_REFUTED, NULL },
         { "within 1.5", "", VERDICT_VERIFIED, NULL },
         { "within 1.4", "", VERDICT_REFUTED, "1.500 s" },
         { "file a exists", "", VERDICT_REFUTED, "not decided: the run never got there" },
@@ -375,6 +386,122 @@ static void large_output_is_streamed(void **state)
     free(big);
 }
 
+/* What can't be decided is not ok, and says so; what is shown of stdout fits a line. */
+static void what_can_not_be_decided_is_not_ok(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *expect, *out;
+        uint64_t dropped;
+        bool in_memory, has_source;
+        const char *got; /* NULL: it is ok */
+    } rows[] = {
+        { "stdout contains b", "abc", 5, true, true, NULL },
+        { "stdout contains x", "abc", 5, true, true, "not decided: stdout was cut at output_mib" },
+        { "stdout contains b", "abc", 0, false, false, "not decided: stdout can't be read back" },
+        { "stdout equals abc", "abc", 5, true, true, "not decided: stdout was cut at output_mib" },
+        { "stdout equals abc", "abc", 0, false, false, "not decided: stdout can't be read back" },
+        { "stdout equals abd", "abc", 0, true, true, "abc" },
+        { "stdout equals abc", "abcd", 0, true, true, "abcd" },
+        { "stdout matches b", "abc", 5, true, true, NULL },
+        { "stdout matches x", "abc", 5, true, true, "not decided: no match in the first 8 MiB" },
+        { "stdout is json", "1", 5, true, true, "not decided: stdout has more than 8 MiB" },
+        { "stdout is integer", "1", 0, false, false, "not decided: stdout can't be read back" },
+        { "stdout is integer", "x\x7f\x01", 0, true, true, "x??" },
+        /* A character that the hundredth byte cuts, and one that it does not. */
+        { "stdout is integer",
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+          "a"
+          "aaaaaaaaaa\303\274b",
+          0, true, true,
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+          "a"
+          "aaaaaaaaaa\xe2\x80\xa6" },
+        { "stdout is integer",
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+          "a"
+          "aaaaaaaaa\303\274b",
+          0, true, true,
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+          "a"
+          "aaaaaaaaa\303\274\xe2\x80\xa6" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct expectation x;
+        struct err e = ERR_INIT;
+        struct judged j;
+        struct state_run run = { .number = 9 };
+        struct state_output *o = &run.out[STREAM_STDOUT];
+        size_t len = strlen(rows[i].out);
+        assert_int_equal(expectation_parse(&x, rows[i].expect, strlen(rows[i].expect), &e), 0);
+        stored.ptr = rows[i].out;
+        stored.len = len;
+        stored.at_most = SIZE_MAX;
+        buf_init(&o->tail, 1000);
+        if (rows[i].in_memory)
+            assert_int_equal(buf_add(&o->tail, rows[i].out, len), 0);
+        o->bytes = len;
+        o->dropped = rows[i].dropped;
+        o->tail_offset = rows[i].in_memory ? 0 : len;
+        verdict_judge(&j, &x, &exit_0, &run, rows[i].has_source ? &source : NULL);
+        assert_int_equal(j.checks[0].ok, rows[i].got == NULL);
+        if (rows[i].got != NULL)
+            assert_string_equal(j.checks[0].got, rows[i].got);
+        judged_release(&j);
+        buf_release(&o->tail);
+        expectation_release(&x);
+    }
+    stored.at_most = 0;
+    judged_release(NULL);
+}
+
+static void stderr_counts_what_was_dropped(void **state)
+{
+    (void)state;
+    for (unsigned dropped = 0; dropped < 3; dropped++) {
+        struct expectation x;
+        struct err e = ERR_INIT;
+        struct judged j;
+        struct state_run run = { .number = 9 };
+        run.out[STREAM_STDERR].bytes = 3;
+        run.out[STREAM_STDERR].dropped = dropped;
+        assert_int_equal(expectation_parse(&x, "stderr empty", 12, &e), 0);
+        verdict_judge(&j, &x, &exit_0, &run, NULL);
+        char want[40];
+        snprintf(want, sizeof want, "%u bytes on stderr", 3 + dropped);
+        assert_string_equal(j.checks[0].got, want);
+        assert_int_equal(j.verdict, VERDICT_REFUTED);
+        judged_release(&j);
+        expectation_release(&x);
+    }
+}
+
+/* A provider that does not tell the status; a check that died before it was asked. */
+static void what_the_sandbox_left_out(void **state)
+{
+    (void)state;
+    struct sandbox_finished f = { .end = END_EXIT, .what = "", .check_text = "no interpreter" };
+    struct judged j;
+    judge_bytes(&j, "exit 0\ncode: assert x", &f, "", 0, 0);
+    assert_int_equal(j.verdict, VERDICT_REFUTED);
+    assert_string_equal(j.checks[0].got, "it ended, with a status that is not known");
+    assert_string_equal(j.checks[1].got, "no interpreter");
+    judged_release(&j);
+    f = (struct sandbox_finished){
+        .end = END_SIGNAL, .what = "", .check_text = "", .check_ran = true
+    };
+    judge_bytes(&j, "exit 128\ncode: assert x", &f, "", 0, 0);
+    assert_false(j.checks[0].ok);
+    assert_false(j.checks[1].ok);
+    assert_string_equal(j.checks[1].got, "");
+    judged_release(&j);
+    judge_bytes(&j, "", &f, "", 0, 0);
+    assert_true(verdict_is_spent(j.verdict, &f));
+    assert_true(verdict_is_spent(VERDICT_UNVERIFIED, &f));
+    assert_false(verdict_is_spent(VERDICT_VERIFIED, &f));
+    judged_release(&j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +514,9 @@ int main(void)
         cmocka_unit_test(the_meant_exit_is_shown_when_it_fails),
         cmocka_unit_test(answers_of_the_sandbox_are_used),
         cmocka_unit_test(large_output_is_streamed),
+        cmocka_unit_test(what_can_not_be_decided_is_not_ok),
+        cmocka_unit_test(stderr_counts_what_was_dropped),
+        cmocka_unit_test(what_the_sandbox_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
