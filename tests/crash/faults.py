@@ -24,6 +24,15 @@ FAULTS = {
     "busy once": ("l", "fail", errno.EAGAIN, 0),
     "busy for ever": ("l", "fail", errno.EAGAIN, 1),
 }
+# The same of the launcher, which starts every process for it and has to say what it can't.
+OF_LAUNCHER = {
+    "launcher: EMFILE once": ("f", "fail", errno.EMFILE, 0),
+    "launcher: EMFILE for ever": ("f", "fail", errno.EMFILE, 1),
+    "launcher: EIO once": ("wx", "fail", errno.EIO, 0),
+    "launcher: EINTR": ("i", "fail", errno.EINTR, 0),
+    "launcher: short once": ("wx", "short", 0, 0),
+}
+EVERY = {**FAULTS, **OF_LAUNCHER}
 HEARD = {"run": ["one", "two", "two again", "three", "four"], "exec": ["one"]}
 MANY = {"run": 40, "exec": 20, "resume": 30, "rerun": 20}
 
@@ -50,10 +59,14 @@ def ask_printed(name, r, w, problems):
             problems.append("exit 0, but what was printed is cut short")
 
 
+def who_of(fault):
+    return "launcher" if fault in OF_LAUNCHER else "self"
+
+
 def fault_case(name, fault, at):
     w = world()
-    ops, do, number, for_ever = FAULTS[fault]
-    shim = {"ops": ops, "do": do, "errno": number, "at": at}
+    ops, do, number, for_ever = EVERY[fault]
+    shim = {"ops": ops, "do": do, "errno": number, "at": at, "who": who_of(fault)}
     if for_ever:
         shim["for_ever"] = 1
     r, acked, marks = start(w, name, shim=shim)
@@ -85,9 +98,9 @@ def fault_case(name, fault, at):
 
 def measure(w):
     sizes = {}
-    for ops in {f[0] for f in FAULTS.values()}:
-        for name in SCENARIOS:
-            sizes[name, ops] = start(w, name, shim={"ops": ops})[0].calls
+    for ops, who in {(EVERY[f][0], who_of(f)) for f in EVERY}:
+        for name in SCENARIOS if who == "self" else ("exec",):
+            sizes[name, ops, who] = start(w, name, shim={"ops": ops, "who": who})[0].calls
     return sizes
 
 
@@ -97,8 +110,11 @@ def jobs(sizes):
             continue
         for name in SCENARIOS if not QUICK else ("resume", "archive"):
             many = 3 if fault == "busy for ever" else MANY.get(name, 10)  # SQLite takes 10 s until it believes it
-            for at in spread(sizes[name, ops], 1 if QUICK else many):
+            for at in spread(sizes[name, ops, "self"], 1 if QUICK else many):
                 yield fault_case, (name, fault, at)
+    for fault, (ops, *_) in OF_LAUNCHER.items():
+        for at in spread(sizes["exec", ops, "launcher"], 3 if QUICK else 60):
+            yield fault_case, ("exec", fault, at)
 
 
 def main():
