@@ -206,12 +206,89 @@ static void test_usage(void **state)
     index_close(ix);
 }
 
+/* A plan is recorded whole at each step of it; a title of it is found once in a session. */
+static void test_plans(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    static const char *const plans[] = {
+        "{\"steps\":[{\"title\":\"read it\"},{\"title\":\"count it\"},{}]}",
+        "{\"steps\":[{\"title\":\"read it\"},{\"title\":\"sum it up\"}]}",
+    };
+    for (int i = 0; i < 2; i++) {
+        struct store *s = make(i == 0 ? "aaa" : "bbb");
+        for (size_t k = 0; k < ARRAY_LEN(plans); k++)
+            assert_ok(append_json(s, EVENT_PLAN_UPDATED, 0, plans[k], &e));
+        store_close(s);
+    }
+    assert_string_equal(find(" it", NULL, 0, 1 << 20),
+                        "bbb:0 plan:1\nbbb:0 plan:1\nbbb:0 plan:1\n"
+                        "aaa:0 plan:1\naaa:0 plan:1\naaa:0 plan:1\n");
+    assert_string_equal(find("read it", NULL, 0, 1), "bbb:0 plan:1\naaa:0 plan:1\n");
+}
+
+static int stop_at_once(void *arg, const struct search_hit *h)
+{
+    (void)h;
+    return ++*(int *)arg;
+}
+
+/* Who has seen enough is told no more; what can't be read is counted, and named. */
+static void test_ends(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct index *ix;
+    struct search *s;
+    struct search_progress told;
+    struct search_spec spec = { .text = "words" };
+    int n = 0;
+    for (int i = 0; i < 2; i++) {
+        struct store *st = make(i == 0 ? "aaa" : "bbb");
+        assert_ok(append_output(st, 1, 1, "words and\nwords", 15, &e));
+        store_close(st);
+    }
+    assert_ok(index_open(&ix, fx.dir, &e));
+    assert_ok(index_refresh(ix, &e));
+    assert_ok(search_new(&s, ix, dir, &spec, stop_at_once, &n, &e));
+    assert_int_equal(search_step(s, 1 << 20, &e), 0);
+    assert_int_equal(n, 1);
+    search_free(s);
+    spec.text = "words and"; /* only in output */
+    n = 0;
+    assert_ok(search_new(&s, ix, dir, &spec, stop_at_once, &n, &e));
+    while (search_step(s, 1, &e) == 1)
+        ;
+    assert_int_equal(n, 1);
+    search_free(s);
+    char *path = xasprintf("%s/aaa.db", dir);
+    assert_int_equal(truncate(path, 5000), 0);
+    struct buf out = BUF_INIT(1000);
+    assert_ok(search_new(&s, ix, dir, &spec, add_hit, &out, &e));
+    while (search_step(s, 1 << 20, &e) == 1)
+        ;
+    search_told(s, &told);
+    assert_string_equal(buf_str(&out), "bbb:1 stdout:1\n");
+    assert_int_equal(told.unreadable, 1);
+    assert_string_equal(told.last, "aaa");
+    assert_int_equal(told.sessions, 2);
+    search_free(s);
+    index_close(ix);
+    buf_release(&out);
+    free(path);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_texts_and_filters), T(test_every_border), T(test_a_flood_is_cut),
-        T(test_long_lines),        T(test_usage),
+        T(test_texts_and_filters),
+        T(test_every_border),
+        T(test_a_flood_is_cut),
+        T(test_long_lines),
+        T(test_usage),
+        T(test_plans),
+        T(test_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
