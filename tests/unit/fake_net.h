@@ -11,11 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 #include "base/loop.h"
 #include "base/net_private.h"
+#include "unit/fake_clock.h"
 
 #define FAKE_RETRY_MS 1 /* what every answer asks for: nobody waits long */
 
@@ -195,19 +193,6 @@ static void fake_pump(void *arg)
 }
 
 /* ---- time */
-
-static int64_t fake_ahead_us; /* of the clock that timers go by */
-
-int clock_gettime(clockid_t id, struct timespec *ts)
-{
-    int rc = (int)syscall(SYS_clock_gettime, id, ts);
-    if (rc == 0 && id == CLOCK_BOOTTIME) {
-        int64_t ns = ts->tv_nsec + fake_ahead_us % 1000000 * 1000;
-        ts->tv_sec += (time_t)(fake_ahead_us / 1000000 + ns / 1000000000);
-        ts->tv_nsec = (long)(ns % 1000000000);
-    }
-    return rc;
-}
 
 static int fake_sleep(void *arg, int epoll_fd, int timeout_ms)
 {
