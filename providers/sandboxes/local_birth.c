@@ -44,14 +44,15 @@ static int grasp_child(struct local_wall *w, struct err *e)
     w->child_pidfd = pidfd;
     snprintf(w->id, sizeof w->id, "local-%ld", (long)w->child);
     uint64_t inode = 0;
-    if (launcher_guard_pidfd(w->launcher, pidfd, e) < 0)
+    if (loop_add_fd(w->loop, pidfd, LOOP_READ, LOOP_NORMAL, local_on_child_end, w, &w->on_child,
+                    e) < 0 ||
+        launcher_guard_pidfd(w->launcher, pidfd, e) < 0)
         return -1;
     if (proof_hold_pidns(w->launcher, w->child, &w->pidns_fd, &inode, e) < 0)
         return err_wrap(e, "local sandbox: its pid namespace");
     if (inode != w->pidns)
         return err_set(e, ERR_IO, "local sandbox: its pid namespace is not the one it told");
-    return loop_add_fd(w->loop, pidfd, LOOP_READ, LOOP_NORMAL, local_on_child_end, w, &w->on_child,
-                       e);
+    return 0;
 }
 
 static int let_go(struct local_wall *w, struct err *e)
