@@ -309,6 +309,12 @@ static void idle_fire(struct loop *lp)
 
 /* ---- signals */
 
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 static void on_signal_fd(struct loop *lp)
 {
     struct signalfd_siginfo got[SIGNALS_PER_READ];
@@ -338,6 +344,12 @@ int loop_watch_signals(struct loop *lp, const sigset_t *signals, loop_signal_fn 
     return 0;
 }
 
+void loop_forget_signals(struct loop *lp)
+{
+    close_fd(lp->signal_fd);
+    lp->signal_fd = -1;
+}
+
 /* ---- life and turns */
 
 int loop_new(struct loop **out, struct err *e)
@@ -356,12 +368,6 @@ int loop_new(struct loop **out, struct err *e)
     lp->now_us = clock_boot_us();
     *out = lp;
     return 0;
-}
-
-static void close_fd(int fd)
-{
-    if (fd >= 0)
-        close(fd);
 }
 
 void loop_free(struct loop *lp)

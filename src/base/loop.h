@@ -44,9 +44,11 @@ void loop_arm_us(struct loop *lp, struct loop_source *s, int64_t delay_us);
 struct loop_source *loop_add_idle(struct loop *lp, loop_timer_fn fn, void *arg);
 void loop_wake_idle(struct loop *lp, struct loop_source *s);
 
-/* Block `signals` and deliver them here through one signalfd. One call per loop. */
+/* Block `signals` and deliver them here through one signalfd. Once, until loop_forget_signals. */
 int loop_watch_signals(struct loop *lp, const sigset_t *signals, loop_signal_fn fn, void *arg,
                        struct err *e) MUST_CHECK;
+/* Not any more, so that somebody else may watch them; they stay blocked until then. */
+void loop_forget_signals(struct loop *lp);
 
 /* Before the descriptor is closed, else it is a bug and aborts. NULL is fine. */
 void loop_remove(struct loop *lp, struct loop_source *s);

@@ -87,6 +87,8 @@ static int make(struct app *app, const struct branch *b, char **id, struct err *
         printf("%s: a branch of %s\n", *id, b->parent);
     }
     headless_end(&h, NULL);
+    if (app->loop != NULL)
+        loop_forget_signals(app->loop); /* the screen watches them now */
     return rc;
 }
 
@@ -105,7 +107,11 @@ int cmd_fork(struct app *app)
     if (saved_open(&s, app, app->opt.args[0], &e) < 0)
         return app_fail(&e);
     uint32_t run = which_run(&s);
-    int rc = branch_describe(&b, s.store, &s.state, run, &e);
+    int rc = run == 0 ? err_set(&e, ERR_MISSING,
+                                "session %s has run no code yet: there are no variables to begin "
+                                "a fork with",
+                                s.id)
+                      : branch_describe(&b, s.store, &s.state, run, &e);
     if (rc == 0 && !app->opt.json && !app->opt.quiet)
         print_plan(&s, run);
     if (rc == 0 && screen && !person_agrees()) {

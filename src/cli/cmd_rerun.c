@@ -302,12 +302,12 @@ static int choose_jobs(struct farm *f, struct err *e)
             return err_set(e, ERR_USAGE, "--jobs '%.40s': it is 1 to %d", word, JOBS_MAX);
         f->job_max = n;
     }
+    if (f->job_max > f->row_count)
+        f->job_max = f->row_count;
     if (f->person)
         limit_jobs(f, 1, "each gate is asked here (with --lease or --policy nobody is asked)");
     if (limits_concurrency(f->app))
         limit_jobs(f, (size_t)f->app->contract.concurrency, "the contract's concurrency");
-    if (f->job_max > f->row_count)
-        f->job_max = f->row_count;
     return 0;
 }
 

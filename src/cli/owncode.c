@@ -78,7 +78,8 @@ bool own_code_is_unfinished(const char *language, const char *code, size_t len)
     if (!open && last.len > 0 && lang == LEX_LANG_PYTHON)
         open = (text[last.start] == ':' && last.len == 1) || last.kind == LEX_DECORATOR;
     if (!open && last.len > 0 && lang == LEX_LANG_SHELL)
-        open = nesting > 0 || lx.state.depth > 0 || shell_goes_on(text + last.start, last.len);
+        open = nesting > 0 || lx.state.depth > 0 ||
+               (last.kind != LEX_TEXT && shell_goes_on(text + last.start, last.len));
     free(text);
     return open;
 }

@@ -427,6 +427,28 @@ static void test_signals(void **state)
     loop_free(lp);
 }
 
+/* One watches, and then another: what comes in between is the other's. */
+static void test_signals_of_another(void **state)
+{
+    (void)state;
+    struct loop *lp = new_loop();
+    struct signals first = { .lp = lp }, second = { .lp = lp };
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    loop_forget_signals(lp); /* of nobody */
+    assert_int_equal(0, loop_watch_signals(lp, &set, on_signal, &first, NULL));
+    loop_forget_signals(lp);
+    raise(SIGUSR1);
+    turn(lp, 0);
+    assert_int_equal(0, first.count);
+    assert_int_equal(0, loop_watch_signals(lp, &set, on_signal, &second, NULL));
+    turn(lp, -1);
+    assert_int_equal(0, first.count);
+    assert_int_equal(1, second.count);
+    loop_free(lp);
+}
+
 static void on_alarm(int signo)
 {
     (void)signo;
@@ -538,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_write_interest),
         cmocka_unit_test(test_plain_file_is_refused),
         cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_signals_of_another),
         cmocka_unit_test(test_interrupted_sleep),
         cmocka_unit_test(test_transfer_hook),
         cmocka_unit_test(test_silent_at_idle),
