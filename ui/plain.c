@@ -11,10 +11,10 @@
 
 /* ---- small writers ---- */
 
+/* In one line, whatever it holds: no text of others begins a line here. */
 static void put_clean(struct buf *out, const char *s)
 {
-    if (s != NULL)
-        (void)text_clean_lines(out, s, strlen(s), TEXT_PROSE, false);
+    (void)text_clean(out, s, strlen(s), TEXT_PROSE, false, false);
 }
 
 /* Each line of `s` behind `prefix`. */
@@ -39,12 +39,15 @@ void plain_run_end(const struct state_run *sr, struct buf *out)
     (void)buf_addf(out, "run %u: %s", sr->number, run_end_name(sr->end));
     if (sr->has_exit_code)
         (void)buf_addf(out, " %d", sr->exit_code);
-    if (sr->end_what != NULL && sr->end_what[0] != '\0')
-        (void)buf_addf(out, " (%s)", sr->end_what);
+    if (sr->end_what[0] != '\0') {
+        (void)buf_add_str(out, " (");
+        put_clean(out, sr->end_what);
+        (void)buf_add_char(out, ')');
+    }
     if (sr->verdict != VERDICT_NONE)
         (void)buf_addf(out, ", %s", run_verdict_name(sr->verdict));
     (void)buf_addf(out, " (%s)\n", took);
-    if (sr->message != NULL && sr->message[0] != '\0') {
+    if (sr->message[0] != '\0') {
         (void)buf_add_str(out, "  ");
         put_clean(out, sr->message);
         (void)buf_add_char(out, '\n');
@@ -89,7 +92,7 @@ static void put_checks(const struct state_run *sr, struct buf *out)
         const struct state_check *c = &sr->checks[i];
         (void)buf_addf(out, "  %s ", c->ok ? "ok    " : "FAILED");
         put_clean(out, c->text);
-        if (!c->ok && c->got != NULL && c->got[0] != '\0') {
+        if (!c->ok && c->got[0] != '\0') {
             (void)buf_add_str(out, ", got ");
             put_clean(out, c->got);
         }
@@ -126,7 +129,9 @@ static void put_plan(const struct state *st, struct buf *out)
 {
     (void)buf_add_str(out, "plan:\n");
     for (size_t i = 0; i < st->step_count; i++) {
-        (void)buf_addf(out, "  %s. ", st->steps[i].id);
+        (void)buf_add_str(out, "  ");
+        put_clean(out, st->steps[i].id);
+        (void)buf_add_str(out, ". ");
         put_clean(out, st->steps[i].title);
         (void)buf_addf(out, " [%s]\n", step_status_name(st->steps[i].status));
     }
@@ -192,9 +197,10 @@ const char *plain_decided_word(const char *decision)
 
 static void put_decided(const struct event *ev, struct buf *out)
 {
-    (void)buf_addf(out, "run %u: %s by %s", ev->run,
-                   plain_decided_word(json_get_str(ev->body, "decision", "?")),
-                   json_get_str(ev->body, "by", "?"));
+    (void)buf_addf(out, "run %u: ", ev->run);
+    put_clean(out, plain_decided_word(json_get_str(ev->body, "decision", "?")));
+    (void)buf_add_str(out, " by ");
+    put_clean(out, json_get_str(ev->body, "by", "?"));
     const char *reason = json_get_str(ev->body, "reason", "");
     if (reason[0] != '\0') {
         (void)buf_add_str(out, ": ");
@@ -224,7 +230,8 @@ void plain_event(const struct state *st, const struct event *ev, struct text_str
         if (sr != NULL && sr->rev == 1) {
             (void)buf_addf(out, "run %u: proposed by ", ev->run);
             put_clean(out, sr->author);
-            (void)buf_addf(out, ", %s", sr->language);
+            (void)buf_add_str(out, ", ");
+            put_clean(out, sr->language);
             if (sr->step[0] != '\0') {
                 (void)buf_add_str(out, ", step ");
                 put_clean(out, sr->step);
@@ -380,9 +387,11 @@ static void put_contract(const struct contract *c, const struct contract_enforce
         contract_field_value(c, (enum contract_field)i, &value);
         (void)buf_addf(out, "  %-10s ", contract_field_name((enum contract_field)i));
         put_clean(out, buf_str(&value));
-        if (f->how != ENFORCED)
-            (void)buf_addf(out, "  (%s%s%s)", enforcement_name(f->how),
-                           f->why[0] != '\0' ? ": " : "", f->why);
+        if (f->how != ENFORCED) {
+            (void)buf_addf(out, "  (%s%s", enforcement_name(f->how), f->why[0] != '\0' ? ": " : "");
+            put_clean(out, f->why);
+            (void)buf_add_char(out, ')');
+        }
         (void)buf_add_char(out, '\n');
     }
     buf_release(&value);
@@ -392,7 +401,9 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
                 const struct contract_enforcement *en, const char *why, struct buf *out)
 {
     const struct state_run *before = state_previous_attempt(st, sr);
-    (void)buf_addf(out, "\n=== gate: run %u, %s, proposed by ", sr->number, sr->language);
+    (void)buf_addf(out, "\n=== gate: run %u, ", sr->number);
+    put_clean(out, sr->language);
+    (void)buf_add_str(out, ", proposed by ");
     put_clean(out, sr->author);
     (void)buf_addf(out, ", capsule %.4s-%.4s ===\n", st->gate.capsule, st->gate.capsule + 4);
     if (why[0] != '\0') {
@@ -413,9 +424,12 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
     if (sr->finding_count == 0)
         (void)buf_add_str(out,
                           "  no findings (that is no proof: trust the walls, not the reading)\n");
-    (void)buf_addf(out, "runs in %s%s%s%s; under:\n", st->gate.sandbox,
-                   st->gate.checked_only ? ", CHECKED, NOT GATED" : "",
-                   st->gate.held_by[0] != '\0' ? ": " : "", st->gate.held_by);
+    (void)buf_add_str(out, "runs in ");
+    put_clean(out, st->gate.sandbox);
+    (void)buf_addf(out, "%s%s", st->gate.checked_only ? ", CHECKED, NOT GATED" : "",
+                   st->gate.held_by[0] != '\0' ? ": " : "");
+    put_clean(out, st->gate.held_by);
+    (void)buf_add_str(out, "; under:\n");
     put_contract(c, en, out);
     if (st->gate.state_lost)
         put_lines(out, "", st->gate.lost_line, strlen(st->gate.lost_line), TEXT_PROSE);

@@ -45,6 +45,12 @@ static int show_json(struct saved *s, struct err *e)
 
 /* ---- text ---- */
 
+/* In one line, whatever it holds. */
+static void put_clean(struct buf *out, const char *s)
+{
+    (void)text_clean(out, s, strlen(s), TEXT_PROSE, false, false);
+}
+
 static void put(struct buf *out, const char *label, const char *value)
 {
     if (value == NULL || value[0] == '\0')
@@ -95,9 +101,13 @@ static void put_stream(struct saved *s, const struct state_run *sr, unsigned str
 
 static void put_run_head(const struct state_run *sr, struct buf *out)
 {
-    (void)buf_addf(out, "run %u  %s", sr->number, sr->language);
-    if (sr->step[0] != '\0')
-        (void)buf_addf(out, "  step %s attempt %u", sr->step, sr->attempt);
+    (void)buf_addf(out, "run %u  ", sr->number);
+    put_clean(out, sr->language);
+    if (sr->step[0] != '\0') {
+        (void)buf_add_str(out, "  step ");
+        put_clean(out, sr->step);
+        (void)buf_addf(out, " attempt %u", sr->attempt);
+    }
     if (sr->twin_of != 0)
         (void)buf_addf(out, "  dry run of %u", sr->twin_of);
     if (sr->rev > 1)
@@ -166,8 +176,9 @@ static void show_run(struct saved *s, const struct state_run *sr, struct buf *ou
     put_stream(s, sr, STREAM_STDOUT, out);
     put_stream(s, sr, STREAM_STDERR, out);
     for (size_t i = 0; i < sr->result_count; i++) {
-        (void)buf_addf(out, "--- result %s (%llu bytes)\n", sr->results[i].mime,
-                       (unsigned long long)sr->results[i].bytes);
+        (void)buf_add_str(out, "--- result ");
+        put_clean(out, sr->results[i].mime);
+        (void)buf_addf(out, " (%llu bytes)\n", (unsigned long long)sr->results[i].bytes);
         if (sr->results[i].text != NULL)
             (void)text_clean_lines(out, sr->results[i].text, strlen(sr->results[i].text),
                                    TEXT_OUTPUT, false);
@@ -210,10 +221,12 @@ static void show_session(struct saved *s, struct buf *out)
         (void)buf_addf(out, "not shown  %llu events that a newer Airlock wrote\n",
                        (unsigned long long)st->unknown_events);
     for (size_t i = 0; i < st->step_count; i++) {
-        (void)buf_addf(out, "step %-5s %-8s ", st->steps[i].id,
+        size_t from = out->len;
+        (void)buf_add_str(out, "step ");
+        put_clean(out, st->steps[i].id);
+        (void)buf_addf(out, "%*s %-8s ", from + 10 > out->len ? (int)(from + 10 - out->len) : 0, "",
                        step_status_name(st->steps[i].status));
-        (void)text_clean(out, st->steps[i].title, strlen(st->steps[i].title), TEXT_PROSE, false,
-                         false);
+        put_clean(out, st->steps[i].title);
         (void)buf_add_char(out, '\n');
     }
     for (size_t i = 0; i < st->run_count; i++) {
