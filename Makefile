@@ -118,11 +118,11 @@ torture: deps
 lint: deps
 	@sh tests/lint.sh
 
-# In percent of lines and branches, of everything and of branches of the modules that decide (tests/coverage.sh). These are what
-# was reached; the goals are 90, 85 and 100.
-COVERAGE_LINES    := 84
-COVERAGE_BRANCHES := 72
-COVERAGE_CORE     := 93
+# In percent of lines and branches, of everything and of branches of the modules that decide (tests/coverage.sh). The goals are
+# 90, 85 and 100; these are what was reached.
+COVERAGE_LINES    := 95
+COVERAGE_BRANCHES := 85
+COVERAGE_CORE     := 100
 coverage: deps
 	@sh share/deps.sh coverage
 	@sh tests/run.sh coverage

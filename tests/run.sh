@@ -43,6 +43,7 @@ list() { # kind, files...
 }
 
 if [ "$only" = coverage ]; then
+    [ -f build/cov/counts.o ] || rm -rf build/cov # built without the counters' file
     mkdir -p build/cov
     ${CC:-cc} -std=c11 -D_GNU_SOURCE -g -O1 -fPIE -Wall -Wextra -Werror -c -o build/cov/counts.o tests/coverage/counts.c || exit 1
     build build/cov torture-tools fuzzers CPPFLAGS= \
