@@ -358,7 +358,7 @@ static int print_members(const struct event *ev, struct buf *out)
     const char *open = memchr(ev->json, '{', ev->json_len);
     const char *close = memrchr(ev->json, '}', ev->json_len);
     INVARIANT(open != NULL && close > open); /* it was parsed */
-    (void)buf_add_char(out, ','); /* where the brace stood */
+    (void)buf_add_char(out, ',');            /* where the brace stood */
     size_t at = out->len;
     if (buf_add(out, open + 1, (size_t)(close - open) - 1) < 0)
         return -1;

@@ -55,8 +55,8 @@ struct index_query {
     unsigned flags;
     int64_t since_us;
 };
-/* `text` NULL or "": everything. ERR_USAGE: an unknown filter, `since:` without a value, more words,
- * tags or bytes than fit (left out, they would let more through). */
+/* `text` NULL or "": everything. ERR_USAGE: an unknown filter, `since:` without a value, more
+ * words, tags or bytes than fit (left out, they would let more through). */
 int index_query_parse(struct index_query *q, const char *text, int64_t now_us,
                       struct err *e) MUST_CHECK;
 bool index_query_matches(const struct index_query *q, const struct index_entry *x);
