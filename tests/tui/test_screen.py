@@ -177,7 +177,7 @@ def test_a_long_line_and_a_flood_do_not_stop_the_keys(airlock):
     s.line("!for i in range(300000): print('line', i)")
     s.wait("running 1|line")
     s.send("\x1b")
-    s.settle(0.05, 0.2)
+    s.wait_gone("Esc panes")
     s.send("?")
     s.wait("(?i)keys")
     s.send("q")
