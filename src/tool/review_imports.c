@@ -33,6 +33,15 @@ static size_t read_dotted(const struct names *n, size_t i, char out[NAME_TEXT_MA
     return i;
 }
 
+/* What os is made of has its functions, too. */
+static void name_as_os(char *module, size_t *len)
+{
+    if (strcmp(module, "posix") != 0 && strcmp(module, "nt") != 0)
+        return;
+    memcpy(module, "os", 3);
+    *len = 2;
+}
+
 /* `import a.b as c, d` from the token behind `import`. */
 static size_t python_import(struct names *n, size_t i)
 {
@@ -43,6 +52,7 @@ static size_t python_import(struct names *n, size_t i)
         i = read_dotted(n, i, module, &len);
         if (len == 0)
             return i;
+        name_as_os(module, &len);
         names_import(n, module, len, first);
         if (tok_is_word(n, i, "as") && tok_is_name(n, i + 1)) {
             names_add_alias(n, n->toks[i + 1].aux, module, len);
@@ -74,6 +84,7 @@ static size_t python_from(struct names *n, size_t i)
     i = read_dotted(n, i, module, &len);
     if (!tok_is_word(n, i, "import") || len == 0)
         return i;
+    name_as_os(module, &len);
     names_import(n, module, len, first);
     i++;
     if (tok_is_op(n, i, '*')) {
@@ -139,31 +150,44 @@ static bool module_name(const struct names *n, size_t i, char out[NAME_TEXT_MAX]
     return true;
 }
 
+/* The key at token i, and the token behind it: `a`, `'a'`, `['a']`. Length 0: it is none. */
+static size_t bound_key(const struct names *n, size_t i, const char **p, size_t *len)
+{
+    bool computed = tok_is_op(n, i, '[') && tok_is_op(n, i + 2, ']');
+    size_t at = computed ? i + 1 : i;
+    bool quoted = at < n->count && n->toks[at].kind == LEX_STRING && n->toks[at].len > 2 &&
+                  (computed || tok_is_op(n, at + 1, ':') || tok_is_word(n, at + 1, "as"));
+    *p = tok_text(n, at) + quoted;
+    *len = quoted ? n->toks[at].len - 2 : !computed && tok_is_name(n, i) ? n->toks[i].len : 0;
+    return computed ? i + 3 : i + 1;
+}
+
 /* `{a, b as c}` or `{a, b: c = 1, ...d}` of `module`, between tokens i and close. */
 static void bind_names(struct names *n, size_t i, size_t close, const char *module, size_t len,
                        unsigned depth)
 {
     char whole[NAME_TEXT_MAX];
     while (i < close) {
-        size_t next = i + 1, name_len = n->toks[i].len;
+        const char *key;
+        size_t name_len, next = bound_key(n, i, &key, &name_len);
         bool fits = len + 1 + name_len < sizeof(whole);
         if (tok_is_op(n, i, OP_SPREAD) && tok_is_name(n, i + 1)) {
             names_add_alias(n, n->toks[i + 1].aux, module, len);
             next = i + 2;
-        } else if (tok_is_name(n, i) && fits) {
+        } else if (name_len > 0 && fits) {
             size_t bound = i;
             memcpy(whole, module, len);
             whole[len] = '.';
-            memcpy(whole + len + 1, tok_text(n, i), name_len);
+            memcpy(whole + len + 1, key, name_len);
             whole[len + 1 + name_len] = '\0';
-            if (tok_is_op(n, i + 1, ':') || tok_is_word(n, i + 1, "as"))
-                bound = i + 2;
+            if (tok_is_op(n, next, ':') || tok_is_word(n, next, "as"))
+                bound = next + 1;
             if (tok_is_op(n, bound, '{') && n->toks[bound].aux > bound && depth < 4)
                 bind_names(n, bound + 1, n->toks[bound].aux, whole, len + 1 + name_len, depth + 1);
             else if (tok_is_name(n, bound))
                 names_add_alias(n, n->toks[bound].aux, whole, len + 1 + name_len);
             if (n->reporting && strcmp(module, "process.env") == 0)
-                job_env(n->j, tok_text(n, i), name_len, n->toks[i].start, name_len);
+                job_env(n->j, key, name_len, n->toks[i].start, name_len);
             next = tok_is_op(n, bound, '{') ? (size_t)n->toks[bound].aux + 1 : bound + 1;
         }
         /* a default value, then the comma */

@@ -87,6 +87,11 @@ static size_t simple_escape(struct fold *f, const char *p, size_t len)
         add_code_point(f, v);
         return i;
     }
+    if (p[0] == 'N' && len > 1 && p[1] == '{' && f->n->j->lang == LEX_LANG_PYTHON) {
+        add_hole(f); /* a letter by its Unicode name */
+        const char *end = memchr(p, '}', len);
+        return end != NULL ? (size_t)(end - p) + 1 : len;
+    }
     const char *at = strchr(from, p[0]);
     if (p[0] == '\n')
         return 1; /* joined lines */

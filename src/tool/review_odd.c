@@ -33,6 +33,22 @@ static bool looks_encoded(const char *p, size_t len)
     return false;
 }
 
+/* The letter of `u0065`, `U00000065` or `u{65}`. */
+static bool hides_wide(const char *p, size_t len)
+{
+    size_t zeros = 0, want = p[0] == 'u' ? 2 : 6, at = 1;
+    bool braces = len > 1 && p[1] == '{';
+    if (p[0] != 'u' && p[0] != 'U')
+        return false;
+    at += braces;
+    while (at < len && p[at] == '0') {
+        at++;
+        zeros++;
+    }
+    return at + 1 < len && p[at] >= '2' && p[at] <= '7' &&
+           (braces ? at + 2 < len && p[at + 2] == '}' : zeros == want);
+}
+
 /* Escapes that only hide a printable letter: "\x65\x76\x61\x6c". */
 static size_t hidden_letters(const char *p, size_t len)
 {
@@ -41,8 +57,7 @@ static size_t hidden_letters(const char *p, size_t len)
         if (p[i] != '\\')
             continue;
         bool hex = p[i + 1] == 'x' && p[i + 2] >= '2' && p[i + 2] <= '7';
-        bool wide = (p[i + 1] == 'u' || p[i + 1] == 'U') && i + 5 < len && p[i + 2] == '0' &&
-                    p[i + 3] == '0' && p[i + 4] >= '2' && p[i + 4] <= '7';
+        bool wide = hides_wide(p + i + 1, len - i - 1);
         bool octal = p[i + 1] == '1' && p[i + 2] >= '0' && p[i + 2] <= '7' && p[i + 3] >= '0' &&
                      p[i + 3] <= '7';
         n += hex || wide || octal;

@@ -240,7 +240,9 @@ static void add_variable(struct shell *s, const struct lex_token *t)
     bool home = len == 4 && memcmp(name, "HOME", 4) == 0;
     if (level(s)->params > (open && !close ? 1 : 0))
         return;
-    if (v != NULL && v->value != NULL && !v->alias && !v->function &&
+    /* Where $IFS was set, nobody knows at which letters a value falls apart. */
+    bool odd_blanks = level(s)->quotes == 0 && vars_find(s, "IFS", 3, false) != NULL;
+    if (v != NULL && v->value != NULL && !v->alias && !v->function && !odd_blanks &&
         s->j->code[t->start + 1] != '#') {
         current(s)->flags = (current(s)->flags | WORD_VARIABLE) & ~WORD_EXACT;
         add_split(s, v->value, t->start);
