@@ -249,6 +249,39 @@ static void data_stays_below_the_runbook(void **state)
     load_fails("in.csv\n- data: data/in.csv", ERR_FORMAT, "another data file");
 }
 
+/* Named by its bare name, from its own directory. */
+static void a_runbook_next_to_where_one_stands(void **state)
+{
+    struct runbook rb;
+    struct err e = ERR_INIT;
+    char was[512];
+    (void)state;
+    put("r.md", "# t\n- data: in.csv\n" STEP);
+    put("in.csv", "abc");
+    assert_non_null(getcwd(was, sizeof was));
+    assert_int_equal(chdir(dir), 0);
+    int rc = runbook_load(&rb, "r.md", &e);
+    assert_int_equal(chdir(was), 0);
+    if (rc < 0)
+        fail_msg("%s", e.msg);
+    assert_int_equal(rb.file_count, 1);
+    assert_memory_equal(rb.files[0].ptr, "abc", 3);
+    runbook_release(&rb);
+    assert_int_equal(truncate(in_dir("in.csv"), (off_t)RUNBOOK_DATA_MAX + 1), 0);
+    load_fails("in.csv", ERR_LIMIT, ": data in.csv");
+    load_fails("in.csv/x", ERR_DENIED, "symbolic link");
+    load_fails(".hidden/..x", ERR_MISSING, "No such file");
+    load_fails("a/.", ERR_DENIED, "below the runbook");
+    assert_int_equal(truncate(in_dir("in.csv"), 0), 0);
+    struct planner_config cfg = { .model = "/none.md" };
+    struct planner *p = NULL;
+    assert_int_equal(planner_runbook.open(&p, &cfg, &e), -1);
+    assert_int_equal(e.code, ERR_MISSING);
+    planner_runbook.close(NULL);
+    assert_int_equal(runbook_load(&rb, "", &e), -1);
+    assert_int_equal(e.code, ERR_USAGE);
+}
+
 static void what_is_not_there_is_said(void **state)
 {
     (void)state;
@@ -615,6 +648,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_told_with_file_and_line),
         cmocka_unit_test_setup_teardown(data_files_come_along, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(data_stays_below_the_runbook, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_runbook_next_to_where_one_stands, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_said, make_dir, remove_dir),
         cmocka_unit_test(what_ships_is_well_formed),
         cmocka_unit_test_setup_teardown(steps_follow_each_other, make_dir, remove_dir),
