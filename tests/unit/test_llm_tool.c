@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/json.h"
 #include "providers/planners/llm_tool.h"
 
 static void calls_are_read_to_the_letter(void **state)
