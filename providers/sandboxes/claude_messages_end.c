@@ -200,14 +200,21 @@ static void take_result(struct claude_messages *s)
         say_short(s);
 }
 
-/* The code began, and the interpreter did not live to say how it ended. */
-static bool interpreter_died(const struct claude_messages *s)
+/* Did the cell say, before it executed them, which bytes these are? */
+static bool began(struct messages_run *r)
 {
-    const struct messages_run *r = s->run;
-    const struct judge *j = &r->judge;
-    return r->decoded.terms.form == CLAUDE_CELL && j->return_code != 0 &&
-           claude_result_began(buf_str((struct buf *)(uintptr_t)&j->out), j->out.len,
-                               &r->decoded.rq, r->decoded.terms.token);
+    struct buf *out = &r->judge.out;
+    return r->decoded.terms.form == CLAUDE_CELL &&
+           claude_result_began(buf_str(out), out->len, &r->decoded.rq, r->decoded.terms.token);
+}
+
+static int demand_beginning(struct messages_run *r, struct err *e)
+{
+    const struct claude_result *x = &r->result;
+    if (r->decoded.terms.form != CLAUDE_CELL || x->lost || x->failed || began(r))
+        return 0;
+    return err_set(e, ERR_INTEGRITY,
+                   "the container did not say, before it ran it, that it was the approved code");
 }
 
 static void say_died(struct claude_messages *s)
@@ -244,14 +251,13 @@ static void say_not_started(struct claude_messages *s)
 {
     struct messages_run *r = s->run;
     char text[600];
-    bool began = claude_result_began(buf_str(&r->judge.out), r->judge.out.len, &r->decoded.rq,
-                                     r->decoded.terms.token);
+    bool it_began = began(r);
     snprintf(text, sizeof text, "%s: %.400s",
-             began ? "the code began there, but what came of it is not known"
-                   : "the code could not be started there",
+             it_began ? "the code began there, but what came of it is not known"
+                      : "the code could not be started there",
              buf_str(&r->result.err));
     end_as(r, END_SANDBOX, text);
-    if (began)
+    if (it_began)
         forget_container(s);
 }
 
@@ -262,7 +268,10 @@ static void judge_result(struct claude_messages *s)
     struct err e = ERR_INIT;
     int rc = claude_result_read(&r->result, buf_str(&j->out), j->out.len, &r->decoded.rq,
                                 r->decoded.terms.token, &e);
-    if (rc < 0 && e.code == ERR_FORMAT && interpreter_died(s)) {
+    if (rc == 0)
+        rc = demand_beginning(r, &e);
+    /* It began, and the interpreter did not live to say how it ended. */
+    if (rc < 0 && e.code == ERR_FORMAT && j->return_code != 0 && began(r)) {
         say_died(s);
     } else if (rc < 0) {
         say_unproved(s, &e);

@@ -378,6 +378,25 @@ static void a_deviation_costs_the_variables(void **state)
     box_free(b);
 }
 
+/* The hash comes before the code runs, or nothing is taken. */
+static void the_line_before_is_demanded(void **state)
+{
+    static const char *const tricks[] = { "{\"do\": \"no-begin\"}", "{\"do\": \"wrong-begin\"}" };
+    BOX_NEEDS();
+    (void)state;
+    begin();
+    struct box *b = box_open_default();
+    for (size_t i = 0; i < ARRAY_LEN(tricks); i++) {
+        say(tricks[i]);
+        box_run(b, "print('out')");
+        assert_end(b, END_INTEGRITY);
+        assert_out(b, "");
+        assert_non_null(strstr(b->message, "before"));
+        assert_true(b->f.state_lost);
+    }
+    box_free(b);
+}
+
 static void a_container_without_a_name_is_not_gone_on_in(void **state)
 {
     BOX_NEEDS();
@@ -466,6 +485,7 @@ static const struct CMUnitTest tests[] = {
     BOX_TEST(an_expired_container_of_a_shell_is_replaced_and_told),
     BOX_TEST(a_lost_interpreter_runs_nothing),
     BOX_TEST(a_deviation_costs_the_variables),
+    BOX_TEST(the_line_before_is_demanded),
     BOX_TEST(a_container_without_a_name_is_not_gone_on_in),
     BOX_TEST(a_cell_that_is_ended_there_is_a_timeout),
     BOX_TEST(no_cell_is_given_more_time_than_there_is),

@@ -116,4 +116,4 @@ def result(code, status, late, us, root, out, err, told, was):
 def say(told, word='RESULT'):
     """On a line of its own, of this run."""
     told['token'] = P['token']
-    print('\nAIRLOCK-%s %s' % (word, json.dumps(told)), flush=True)
+    print('\nAIRLOCK-%s %s\n' % (word, json.dumps(told)), end='', flush=True)

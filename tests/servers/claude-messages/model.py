@@ -235,6 +235,12 @@ class Answer:
     def do_other_token(self, command):
         self.changed(command, lambda s: re.sub(r'("token": ")(.)', lambda m: m.group(1) + ("0" if m.group(2) != "0" else "1"), s))
 
+    def do_no_begin(self, command):
+        self.changed(command, lambda s: s.replace("AIRLOCK-BEGIN", "AIRLOCK-BEGUN"))
+
+    def do_wrong_begin(self, command):
+        self.changed(command, lambda s: re.sub(r'(AIRLOCK-BEGIN .*"sha256": ")(.)', lambda m: m.group(1) + ("0" if m.group(2) != "0" else "1"), s))
+
     def do_no_proof(self, command):
         self.changed(command, lambda s: "42\n")
 

@@ -13,7 +13,7 @@ interpreters are started). Ends with its stdin.
 A trick is {"on": "POST /v1/messages", "do": WHAT, "skip": N, "times": N, ...}: the first matching requests after `skip` meet it.
 WHAT, of any request: status (status, body, headers) · reset · hang · cut (at: bytes of the body) · split (step).
 WHAT, of the model (model.py): alter · shorten · extra · twice · second · other-tool · client-tool · editor · words · refusal ·
-pause (rounds) · max-tokens · error-result (code) · wrong-hash · other-token · no-proof · garbage · error-event (kind, after) ·
+pause (rounds) · max-tokens · error-result (code) · wrong-hash · other-token · no-begin · wrong-begin · no-proof · garbage · error-event (kind, after) ·
 truncate (after) · unknown-block · other-result · two-results · caller · encrypted · no-container.
 """
 import argparse
