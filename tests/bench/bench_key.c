@@ -1,5 +1,6 @@
 /* bench_key.c - idle, 200x60: from a key press to the first byte, to the expected cell, and how
- * many bytes it costs (`key`). */
+ * many bytes it costs (`key`). Letters typed at a prompt, in less at that of its search; tig and
+ * htop have none. */
 #include "bench_peers.h"
 
 #define KEYS 60

@@ -83,7 +83,7 @@ BENCH_UNUSED static struct peer peer_find(const char *argv0, const char *who, co
     else if (!peer_has(who))
         exit(BENCH_MISSING);
     else if (strcmp(who, "less") == 0)
-        p.argv[0] = "less", p.argv[1] = text;
+        p = (struct peer){ { "less", text }, "first words", "/", .types = true, .is_peer = true };
     else if (strcmp(who, "vim") == 0)
         p = (struct peer){ { "vim", "-N", "-u", "NONE", "-i", "NONE", text },
                            "first words",
