@@ -22,14 +22,20 @@ struct searcher {
     struct buf out;
 };
 
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 /* The part of the line around the hit. */
 static void cut_line(struct search_hit *h, bool *cut_front, bool *cut_back)
 {
     size_t from = h->len > SHOWN && h->at > SHOWN / 4 ? h->at - SHOWN / 4 : 0;
     size_t n = h->len - from < SHOWN ? h->len - from : SHOWN;
-    while (from > 0 && ((unsigned char)h->text[from] & 0xc0) == 0x80)
+    /* A character is not cut in two; of bytes that are none there may be any number. */
+    for (int i = 0; i < 3 && from > 0 && is_continuation(h->text[from]); i++)
         from--, n++;
-    while (from + n < h->len && ((unsigned char)h->text[from + n] & 0xc0) == 0x80 && n < SHOWN + 4)
+    for (int i = 0; i < 3 && from + n < h->len && is_continuation(h->text[from + n]); i++)
         n++;
     *cut_front = from > 0;
     *cut_back = from + n < h->len;

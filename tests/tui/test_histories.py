@@ -124,6 +124,32 @@ def test_search_and_stats(airlock, every):
     assert "sessions    0 (and 1 foreign, not counted)" in said(airlock, "stats") and "nobody waited" in said(airlock, "stats")
 
 
+def test_long_lines_around_a_hit(airlock):
+    """Cut so that no character is, whatever its bytes; of bytes that are no text there is no more."""
+    text = "".join("%s%sneedle%s\n" % ("x" * i, "\u20ac" * 100, "\u20ac\u00e4" * 100) for i in range(8)) + "needle at the start\n"
+    ident = b.take(airlock, [b.created(), b.task("t"), *b.whole(1, "one()", text), *b.whole(2, "two()", b"\x80" * 5000 + b"needle" + b"\xbf" * 5000)])
+    lines = said(airlock, "search", "needle").splitlines()
+    assert len(lines) == 10
+    for line in lines[:8]:
+        assert re.match(ident + ":1 stdout:\\d: \u2026\u20ac+needle[\u20ac\u00e4]+\u2026$", line), line
+        assert 150 < len(line.encode()) < 260
+    assert lines[8] == ident + ":1 stdout:9: needle at the start"
+    assert len(lines[9].encode()) < 1300 and "<0x80>needle<0xBF>" in lines[9]
+    rows = [json.loads(line) for line in said(airlock, "search", "needle", "--json").splitlines()]
+    assert [r["line"] for r in rows] == [*range(1, 10), 1] and "needle" in rows[9]["text"]
+
+
+def test_many_hits(airlock):
+    ident = b.take(airlock, [b.created(), b.task("t"), *b.whole(1, "one()", "hit\n" * 30), *b.whole(2, "two()", "hit\n" * 10100)])
+    lines = said(airlock, "search", "hit").splitlines()
+    assert len(lines) == 42 and lines[20] == ident + ":1 stdout: more is not searched (--all)"
+    rows = [json.loads(line) for line in said(airlock, "search", "hit", "--json").splitlines()]
+    assert [r["run"] for r in rows if r.get("more")] == [1, 2]
+    done = airlock.run("search", "hit", "--all")
+    assert done.stdout.count(b"\n") == 10000 and done.stderr == b"airlock: stopped after 10000 hits\n"
+    assert airlock.run("search", "hit", "--all", "-q").stderr == b""
+
+
 def test_differences_between_ends(airlock, every):
     out = said(airlock, "diff", every + ":1", every + ":5", code=1)
     for words in ("code: differs at line 1\n", "-one\n", "-warned\n", "-x list 3 = [1, 2]", "-data.csv new 10\n+data.csv gone -1\n", "-exit 0\n+oom\n"):

@@ -25,8 +25,9 @@
 /* ---- the machine ---- */
 
 static struct {
-    const char *system, *release;                       /* uname; NULL: the real one */
-    const char *max, *clone, *armor, *actions, *status; /* contents; NULL: no such file */
+    const char *system, *release; /* uname; NULL: the real one */
+    const char *max, *clone, *armor, *actions, *status,
+        *packages; /* contents; NULL: no such file */
     bool no_userns;
     long long free_mib;
     int dumpable;
@@ -46,6 +47,8 @@ static const char *fake_of(const char *path, bool *fake)
         return m.actions;
     if (strcmp(path, "/proc/self/status") == 0)
         return m.status;
+    if (strcmp(path, "/var/lib/dpkg/status") == 0)
+        return m.packages;
     *fake = false;
     return NULL;
 }
@@ -324,6 +327,36 @@ static void test_directories(void **state)
     }
 }
 
+/* Of bubblewrap the package's number is all there is. */
+static void test_packages(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *packages;
+        bool ok;
+        const char *says;
+    } cases[] = {
+        { "\nPackage: bubblewrap\nStatus: ok\nVersion: 0.8.0-2\n\n", true,
+          "0.8.0 (Debian 0.8.0-2)\"" },
+        { "\nPackage: bubblewrap\nVersion: 1:0.9.1+x-2\n\n", true, "0.9.1 (Debian 1:0.9.1+x-2)" },
+        { "\nPackage: bubblewrap\nVersion: 0.7.9-1\n\nPackage: z\nVersion: 9\n\n", false,
+          "no --disable-userns" },
+        { "\nPackage: bubblewrap\nVersion: 0.4.0-1\n", false, "CVE-2020-5291" },
+        { "\nPackage: bubblewrap\nStatus: half\n\nPackage: z\nVersion: 0.1\n\n", true,
+          "\"not known\"" },
+        { "\nPackage: bubblewrap-x\nVersion: 0.1\n\n", true, "\"not known\"" },
+        { "", true, "\"not known\"" },
+        { NULL, true, "\"not known\"" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        healthy();
+        m.packages = cases[i].packages;
+        (void)hear(doctor_check_libraries); /* of the others this machine has what it has */
+        expect("bubblewrap", cases[i].says);
+        expect("bubblewrap", cases[i].ok ? "PASS" : "apt-get install --only-upgrade bubblewrap");
+    }
+}
+
 static void test_own_walls(void **state)
 {
     (void)state;
@@ -363,7 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_healthy_kernel), cmocka_unit_test(test_kernels_that_do_not_do),
         cmocka_unit_test(test_terminals),        cmocka_unit_test(test_directories),
-        cmocka_unit_test(test_own_walls),
+        cmocka_unit_test(test_packages),         cmocka_unit_test(test_own_walls),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
