@@ -125,7 +125,9 @@ static void move_run(const struct state *st, struct view_model *vm, enum view_mo
     if (st->run_count == 0)
         return;
     const struct state_run *now = view_run(st, vm);
-    uint32_t number = vm->run ? vm->run : now ? now->number : (uint32_t)st->run_count;
+    uint32_t number = vm->run && vm->run <= st->run_count ? vm->run
+                      : now                               ? now->number
+                                                          : (uint32_t)st->run_count;
     if (m == MOVE_LEFT || m == MOVE_RIGHT)
         m = m == MOVE_LEFT ? MOVE_DOWN : MOVE_UP;
     uint64_t index = move_index(st->run_count - number, st->run_count, m, height, count);
