@@ -18,7 +18,7 @@
 #include "base/errand.h"
 #include "providers/sandboxes/local_mount.h"
 
-#define TOP_ENTRIES_MAX 20000 /* how much of a directory is searched for sockets */
+#define TOP_ENTRIES_MAX 500000 /* how much of a directory is searched for sockets */
 
 /* ---- the words of a path ---- */
 
@@ -149,26 +149,40 @@ static bool same_as_private(const struct stat *st, const struct local_private *o
     return false;
 }
 
-/* A socket in a directory can be connected to from inside, even when mounted read-only. The top
- * level is where they lie in practice (tmux, agents, docker.sock). */
-static bool shows_socket(int fd)
+static bool is_socket(DIR *dir, const struct dirent *entry)
 {
+    struct stat st;
+    if (entry->d_type != DT_UNKNOWN)
+        return entry->d_type == DT_SOCK;
+    return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISSOCK(st.st_mode);
+}
+
+/* A socket in a directory can be connected to from inside, even when mounted read-only. The top
+ * level is where they lie in practice (tmux, agents, docker.sock). NULL: there is none; what can't
+ * be searched to its end may have one. */
+static const char *shows_socket(int fd)
+{
+    static const char doubt[] = "whether there is a socket in it can't be seen";
     int top = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = top >= 0 ? fdopendir(top) : NULL;
-    bool found = false;
+    const char *why = NULL;
     if (dir == NULL) {
         if (top >= 0)
             close(top);
-        return false;
+        return doubt;
     }
-    for (int n = 0; !found && n < TOP_ENTRIES_MAX; n++) {
+    for (int n = 0; why == NULL; n++) {
+        errno = 0;
         const struct dirent *entry = readdir(dir);
-        if (entry == NULL)
+        if (entry == NULL && errno == 0)
             break;
-        found = entry->d_type == DT_SOCK;
+        if (entry == NULL || n == TOP_ENTRIES_MAX)
+            why = doubt;
+        else if (is_socket(dir, entry))
+            why = "there is a socket in it that could be talked to from inside";
     }
     closedir(dir);
-    return found;
+    return why;
 }
 
 int local_mount_open(const char *path, const struct local_private *own, int *out, struct err *e)
@@ -193,8 +207,8 @@ int local_mount_open(const char *path, const struct local_private *own, int *out
         why = "it is neither a directory nor a plain file";
     else if (same_as_private(&st, own))
         why = "it is the home directory, the root or Airlock's own directory by another name";
-    else if (S_ISDIR(st.st_mode) && shows_socket(fd))
-        why = "there is a socket in it that could be talked to from inside";
+    else if (S_ISDIR(st.st_mode))
+        why = shows_socket(fd);
     if (why != NULL) {
         close(fd);
         return refuse(e, path, why);
