@@ -304,6 +304,97 @@ static void a_file_stays_bounded(void **state)
     state_release(&st);
 }
 
+static void expect_words(const struct travel *t, const struct state *st, const char *words)
+{
+    struct buf out = BUF_INIT((size_t)64 << 10);
+    travel_print(t, st, &out);
+    if (strstr(buf_str(&out), words) == NULL)
+        fail_msg("not there: %s\n%s", words, buf_str(&out));
+    buf_release(&out);
+}
+
+static void where_there_is_no_going_back_to(void **state)
+{
+    (void)state;
+    struct state st;
+    struct travel t;
+    begin(&st);
+    run(&st, 1, VAR("x", "new"));
+    OK(feed(&st, "run.proposed", 2,
+            "{'rev':1,'step':'','attempt':0,'language':'python','code':'x','purpose':'',"
+            "'author':'person'}"));
+    travel_plan(&t, &st, 2);
+    expect_words(&t, &st, "Run 2: it never ran: there are no variables after it\n");
+    travel_plan_fork(&t, &st, 2);
+    expect_words(&t, &st, "Run 2: it never ran");
+    travel_plan(&t, &st, 7);
+    expect_words(&t, &st, "Run 7: there is no such run\n");
+    travel_plan_fork(&t, &st, 7);
+    assert_int_equal(t.how, TRAVEL_NOT);
+    travel_plan(&t, &st, 1);
+    expect_words(&t, &st, "Run 1: the variables are those after run 1 already\n");
+    travel_plan_fork(&t, &st, 1);
+    expect_words(&t, &st, "Run 1: no variables are saved of it");
+    /* a dry run leaves nothing */
+    OK(feed(&st, "run.reviewed", 2, "{'findings':[]}"));
+    OK(feed(&st, "gate.opened", 2,
+            "{'rev':1,'capsule':'%064u','contract_digest':'d','sandbox':'local'}", 2));
+    OK(feed(&st, "gate.decided", 2,
+            "{'decision':'dry-run','by':'person','capsule':'%064u','seen_lines':1,'waited_ms':1}",
+            2));
+    OK(feed(&st, "run.proposed", 3,
+            "{'rev':1,'twin_of':2,'step':'','attempt':0,'language':'python','code':'x',"
+            "'purpose':'','author':'person'}"));
+    travel_plan(&t, &st, 3);
+    expect_words(&t, &st, "choose the run it was made for");
+    state_release(&st);
+}
+
+static void the_price_is_said(void **state)
+{
+    (void)state;
+    struct state st;
+    struct travel t;
+    begin(&st);
+    run(&st, 1,
+        "{'name':'x','type':'str','shape':'2','preview':'a\\nb','digest':'d','change':'new'}," VAR(
+            "f", "new") "," VAR("old", "gone"));
+    saved(&st, 1, "d1", 5, "'f (an open file)'");
+    run(&st, 2, VAR("x", "changed") "," VAR("f", "same"));
+    OK(feed(&st, "state.changed", 2,
+            "{'vars':[" VAR("x", "changed") "," VAR(
+                "f", "same") "],'files':["
+                             "{'path':'a.txt','change':'new','bytes':1},"
+                             "{'path':'b.txt','change':'changed','bytes':1}]}"));
+    /* by the frozen copy: files stay as they are, and what is left behind is not saved */
+    travel_plan(&t, &st, 1);
+    assert_int_equal(t.how, TRAVEL_FROZEN);
+    expect_words(&t, &st, "+ x  str 2  a b\n");
+    expect_words(&t, &st, "- file a.txt (stays as run 2 left it)\n");
+    expect_words(&t, &st, "- file b.txt (stays as run 2 left it)\n");
+    expect_words(&t, &st, "The variables after run 2 are NOT saved");
+    saved(&st, 2, "d2", 5, "");
+    expect_words(&t, &st, "The variables after run 2 are saved (0 could not be)");
+    OK(feed(&st, "checkpoint.made", 2, "{'kind':'snapshot','snapshot':'s'}"));
+    expect_words(&t, &st, "There is a snapshot of run 2");
+    OK(feed(&st, "checkpoint.lost", 2, "{'kind':'snapshot'}"));
+    OK(feed(&st, "checkpoint.lost", 2, "{'kind':'saved'}"));
+    /* by what was saved before it: what changed since is lost, as are files that were made */
+    OK(feed(&st, "sandbox.closed", 0, "{'kind':'local','label':'l'}"));
+    travel_plan(&t, &st, 2);
+    assert_int_equal(t.how, TRAVEL_SAVED);
+    assert_int_equal(t.from, 1);
+    expect_words(&t, &st, "Run 2 itself was not saved: the nearest before it is run 1.\n");
+    expect_words(&t, &st, "\nComes back:\n  nothing\n");
+    expect_words(&t, &st, "- f (an open file)\n- x (its value after run 2)\n");
+    expect_words(&t, &st, "- file a.txt\n");
+    expect_words(&t, &st, "- processes, open files and connections");
+    /* a list that is not held any more */
+    OK(feed(&st, "state.changed", 2, "{'vars':[],'files':[]}"));
+    expect_words(&t, &st, "its list is not in memory");
+    state_release(&st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +404,8 @@ int main(void)
         cmocka_unit_test(plans),
         cmocka_unit_test(a_branch_begins_with_what_its_parent_had),
         cmocka_unit_test(a_file_stays_bounded),
+        cmocka_unit_test(where_there_is_no_going_back_to),
+        cmocka_unit_test(the_price_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
