@@ -357,6 +357,8 @@ static void on_decided(struct stats *s, const struct event *ev)
 void stats_event(struct stats *s, const struct event *ev)
 {
     struct stats_row *row = sandbox_row(s);
+    if (ev->type == EVENT_SESSION_RESUMED) /* what the program before it left behind died with it */
+        end_sandbox(s, s->now->last_us, 0);
     s->now->last_us = ev->at_us;
     if (ev->body == NULL)
         return; /* erased */

@@ -332,6 +332,8 @@ static void json_round_trips(void **state)
     }
 }
 
+#define KEY_64  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define KEY_BAD "Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define JSON_OK                                                                                    \
     "\"lifecycle\":\"session\",\"ttl_s\":3600,\"concurrency\":1,\"network\":\"deny\","             \
     "\"files.mount\":[],\"python\":\"/usr/bin/python3\",\"timeout_s\":30,\"cpu\":1,"               \
@@ -359,6 +361,57 @@ static void json_that_is_off_is_refused(void **state)
         assert_int_equal(e.code, ERR_FORMAT);
         assert_non_null(strstr(e.msg, "contract"));
     }
+}
+
+/* Each field missing, of each other kind, or beyond its range: refused, and named. */
+static void every_field_is_needed_as_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *good;
+        const char *bad[6];
+    } fields[] = {
+        { "lifecycle", "\"session\"", { "\"ever\"", "7", "null", "[]", "\"\"" } },
+        { "ttl_s", "3600", { "0", "86401", "\"3600\"", "1.5", "null" } },
+        { "concurrency", "1", { "0", "65", "true" } },
+        { "network", "\"deny\"", { "\"all\"", "[\"deny\"]", "false", "\"allow:\"" } },
+        { "files.mount", "[]", { "\"/a\"", "{}", "[7]", "[\"\"]", "[\"relative\"]", "[null]" } },
+        { "python", "\"/usr/bin/python3\"", { "\"python\"", "3", "\"\"" } },
+        { "timeout_s", "30", { "-1", "1e300", "{}" } },
+        { "cpu", "1", { "0", "65" } },
+        { "memory_mib", "1024", { "63", "65537" } },
+        { "pids", "128", { "7", "4097" } },
+        { "disk_mib", "256", { "0", "65537" } },
+        { "output_mib", "64", { "0", "4097" } },
+        { "env", "[]", { "\"A\"", "[\"a b\"]", "[\"A\",7]", "null" } },
+        { "budget_nanousd", "0", { "-1", "\"0\"", "9007199254740991" } },
+        { "strict", "true", { "\"yes\"", "1", "null" } },
+        { "introspection", "\"" KEY_64 "\"", { "\"\"", "\"abc\"", "\"" KEY_BAD "\"", "7" } },
+    };
+    size_t tried = 0;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        for (size_t k = 0; k <= ARRAY_LEN(fields[i].bad); k++) {
+            struct buf json = BUF_INIT(4096);
+            struct contract c;
+            struct err e = ERR_INIT;
+            const char *value = k > 0 ? fields[i].bad[k - 1] : "\"left out\"";
+            if (value == NULL)
+                continue;
+            assert_int_equal(buf_add_str(&json, "{\"contract\":{"), 0);
+            for (size_t f = 0; f < ARRAY_LEN(fields); f++)
+                assert_int_equal(buf_addf(&json, "%s\"%s\":%s", f > 0 ? "," : "",
+                                          f == i && k == 0 ? "other" : fields[f].key,
+                                          f == i ? value : fields[f].good),
+                                 0);
+            assert_int_equal(buf_add_str(&json, "}}"), 0);
+            if (parse_contract(&c, json.ptr, json.len, &e) == 0)
+                fail_msg("%s: %s was taken", fields[i].key, value);
+            assert_int_equal(e.code, ERR_FORMAT);
+            tried++;
+            buf_release(&json);
+        }
+    }
+    assert_int_equal(tried, 69);
 }
 
 static void wider_is_seen_in_every_field(void **state)
@@ -578,6 +631,7 @@ int main(void)
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(json_round_trips),
         cmocka_unit_test(json_that_is_off_is_refused),
+        cmocka_unit_test(every_field_is_needed_as_it_is),
         cmocka_unit_test(wider_is_seen_in_every_field),
         cmocka_unit_test(strict_refuses_what_cannot_be_enforced),
         cmocka_unit_test(copies_are_deep_and_fields_print),

@@ -177,6 +177,61 @@ static void sandboxes_are_added_up(void **state)
     assert_int_equal(r->cost_nanousd, 9007199254740991 + 700);
 }
 
+/* The program ended without a word; days later the session goes on, and says so. */
+static void nobody_lives_between_two_programs(void **state)
+{
+    (void)state;
+    stats_begin(&s, "one");
+    created("local");
+    feed_at(EVENT_SANDBOX_READY, 0, 1000000, "{\"kind\":\"local\",\"label\":\"x\",\"id\":\"1\"}");
+    feed_at(EVENT_RUN_FINISHED, 1, 3000000,
+            "{\"end\":\"exit\",\"wall_ms\":40,\"stdout_bytes\":0,\"stderr_bytes\":0}");
+    feed_at(EVENT_SESSION_RESUMED, 0, 900000000, "{\"version\":\"1\"}");
+    feed_at(EVENT_SANDBOX_CLOSED, 0, 900000001, "{\"kind\":\"local\",\"label\":\"x\"}");
+    feed_at(EVENT_SANDBOX_READY, 0, 901000000, "{\"kind\":\"local\",\"label\":\"y\",\"id\":\"2\"}");
+    feed_at(EVENT_RUN_FLAGGED, 1, 901500000,
+            "{\"stream\":\"stdout\",\"severity\":\"HIGH\",\"rule\":\"r\",\"text\":\"t\"}");
+    stats_end(&s);
+    assert_int_equal(row(&s.sandboxes, "local")->alive_ms, 2000 + 500);
+    assert_int_equal(row(&s.sandboxes, "local")->count, 1);
+    assert_int_equal(s.flags, 1);
+}
+
+static void each_decision_has_its_place(void **state)
+{
+    (void)state;
+    char text[STATS_KEY_MAX + 100], finding[STATS_KEY_MAX + 300];
+    memset(text, 't', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    snprintf(finding, sizeof finding, "{\"severity\":\"grave\",\"rule\":\"r\",\"text\":\"%s\"}",
+             text);
+    stats_begin(&s, "one");
+    created("local");
+    decide(1, finding, KEY_A, "edit", "person", 1, "");
+    decide(1, "", KEY_A, "stop", "person", 1, "");
+    decide(2, "", KEY_A, "dry-run", "person", 1, "");
+    decide(3, "", KEY_A, "deny", "person", 1, "");
+    /* A decision whose review is gone is not counted to the findings of another. */
+    decide(4, HIGH_DELETE, KEY_A, "approve", "person", 1, "");
+    feed(EVENT_GATE_DECIDED, 5,
+         "{\"decision\":\"approve\",\"by\":\"person\",\"capsule\":\"x\",\"seen_lines\":1,"
+         "\"waited_ms\":1}");
+    stats_end(&s);
+    assert_int_equal(s.all.edited, 1);
+    assert_int_equal(s.all.stopped, 1);
+    assert_int_equal(s.all.dry_run, 1);
+    assert_int_equal(stats_tally_sum(&s.all), 6);
+    assert_int_equal(s.by_severity[1 + SEVERITY_HIGH].edited, 1); /* nobody knows that word */
+    assert_int_equal(row(&s.rules, "py.delete")->tally.approved, 1);
+    assert_int_equal(s.by_severity[0].approved, 1);
+    assert_int_equal(row(&s.reasons, "(no reason given)")->count, 1);
+    stats_table_sort(&s.findings);
+    for (size_t i = 0; i < s.findings.count; i++)
+        assert_true(strlen(s.findings.rows[i].key) <= STATS_KEY_MAX);
+    assert_int_equal(stats_wait_count(&s, SEVERITY_MEDIUM), 0);
+    stats_release(NULL);
+}
+
 /* ---- policy ---- */
 
 static struct buf changes;
@@ -267,6 +322,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(decisions_are_counted_where_they_belong, begin, end),
         cmocka_unit_test_setup_teardown(waits_have_percentiles, begin, end),
         cmocka_unit_test_setup_teardown(sandboxes_are_added_up, begin, end),
+        cmocka_unit_test_setup_teardown(nobody_lives_between_two_programs, begin, end),
+        cmocka_unit_test_setup_teardown(each_decision_has_its_place, begin, end),
         cmocka_unit_test_setup_teardown(a_policy_is_replayed, begin, end),
         cmocka_unit_test_setup_teardown(tables_keep_their_bounds, begin, end),
         cmocka_unit_test_setup_teardown(an_erased_body_counts_for_nothing, begin, end),
