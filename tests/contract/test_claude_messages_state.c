@@ -456,6 +456,78 @@ static void no_cell_is_given_more_time_than_there_is(void **state)
     }
 }
 
+static void assert_var(struct box *b, const char *name, const char *type, const char *preview,
+                       enum var_change change)
+{
+    const struct box_var *v = box_var(b, name);
+    assert_non_null(v);
+    assert_string_equal(v->type, type);
+    if (strstr(v->preview, preview) == NULL)
+        fail_msg("%s: %s", name, v->preview);
+    assert_int_equal(v->change, change);
+}
+
+static void arrays_and_frames_are_looked_into(void **state)
+{
+    BOX_NEEDS();
+    (void)state;
+    begin();
+    struct box *b = box_open_default();
+    box_run(b, "import numpy as np\nimport pandas as pd");
+    if (b->f.code != 0) {
+        print_message("numpy or pandas is not installed: arrays are NOT tested\n");
+        box_free(b);
+        skip();
+    }
+    box_run_state(b, "a = np.arange(6.0).reshape(2, 3)\no = np.array([None, {}])\n"
+                     "df = pd.DataFrame({'a': [1, 2, 3], 'b': list('xyz')})\nse = df['a']");
+    assert_var(b, "a", "numpy.ndarray[float64]", "array([0.0, 1.0", CHANGE_NEW);
+    assert_var(b, "df", "pandas.core.frame.DataFrame", "['a', 'b']", CHANGE_NEW);
+    assert_var(b, "se", "pandas.core.series.Series", "[1, 2, 3]", CHANGE_NEW);
+    box_run_state(b, "a[0, 0] = 9\ndf.loc[0, 'b'] = 'q'");
+    assert_var(b, "a", "numpy.ndarray[float64]", "array([9.0, 1.0", CHANGE_CHANGED);
+    assert_var(b, "df", "pandas.core.frame.DataFrame", "['a', 'b']", CHANGE_CHANGED);
+    assert_var(b, "o", "ndarray", "<", CHANGE_UNKNOWN); /* what it can't see, it does not claim */
+    box_run_state(b, "pass");
+    assert_var(b, "a", "numpy.ndarray[float64]", "array", CHANGE_SAME);
+    assert_var(b, "df", "pandas.core.frame.DataFrame", "columns", CHANGE_SAME);
+    assert_var(b, "se", "pandas.core.series.Series", "[1, 2, 3]", CHANGE_SAME);
+    box_free(b);
+}
+
+/* It looks at what a program made, and calls nothing of it. */
+static void what_is_strange_is_not_touched(void **state)
+{
+    BOX_NEEDS();
+    (void)state;
+    begin();
+    struct box *b = box_open_default();
+    box_run_state(b, "import sys\n"
+                     "class Meta(type):\n"
+                     "    def __getattribute__(self, n): open('/workspace/called', 'w')\n"
+                     "class Trap(metaclass=Meta):\n"
+                     "    def __getattribute__(self, n): open('/workspace/called', 'w')\n"
+                     "    __repr__ = __len__ = __hash__ = __eq__ = __iter__ = __getattribute__\n"
+                     "class L(list):\n"
+                     "    def __len__(self): open('/workspace/called', 'w')\n"
+                     "t, l, d = Trap(), [L()], {'a': L()}\n"
+                     "sys.modules['numpy'] = sys.modules['pandas'] = Trap()\n"
+                     "globals()[L()] = globals()[5] = 1 if 0 else 2\n"
+                     "me = globals()\nloop = [0]\nloop[0] = loop\nhuge = 10 ** 5000\n"
+                     "big = [huge]\nhalf = '\\ud800'");
+    assert_int_equal(b->f.code, 1); /* a list is no key */
+    box_run_state(b, "me = globals()\nloop = [0]\nloop[0] = loop\nhuge = 10 ** 5000\n"
+                     "big = [huge]\nhalf = '\\ud800'\nme[5] = me['\\ud800'] = 1");
+    assert_exit(b, 0);
+    static const char *const names[] = { "t", "l", "d", "me", "loop", "huge", "big", "half" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (box_var(b, names[i]) == NULL)
+            fail_msg("%s is not told", names[i]);
+    box_run_in(b, "bash", "ls");
+    assert_out(b, "");
+    box_free(b);
+}
+
 static void more_variables_than_are_told_are_counted(void **state)
 {
     BOX_NEEDS();
@@ -489,6 +561,8 @@ static const struct CMUnitTest tests[] = {
     BOX_TEST(a_container_without_a_name_is_not_gone_on_in),
     BOX_TEST(a_cell_that_is_ended_there_is_a_timeout),
     BOX_TEST(no_cell_is_given_more_time_than_there_is),
+    BOX_TEST(arrays_and_frames_are_looked_into),
+    BOX_TEST(what_is_strange_is_not_touched),
     BOX_TEST(more_variables_than_are_told_are_counted),
 };
 

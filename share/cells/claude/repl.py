@@ -8,6 +8,8 @@ ITEMS, VARS = 20000, 200
 def kind(v):
     """Its type, past any hook."""
     name, of = type.__dict__['__name__'].__get__(type(v)), type.__dict__['__dict__'].__get__(type(v)).get('__module__')
+    if is_array(v):
+        return 'numpy.ndarray[%s]' % v.dtype.name
     return name if type(of) is not str or of in ('builtins', '__main__') else of + '.' + name
 
 
@@ -28,7 +30,8 @@ def plain(v):
 
 
 def is_of(v, module, name):
-    return type(v) is getattr(sys.modules.get(module), name, ATOMS)
+    m = sys.modules.get(module)
+    return type(m) is types.ModuleType and type(v) is m.__dict__.get(name)
 
 
 def is_array(v):
@@ -47,11 +50,15 @@ def look(v):
     elif is_array(v):
         shape, size = '×'.join(map(str, v.shape)), v.nbytes
         seen, data = 'array(%s%s)' % (v.reshape(-1)[:8].tolist(), ', …' * (v.size > 8)), v.tobytes() if size < 1 << 26 else None
-    elif is_of(v, 'pandas', 'DataFrame'):
-        shape, seen = '×'.join(map(str, v.shape)), '<columns %s>' % [c for c in list(v.columns)[:20] if type(c) in ATOMS]
-        columns = [v.iloc[:, i].to_numpy() for i in range(min(v.shape[1], 50))] if v.shape[0] < 1 << 20 else [None]
-        if all(is_array(c) or type(c) is not type(None) and c.dtype.kind == 'O' and plain(c.tolist()) for c in columns):
-            data = b''.join(c.tobytes() if is_array(c) else marshal.dumps(c.tolist(), 2) for c in columns)
+    elif is_of(v, 'pandas', 'DataFrame') or is_of(v, 'pandas', 'Series'):
+        frame, shape = len(v.shape) == 2, '×'.join(map(str, v.shape))
+        columns = [v.iloc[:, i].to_numpy() for i in range(min(v.shape[1], 50))] if frame else [v.to_numpy()]
+        lists = [c.tolist() if v.shape[0] < ITEMS else [...] for c in columns if not is_array(c)]
+        if frame:
+            seen = '<columns %s>' % [c for c in list(v.columns)[:20] if type(c) in ATOMS]
+        if sum(c.nbytes for c in columns) < 1 << 26 and plain(lists):
+            seen = seen if frame else repr(columns[0][:8].tolist())
+            data = b''.join([marshal.dumps([seen, lists], 2)] + [c.tobytes() for c in columns if is_array(c)])
     elif t is types.FunctionType:
         c = v.__code__
         seen = '<function %s(%s)>' % (v.__name__, ', '.join(c.co_varnames[:c.co_argcount]))
