@@ -261,6 +261,52 @@ static void test_anything_else_is_a_deviation(void **state)
     }
 }
 
+#define CELL CALL_AS(0, "s1", "code_execution", "{\\\"code\\\":\\\"x = 41\\\\nprint(x+1)\\\\n\\\"}")
+#define CELL_RESULT(type, content)                                                                 \
+    BLOCK(1, "{\"type\":\"" type "\",\"tool_use_id\":\"s1\",\"content\":" content "}") STOP(1)
+#define CELL_OUTPUT                                                                                \
+    "{\"type\":\"code_execution_result\",\"stdout\":\"42\",\"stderr\":\"\",\"return_code\":0,"     \
+    "\"content\":[]}"
+
+static void test_a_cell_is_judged_alike(void **state)
+{
+    static const struct {
+        const char *stream, *how; /* NULL: fine */
+    } cases[] = {
+        { START CELL CELL_RESULT("code_execution_tool_result", CELL_OUTPUT) END, NULL },
+        { START CALL_AS(0, "s1", "code_execution",
+                        "{\\\"code\\\":\\\"x = 42\\\\nprint(x+1)\\\\n\\\"}") END,
+          "another code, different from byte 6 on" },
+        { START CALL_AS(0, "s1", "code_execution",
+                        "{\\\"command\\\":\\\"x = 41\\\\nprint(x+1)\\\\n\\\"}") END,
+          "something else" },
+        { START CALL_AS(0, "s1", "bash_code_execution",
+                        "{\\\"code\\\":\\\"x = 41\\\\nprint(x+1)\\\\n\\\"}") END,
+          "another tool: bash_code_execution" },
+        { START CELL CELL_RESULT("bash_code_execution_tool_result", OUTPUT) END,
+          "nobody asked for: bash_code_execution_tool_result" },
+        { START CELL CELL_RESULT("code_execution_tool_result", OUTPUT) END,
+          "another kind: bash_code_execution_result" },
+        { START CELL CELL_RESULT("code_execution_tool_result",
+                                 "{\"type\":\"encrypted_code_execution_result\"}") END,
+          "another kind: encrypted" },
+        { START CELL CELL_RESULT("code_execution_tool_result", CELL_OUTPUT)
+              CALL_AS(2, "s2", "bash_code_execution", "{}") END,
+          "second call" },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct judge j;
+        judge_init(&j, &repl_wanted);
+        (void)!judge_feed(&j, cases[i].stream, strlen(cases[i].stream));
+        bool whole = judge_end_round(&j);
+        if (cases[i].how == NULL ? !whole || !j.answered
+                                 : whole || strstr(j.deviation.msg, cases[i].how) == NULL)
+            fail_msg("%zu: '%s' '%s'", i, j.deviation.msg, j.bad.msg);
+        judge_release(&j);
+    }
+}
+
 /* No deviation, and no answer either. */
 static void test_what_is_no_answer_is_none(void **state)
 {
@@ -363,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_no_prefix_is_whole),
         cmocka_unit_test(test_what_was_asked_for_passes),
         cmocka_unit_test(test_anything_else_is_a_deviation),
+        cmocka_unit_test(test_a_cell_is_judged_alike),
         cmocka_unit_test(test_what_is_no_answer_is_none),
         cmocka_unit_test(test_an_answer_in_two_rounds),
         cmocka_unit_test(test_an_error_is_told_by_its_code),
