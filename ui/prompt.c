@@ -102,10 +102,10 @@ void prompt_open(const char *history_path, prompt_enter fn, void *arg)
     rl_callback_handler_install("", on_line);
     rl_bind_key('\t', no_completion);
     drop_prefix_x();
-    using_history();
     if (prompt.history_path != NULL)
         read_history(prompt.history_path);
     trim_history();
+    using_history(); /* from its end, also for the first line */
 }
 
 void prompt_close(void)
@@ -180,16 +180,14 @@ static void end_search(void)
     keep_cursor();
 }
 
-void prompt_paste(const char *text, size_t len, bool keep_lines)
+void prompt_paste(const char *text, size_t len)
 {
     struct buf clean = BUF_INIT(QUEUE_MAX);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         if (c == '\r' && i + 1 < len && text[i + 1] == '\n')
             continue;
-        if (c == '\n' || c == '\r')
-            (void)buf_add_char(&clean, keep_lines ? '\n' : ' ');
-        else if (c == '\t')
+        if (c == '\n' || c == '\r' || c == '\t')
             (void)buf_add_char(&clean, ' ');
         else if (c >= 0x20 && c != 0x7f)
             (void)buf_add_char(&clean, (char)c);
@@ -232,11 +230,6 @@ void prompt_set(const char *text)
 void prompt_clear(void)
 {
     prompt_set("");
-}
-
-bool prompt_is_typed(void)
-{
-    return prompt.typed;
 }
 
 void prompt_remember(const char *line)

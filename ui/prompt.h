@@ -18,16 +18,14 @@ void prompt_close(void); /* writes the history */
 
 /* One key press as its bytes; `fast` = part of a burst (then the line is not typed any more). */
 void prompt_feed(const char *bytes, size_t len, bool fast);
-/* Pasted text: newlines become spaces unless `keep_lines`, other controls are dropped; never
- * submits. */
-void prompt_paste(const char *text, size_t len, bool keep_lines);
+/* Pasted text: newlines and tabs become spaces, other controls are dropped; never submits. */
+void prompt_paste(const char *text, size_t len);
 /* Put in by a completion of a REPL name: still typed. */
 void prompt_complete(const char *text, size_t len);
 
 const char *prompt_line(size_t *len, size_t *cursor); /* lent */
 void prompt_set(const char *text);                    /* replaces the line; not typed */
 void prompt_clear(void);
-bool prompt_is_typed(void);
 void prompt_remember(const char *line); /* adds to the history (never what holds a secret) */
 
 const char *prompt_library_version(void); /* "8.2", static */

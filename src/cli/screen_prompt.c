@@ -194,7 +194,7 @@ void screen_paste(struct screen *s, const char *text, size_t len)
     bool is_code = !fresh || own_code_parse(whole.len > 0 ? buf_str(&whole) : text, s->language,
                                             &language, &code);
     if (s->use != USE_MAIN || !is_code || memchr(text, '\n', len) == NULL) {
-        prompt_paste(text, len, false);
+        prompt_paste(text, len);
         buf_release(&whole);
         return;
     }
@@ -213,7 +213,7 @@ void screen_paste(struct screen *s, const char *text, size_t len)
     char *head = last != NULL ? xstrndup(code, (size_t)(last - code)) : xstrdup("");
     if (add_block_line(s, head, false)) {
         if (last != NULL && last[1] != '\0')
-            prompt_paste(last + 1, strlen(last + 1), false);
+            prompt_paste(last + 1, strlen(last + 1));
         screen_toast(s, TONE_INFO, "pasted code: an empty line sends it to the gate");
     }
     free(head);

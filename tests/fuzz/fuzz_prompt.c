@@ -105,7 +105,7 @@ static void step(uint8_t what, uint8_t how)
         break;
     case 5:
         now.pasted = true;
-        prompt_paste(text, 2, how & 1);
+        prompt_paste(text, 2);
         break;
     case 6:
         prompt_set(how & 1 ? text : "");

@@ -328,6 +328,11 @@ def test_what_was_typed_is_there_again(airlock):
     s.send("\x15")
     s.send(":quit\r")
     assert s.ended() == 0
+    s = start(airlock)
+    s.send("\x10")  # at the very first line as well
+    s.wait("> :quit")
+    s.send("\x10\x10")
+    s.wait("> !x = 1")
 
 
 def test_line_by_line_a_lone_sign_is_no_message(airlock):
