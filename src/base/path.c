@@ -185,19 +185,18 @@ static ssize_t read_some(int fd, void *p, size_t len)
     }
 }
 
-/* How much to ask for: the rest of a plain file and a byte more to see its end, else a step. */
-static size_t read_step(int fd, size_t have)
+/* How much to ask for: a plain file and a byte more to see its end, else a step. */
+static size_t read_step(int fd)
 {
     struct stat st;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
-        (uintmax_t)st.st_size < have || (uintmax_t)st.st_size > SIZE_MAX / 2)
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uintmax_t)st.st_size > SIZE_MAX / 2)
         return READ_STEP;
-    return (size_t)st.st_size - have + 1;
+    return (size_t)st.st_size + 1;
 }
 
 int path_read_fd(int fd, struct buf *out, struct err *e)
 {
-    size_t start = out->len, step = read_step(fd, 0);
+    size_t start = out->len, step = read_step(fd);
     for (;;) {
         size_t room = out->max - out->len, ask = step < room ? step : room;
         char beyond = 0, *at = ask != 0 ? buf_reserve(out, ask) : &beyond;

@@ -310,12 +310,21 @@ static int build_view(void *arg, unsigned masks, struct diffview *v, struct err 
     }
 }
 
+/* The first whose record is damaged; NULL none. */
+static const struct saved *broken_one(const struct differ *d)
+{
+    if (d->a.broken.code != ERR_NONE)
+        return &d->a;
+    return d->b.broken.code != ERR_NONE ? &d->b : NULL;
+}
+
 static int view(struct differ *d, struct err *e)
 {
     struct diffview_spec spec = {
         .masks = d->masks, .beside = d->app->opt.side_by_side, .build = build_view, .arg = d
     };
-    char *header = xasprintf("%s  and  %s", d->app->opt.args[0], d->app->opt.args[1]);
+    char *header = xasprintf("%s%s  and  %s", broken_one(d) != NULL ? "NOT WHOLE: " : "",
+                             d->app->opt.args[0], d->app->opt.args[1]);
     spec.header = header;
     int rc = diffview_run(d->app, &spec, e);
     free(header);
@@ -327,19 +336,17 @@ static int diff(struct differ *d, struct err *e)
     int rc;
     if ((d->a.run == 0) != (d->b.run == 0))
         return err_set(e, ERR_USAGE, "diff takes two runs (ID:RUN) or two sessions (ID), not both");
-    if (d->screen)
-        return view(d, e);
-    if (!d->app->opt.json)
+    if (!d->app->opt.json && !d->screen)
         put_masks(d);
-    if (d->a.run != 0)
+    if (d->screen)
+        rc = view(d, e);
+    else if (d->a.run != 0)
         rc = diff_runs(d, state_run_at(&d->a.state, d->a.run), state_run_at(&d->b.state, d->b.run),
                        e);
     else
         rc = diff_sessions(d, e);
     d->out_failed |= flush_out(&d->out) < 0;
-    const struct saved *broken = d->a.broken.code != ERR_NONE   ? &d->a
-                                 : d->b.broken.code != ERR_NONE ? &d->b
-                                                                : NULL;
+    const struct saved *broken = broken_one(d);
     if (rc == 0 && broken != NULL) {
         *e = broken->broken;
         return err_wrap(e, "session %s is whole only up to event %llu", broken->id,

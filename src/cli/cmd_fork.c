@@ -106,6 +106,12 @@ int cmd_fork(struct app *app)
     }
     if (saved_open(&s, app, app->opt.args[0], &e) < 0)
         return app_fail(&e);
+    if (s.broken.code != ERR_NONE) { /* as for resume and rerun: nothing is begun on its word */
+        e = s.broken;
+        err_wrap(&e, "session %s is not whole: no fork is made of it", s.id);
+        saved_close(&s);
+        return app_fail(&e);
+    }
     uint32_t run = which_run(&s);
     int rc = run == 0 ? err_set(&e, ERR_MISSING,
                                 "session %s has run no code yet: there are no variables to begin "

@@ -294,11 +294,12 @@ static void walk_session(struct walk *w, const char *id, uint32_t after, struct 
     const char *name = s.state.name[0] != '\0'   ? s.state.name
                        : s.state.task[0] != '\0' ? s.state.task
                                                  : "(no task)";
-    snprintf(words, sizeof words, "%s%.*s  %s  %s%s%s", from, head_len(name), name, s.id,
+    snprintf(words, sizeof words, "%s%.*s  %s  %s%s%s%s", from, head_len(name), name, s.id,
              s.state.outcome[0] != '\0' ? s.state.outcome : "open",
              line.kin == TREE_DIFFERS ? "  PARENT'S RECORD DIFFERS" : "",
              line.kin == TREE_MISSING && s.state.parent[0] != '\0' ? "  (its parent is not here)"
-                                                                   : "");
+                                                                   : "",
+             s.broken.code != ERR_NONE ? "  (not whole: airlock verify tells)" : "");
     tell(w, &line, prefix, knee, words);
     size_t keep = prefix->len;
     (void)buf_add_str(prefix, below);

@@ -234,3 +234,28 @@ def test_a_foreign_session_is_watched_not_gone_on_with(airlock):
     s.wait("REPLAY +FOREIGN")
     s.send("Q")
     s.wait("1 session")
+
+
+def test_what_every_command_does_with_a_damaged_record(airlock, saved):
+    """What looks says how far it is whole; what would go on from it does nothing."""
+    change(saved, ("UPDATE payload SET json = replace(json, 'a', 'b') WHERE seq = 30",))
+    before = sorted(p.name for p in saved.parent.iterdir())
+    where = b"event 30: the body does not match its hash"
+    for command in (["diff", ID + ":1", ID + ":2"], ["diff", ID, ID], ["diff", ID, ID, "--json"], ["replay", ID, "--plain"], ["replay", ID, "--json"],
+                    ["replay", ID, "--frames", "-"], ["show", ID + ":1"]):
+        done = airlock.run(*command)
+        assert done.returncode == 5 and b"whole only up to event 29" in done.stderr and where in done.stderr, (command, done)
+        assert done.stdout != b"", command
+    for command, says in ((["rerun", ID, "--lease", "runs=1"], b"is not whole: nothing is run"), (["fork", ID + ":1"], b"is not whole: no fork is made of it"),
+                          (["resume", ID], b"")):
+        done = airlock.run(*command)
+        assert done.returncode == 5 and says in done.stderr and where in done.stderr, (command, done)
+    assert b"(not whole: airlock verify tells)" in airlock.run("tree", ID).stdout
+    done = airlock.run("stats")
+    assert done.returncode == 0 and b"session %s was not read to its end" % ID.encode() in done.stderr and where in done.stderr
+    assert airlock.run("stats", "-q").stderr == b"" and airlock.json("stats", "--json")[1][0]["unreadable"] == 1
+    assert sorted(p.name for p in saved.parent.iterdir() if not p.name.endswith((".db-wal", ".db-shm"))) == before
+    s = airlock.screen("diff", ID + ":1", ID + ":2")
+    s.wait("NOT WHOLE: " + ID)
+    s.send("q")
+    assert s.ended() == 5 and "whole only up to event 29" in s.text()
