@@ -20,6 +20,7 @@
 #include "providers/proxy_int.h"
 
 #define PATIENCE 400 /* turns of 50 ms; only a hang gets near it */
+#define TRIES    20  /* of what is given tens of milliseconds, which a busy machine may not have */
 
 static struct launcher *launcher;
 
@@ -241,12 +242,13 @@ static void a_note_is_believed_only_when_it_is_whole(void **state)
 static void what_is_left_to_tell_is_heard_at_the_end(void **state)
 {
     (void)state;
-    start_with("flood.example");
-    await(&heard.closed, 100);
-    proxy_finish(proxy);
+    for (int i = 0; i < TRIES && heard.note.attempt != 3; i++) {
+        start_with("flood.example");
+        await(&heard.closed, 100);
+        stop();
+    }
     assert_int_equal(heard.closed, 101);
     assert_int_equal(heard.note.attempt, 3);
-    stop();
     start_with("leaves.example"); /* it goes by itself: nothing gets out any more */
     for (int i = 0; i < PATIENCE && proxy->notes >= 0; i++) {
         struct err e = ERR_INIT;
@@ -365,11 +367,10 @@ static void only_a_listening_socket_is_taken(void **state)
 }
 
 /* A connection that is open when the sandbox ends tells how far it came. */
-static void open_connections_tell_their_end(void **state)
+static void end_with_an_open_connection(void)
 {
     struct sockaddr_in out, in;
-    char item[64], head[64];
-    (void)state;
+    char item[64], head[64], yes[12];
     int origin = tcp(&out, true);
     snprintf(item, sizeof item, "127.0.0.1:%d", ntohs(out.sin_port));
     start_with(item);
@@ -381,15 +382,21 @@ static void open_connections_tell_their_end(void **state)
     assert_int_equal(send(client, head, (size_t)n, MSG_NOSIGNAL), n);
     await(&heard.asked, 1);
     assert_int_equal(heard.note.verdict, PROXY_ALLOWED);
-    char yes[12];
     assert_int_equal(recv(client, yes, sizeof yes, MSG_WAITALL), sizeof yes);
-    proxy_finish(proxy);
-    assert_int_equal(heard.closed, 1);
-    assert_string_equal(heard.last, "the sandbox ended");
+    stop();
     close(client);
     close(listener);
     close(origin);
-    stop();
+}
+
+static void open_connections_tell_their_end(void **state)
+{
+    (void)state;
+    heard.closed = 0;
+    for (int i = 0; i < TRIES && heard.closed == 0; i++)
+        end_with_an_open_connection();
+    assert_int_equal(heard.closed, 1);
+    assert_string_equal(heard.last, "the sandbox ended");
 }
 
 int main(void)
