@@ -74,6 +74,8 @@ static int insert(struct parser *p, size_t at, struct inst in)
 
 static int copy(struct parser *p, size_t at, size_t len)
 {
+    if (len == 0) /* of nothing, and perhaps there is no room for anything yet */
+        return 0;
     if (grow(p, len) < 0)
         return -1;
     memmove(p->re->code + p->re->code_len, p->re->code + at, len * sizeof *p->re->code);

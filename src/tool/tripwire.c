@@ -233,6 +233,13 @@ static bool match_words(struct window *w, const struct wire_anchor *a,
 
 /* ---- hits ---- */
 
+/* Four bytes that are a tag character (U+E0000…): invisible, and they spell ASCII. */
+static bool is_tag(const char *p)
+{
+    return memcmp(p, "\xf3\xa0", 2) == 0 && ((unsigned char)p[2] & 0xfe) == 0x80 &&
+           ((unsigned char)p[3] & 0xc0) == 0x80;
+}
+
 /* One line of printable ASCII; tag characters as the letters they hide. */
 static void write_excerpt(const struct job *j, size_t at, char out[TRIPWIRE_EXCERPT_MAX + 1])
 {
@@ -241,9 +248,7 @@ static void write_excerpt(const struct job *j, size_t at, char out[TRIPWIRE_EXCE
         at++;
     for (size_t i = at; i < end; i++) {
         unsigned char c = (unsigned char)j->p[i];
-        bool tag = c == 0xf3 && i + 4 <= end && (unsigned char)j->p[i + 1] == 0xa0 &&
-                   ((unsigned char)j->p[i + 2] & 0xfe) == 0x80;
-        if (tag) {
+        if (i + 4 <= end && is_tag(j->p + i)) {
             c = (unsigned char)(((unsigned char)j->p[i + 2] & 1u) << 6 |
                                 ((unsigned char)j->p[i + 3] & 0x3fu));
             i += 3;
@@ -311,7 +316,7 @@ static void judge_anchor(struct job *j, const struct wire_anchor *a, size_t at)
         tell(j, pat->rule, start);
 }
 
-/* Tag characters (U+E0000…) are invisible, and spell ASCII. A flag is a black flag and a few. */
+/* A run of tag characters. A flag is a black flag and a few. */
 static void judge_tags(struct job *j, size_t from, size_t to, size_t at)
 {
     static const char flag[] = "\xf0\x9f\x8f\xb4";
@@ -320,13 +325,11 @@ static void judge_tags(struct job *j, size_t from, size_t to, size_t at)
         start--;
     if ((unsigned char)j->p[start] != 0xf3)
         return;
-    while (start >= 4 && at - start < TRIPWIRE_BACK && memcmp(j->p + start - 4, "\xf3\xa0", 2) == 0)
+    while (start >= 4 && at - start < TRIPWIRE_BACK && is_tag(j->p + start - 4))
         start -= 4;
     if (start < from || start >= to || at - start >= 2 * WIRE_STRIDE)
         return; /* it began earlier, and was judged there */
-    for (size_t i = start;
-         i + 4 <= j->len && count < TRIPWIRE_AHEAD / 4 && memcmp(j->p + i, "\xf3\xa0", 2) == 0 &&
-         ((unsigned char)j->p[i + 2] & 0xfe) == 0x80;
+    for (size_t i = start; i + 4 <= j->len && count < TRIPWIRE_AHEAD / 4 && is_tag(j->p + i);
          i += 4)
         count++;
     bool is_flag = count <= 7 && start >= 4 && memcmp(j->p + start - 4, flag, 4) == 0;

@@ -89,8 +89,7 @@ static void step(uint8_t what, uint8_t how)
                                         "\x07",
                                         "\x18(",
                                         "\x18)",
-                                        "\x18"
-                                        "e" };
+                                        "\030e" };
     char text[3] = { (char)(' ' + how % 95), 'x', '\0' };
     switch (what % 8) {
     case 0:

@@ -340,7 +340,8 @@ static int errand_child(void)
     if (proof_hold_pidns(l, 0x7ffffffe, &fd, &inode, &e) == 0)
         return 11;
     kill(launcher_pid(l), SIGKILL);
-    waitpid(launcher_pid(l), NULL, WNOWAIT);
+    siginfo_t ended;
+    waitid(P_PID, (id_t)launcher_pid(l), &ended, WEXITED | WNOWAIT);
     if (proof_count_pidns(l, inode) != -1 || outfile_open_by(&f, l, "late", true, &e) == 0)
         return 12;
     launcher_stop(l);

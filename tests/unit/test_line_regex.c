@@ -32,6 +32,7 @@ static void patterns_match_what_they_say(void **state)
     } rows[] = {
         { "", "", NULL },
         { "abc", "xxabcxx", "ab\nc" },
+        { "(){2}$", "", NULL },
         { "^abc$", "x\nabc\ny", "xabc" },
         { "a.c", "abc", "a\nc" },
         { "a.c", "a\303\274c", "a\303\274\303\274c" },

@@ -738,6 +738,41 @@ static void test_death_of_the_launcher(void **state)
     launcher = NULL;
 }
 
+/* A bubblewrap that dies by itself while it starts leaves a child asleep in its session. */
+static void test_what_a_doomed_child_leaves(void **state)
+{
+    (void)state;
+    const char *argv[] = { "sh", "-c", "sleep " SLEEP_FOR " & echo $!; read line", NULL };
+    const char *envp[] = { "PATH=/usr/bin:/bin", NULL };
+    for (int doomed = 0; doomed < 2; doomed++) {
+        char out[64];
+        struct proc_spec spec = { .path = "/bin/sh",
+                                  .argv = argv,
+                                  .envp = envp,
+                                  .new_session = true,
+                                  .kill_on_death = doomed };
+        int told[2], held[2];
+        assert_int_equal(0, pipe2(told, O_CLOEXEC));
+        assert_int_equal(0, pipe2(held, O_CLOEXEC));
+        spec.fds[spec.fd_count++] = (struct proc_fd){ told[1], 1 };
+        spec.fds[spec.fd_count++] = (struct proc_fd){ held[0], 0 };
+        struct proc *child = spawn_ok(&spec);
+        close(told[1]);
+        close(held[0]);
+        ssize_t n = read(told[0], out, sizeof out - 1);
+        assert_true(n > 0);
+        out[n] = '\0';
+        int left = pidfd_of((pid_t)strtol(out, NULL, 10));
+        assert_true(left >= 0);
+        close(held[1]); /* now it ends */
+        (void)wait_for(child);
+        assert_int_equal(doomed, pidfd_ended(left, doomed ? PATIENCE : 50));
+        send_kill(left);
+        close(left);
+        close(told[0]);
+    }
+}
+
 static void test_stop_with_children_left(void **state)
 {
     (void)state;
@@ -922,6 +957,7 @@ int main(int argc, char **argv)
         WITH_LAUNCHER(test_large_requests),
         cmocka_unit_test(test_death_of_the_client),
         WITH_LAUNCHER(test_death_of_the_launcher),
+        WITH_LAUNCHER(test_what_a_doomed_child_leaves),
         WITH_LAUNCHER(test_stop_with_children_left),
         WITH_LAUNCHER(test_signals_do_not_reach_the_launcher),
         cmocka_unit_test(test_split_words),

@@ -232,6 +232,29 @@ static void tells_where_it_stands(void **state)
     buf_release(&out);
 }
 
+/* Bytes that are no tag end a run of them: the same wherever the looks fall. */
+static void a_broken_tag_ends_a_run(void **state)
+{
+    (void)state;
+#define TAG "\xf3\xa0\x81\x81"
+    static const char broken[] = TAG TAG "\xf3\xa0\x80\n" TAG TAG TAG "\xf3\xa0\x80\n";
+    static const char whole[] = "\xf3\xa0\x80\n" TAG TAG TAG TAG TAG;
+#undef TAG
+    char text[64];
+    for (size_t pad = 0; pad < 12; pad++) {
+        memset(text, '.', sizeof text);
+        memcpy(text + pad, broken, sizeof broken - 1);
+        struct buf out = hits_of(text, sizeof text);
+        assert_string_equal(buf_str(&out), "");
+        buf_release(&out);
+        memset(text, '.', sizeof text);
+        memcpy(text + pad, whole, sizeof whole - 1);
+        out = hits_of(text, sizeof text);
+        assert_non_null(strstr(buf_str(&out), "|AAAAA"));
+        buf_release(&out);
+    }
+}
+
 static void one_line_is_one_hit(void **state)
 {
     (void)state;
@@ -405,6 +428,7 @@ int main(void)
         cmocka_unit_test(trips_on_what_speaks_to_a_model),
         cmocka_unit_test(leaves_ordinary_output_alone),
         cmocka_unit_test(tells_where_it_stands),
+        cmocka_unit_test(a_broken_tag_ends_a_run),
         cmocka_unit_test(one_line_is_one_hit),
         cmocka_unit_test(stops_telling_after_enough),
         cmocka_unit_test(cuts_change_nothing),
