@@ -44,6 +44,7 @@ static int grasp_child(struct local_wall *w, struct err *e)
     w->child_pidfd = pidfd;
     snprintf(w->id, sizeof w->id, "local-%ld", (long)w->child);
     uint64_t inode = 0;
+    /* Its end is watched before anything can fail: it is killed then, and must be seen to die. */
     if (loop_add_fd(w->loop, pidfd, LOOP_READ, LOOP_NORMAL, local_on_child_end, w, &w->on_child,
                     e) < 0 ||
         launcher_guard_pidfd(w->launcher, pidfd, e) < 0)

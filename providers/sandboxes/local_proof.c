@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,9 @@
 #include "base/errand.h"
 #include "base/log.h"
 #include "providers/sandboxes/local_proof.h"
+
+#define SWEEPS   10
+#define SWEEP_MS 5
 
 int proof_pidfd_open(pid_t pid)
 {
@@ -223,6 +227,15 @@ static int sweep_inside(int argc, char **argv)
     swept_guest = argv[1];
     (void)kill_each(is_asleep, 0);
     return 0;
+}
+
+void proof_sweep_here(const char *guest)
+{
+    swept_guest = guest;
+    for (int i = 0; i < SWEEPS; i++) {
+        (void)kill_each(is_asleep, 0);
+        (void)poll(NULL, 0, SWEEP_MS);
+    }
 }
 
 void proof_sweep(struct launcher *l, const char *guest)

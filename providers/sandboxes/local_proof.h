@@ -28,6 +28,9 @@ int proof_kill_session(pid_t leader);
 /* SIGKILL each bubblewrap of ours that sleeps since its parent was killed, whoever's it was: it
  * waits for ever, before it ran anything. Done by a child of the launcher; nobody waits for it. */
 void proof_sweep(struct launcher *l, const char *guest);
+/* The same by this process, for when the launcher was killed before it could say whom it started.
+ * Looks for a moment, since what must die first dies right after it. */
+void proof_sweep_here(const char *guest);
 
 int proof_pidfd_open(pid_t pid);
 int proof_pidfd_kill(int pidfd); /* SIGKILL; 0 also when it is dead already */

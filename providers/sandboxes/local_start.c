@@ -401,6 +401,8 @@ int local_start(struct local_start *out, const struct wall_config *cfg, int gues
         rc = start_bwrap(p, &s, e);
     if (rc == 0)
         sweep_once(cfg);
+    else if (launcher_is_gone(cfg->launcher))
+        proof_sweep_here(cfg->guest);
     for (size_t i = 0; i < p->to_close_count; i++)
         close(p->to_close[i]);
     free(p);

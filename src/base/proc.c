@@ -110,6 +110,11 @@ pid_t launcher_pid(const struct launcher *l)
     return l->pid;
 }
 
+bool launcher_is_gone(const struct launcher *l)
+{
+    return l->gone;
+}
+
 uid_t launcher_sandbox_uid(const struct launcher *l)
 {
     return geteuid() == 0 ? spawn_drop_uid(l->pid) : geteuid();

@@ -19,6 +19,7 @@ struct launcher; /* client side */
 int launcher_start(struct launcher **out, struct err *e) MUST_CHECK;
 void launcher_stop(struct launcher *l);
 pid_t launcher_pid(const struct launcher *l);
+bool launcher_is_gone(const struct launcher *l); /* it died under us, and we noticed */
 
 #define PROC_FDS_MAX    48
 #define PROC_MOUNTS_MAX 16

@@ -224,15 +224,21 @@ static void remember(int fd, const char *path)
 
 /* ---- bytes */
 
-/* A file of a disk: what the kernel takes for an order (control groups, /proc) is never cut short,
- * the half of a number would be another one. */
+/* What the kernel takes for an order (control groups, /proc) is taken whole, so it is never cut: the
+ * half of a number would be another one. */
+static bool is_order(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 &&
+           (fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC ||
+            fs.f_type == PROC_SUPER_MAGIC);
+}
+
+/* A file of a disk. */
 static bool is_file(int fd)
 {
     struct stat st;
-    struct statfs fs;
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 &&
-           fs.f_type != CGROUP_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC &&
-           fs.f_type != PROC_SUPER_MAGIC;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !is_order(fd);
 }
 
 static void note_bytes(int fd, uint64_t offset, const void *p, ssize_t n)
@@ -254,7 +260,7 @@ EXPORT ssize_t write(int fd, const void *p, size_t n)
         fd == STDERR_FILENO ? DO_NOTHING : count((file ? BYTES : SENDS) | WAITS, "write");
     if (d == DO_FAIL)
         return -1;
-    if (d != DO_NOTHING && n > 1)
+    if (d != DO_NOTHING && n > 1 && !is_order(fd))
         n /= 2;
     bool noted = file && shim.log_fd >= 0 && is_self(); /* a jailed child may not even ask */
     off_t at = noted ? lseek(fd, 0, SEEK_CUR) : 0;
