@@ -23,6 +23,8 @@
 #define PATIENCE 20000 /* ms; only how long a hopeless wait takes */
 
 static struct launcher *launcher;
+static int sleepers[8]; /* pidfds of what must not outlive the test, should it fail */
+static size_t sleeper_count;
 
 static int setup(void **state)
 {
@@ -35,6 +37,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    for (size_t i = 0; i < sleeper_count; i++)
+        (void)proof_pidfd_kill(sleepers[i]);
     launcher_stop(launcher);
     return 0;
 }
@@ -138,11 +142,13 @@ static bool fall_asleep(struct asleep *a, const char *guest)
     close(status[1]);
     a->held = block[0];
     ssize_t n = read(status[0], text, sizeof text - 1); /* {"child-pid": N … */
-    close(status[0]);
+    a->status = status[0];                              /* it says more, and must not die of that */
     text[n > 0 ? n : 0] = '\0';
     const char *number = strchr(text, ':');
     a->child = number != NULL ? (pid_t)strtol(number + 1, NULL, 10) : 0;
     a->pidfd = a->child > 0 ? proof_pidfd_open(a->child) : -1;
+    if (a->pidfd >= 0)
+        sleepers[sleeper_count++] = dup(a->pidfd);
     return a->pidfd >= 0;
 }
 
@@ -158,6 +164,7 @@ static void bury(struct asleep *a)
     assert_int_equal(waitpid(a->child, NULL, 0), a->child);
     close(a->pidfd);
     close(a->held);
+    close(a->status);
 }
 
 static void what_sleeps_is_swept(void **state)
