@@ -110,18 +110,6 @@ struct sandbox_finished sandbox_finished_bare(enum run_end end, const char *mess
                                       .message = message };
 }
 
-void sandbox_tell_refusal(struct sandbox_refusal *r, struct sandbox *s, sandbox_sink sink,
-                          void *arg)
-{
-    struct sandbox_finished f = sandbox_finished_bare(END_INTEGRITY, r->why.msg);
-    struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = r->run, .finished = &f };
-    if (r->run == 0)
-        return;
-    r->run = 0;
-    if (sink != NULL)
-        sink(arg, s, &ev);
-}
-
 /* ---- words: those of interface.md, which programs rely on */
 
 const char *run_end_name(enum run_end end)

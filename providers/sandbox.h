@@ -204,14 +204,6 @@ struct sandbox_finished sandbox_finished_bare(enum run_end end, const char *mess
 /* All pointers are lent for the call. */
 typedef void (*sandbox_sink)(void *arg, struct sandbox *s, const struct sandbox_event *ev);
 
-/* An execution that check_body refused: it never left, and ends all the same. */
-struct sandbox_refusal {
-    uint32_t run; /* 0 none */
-    struct err why;
-};
-/* From the loop: its FINISHED, END_INTEGRITY, once. `sink` may be NULL. */
-void sandbox_tell_refusal(struct sandbox_refusal *r, struct sandbox *s, sandbox_sink sink,
-                          void *arg);
 /* Called right before the first byte of an execution leaves, with the request decoded again from
  * the adapter's own final body: -1 stops it (the run then ends END_INTEGRITY, nothing sent).
  * [APR-3] */

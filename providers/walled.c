@@ -29,47 +29,30 @@ static void flush_ready(struct walled *w)
     struct sandbox_event ev = {
         .kind = SANDBOX_READY, .id = w->id, .cold_start_us = w->cold_start_us, .warm = w->adopted
     };
-    if (w->sink != NULL)
-        w->sink(w->arg, &w->base, &ev);
+    core_tell(&w->core, &ev);
 }
 
 static void forward(struct walled *w, const struct sandbox_event *ev)
 {
     flush_ready(w);
-    if (w->sink != NULL)
-        w->sink(w->arg, &w->base, ev);
+    core_tell(&w->core, ev);
 }
 
 static void flush_refused(struct walled *w)
 {
-    if (w->refused.run != 0)
+    if (w->core.refused.run != 0)
         flush_ready(w);
-    sandbox_tell_refusal(&w->refused, &w->base, w->sink, w->arg);
-}
-
-/* The wall and the kernel are on the stack below us while depth > 0, so freeing waits. */
-static void enter(struct walled *w)
-{
-    w->depth++;
-}
-
-static void leave(struct walled *w)
-{
-    if (--w->depth == 0 && w->closed)
-        loop_wake_idle(w->loop, w->later);
+    core_tell_refusal(&w->core);
 }
 
 /* ---- ends ---- */
 
 void walled_end_with(struct walled *w, enum run_end as, const char *what, const char *message)
 {
-    if (w->ending || w->gone)
+    if (w->gone || !core_end(&w->core, as, what, NULL))
         return;
-    w->ending = true;
-    w->end_as = as;
-    w->end_what = what;
     if (message != NULL)
-        err_set(&w->why, ERR_LIMIT, "%s", message);
+        err_set(&w->core.why, ERR_LIMIT, "%s", message);
     w->kind->wall->kill(w->wall);
 }
 
@@ -91,24 +74,24 @@ static void on_ttl(void *arg)
 void walled_arm_backstop(struct walled *w)
 {
     int64_t delay = w->timeout_s * SECOND_US + BACKSTOP_US + (w->first_use ? FIRST_USE_US : 0);
-    loop_arm_us(w->loop, w->backstop, delay);
+    loop_arm_us(w->core.loop, w->backstop, delay);
 }
 
 /* The sandbox is dead: what ran ends now, then the owner hears it, and nothing after CLOSED. */
 static void on_gone(struct walled *w, const struct wall_event *ev)
 {
-    bool was_running = w->run != 0, by_owner = w->ending && w->end_what == NULL;
+    bool was_running = w->run != 0, by_owner = w->core.ending && w->core.end_what == NULL;
     w->gone = true;
-    loop_arm_us(w->loop, w->backstop, -1);
-    loop_arm_us(w->loop, w->ttl, -1);
-    loop_arm_us(w->loop, w->tick, -1);
-    if (w->why.code == ERR_NONE)
-        w->why = *ev->err;
+    loop_arm_us(w->core.loop, w->backstop, -1);
+    loop_arm_us(w->core.loop, w->ttl, -1);
+    loop_arm_us(w->core.loop, w->tick, -1);
+    if (w->core.why.code == ERR_NONE)
+        w->core.why = *ev->err;
     flush_refused(w);
-    enum run_end as = w->ending ? w->end_as : w->ready ? END_LOST : END_SANDBOX;
-    kernel_lost(w->kernel, as, w->why.msg);
-    if (!by_owner && w->why.code != ERR_NONE && (!was_running || !w->ready)) {
-        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = w->id, .err = &w->why };
+    enum run_end as = w->core.ending ? w->core.end_as : w->ready ? END_LOST : END_SANDBOX;
+    kernel_lost(w->kernel, as, w->core.why.msg);
+    if (!by_owner && w->core.why.code != ERR_NONE && (!was_running || !w->ready)) {
+        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = w->id, .err = &w->core.why };
         forward(w, &failed);
     }
     struct sandbox_event closed = { .kind = SANDBOX_CLOSED,
@@ -118,7 +101,7 @@ static void on_gone(struct walled *w, const struct wall_event *ev)
     if (w->pool != NULL) { /* died while it waited: nobody else frees it */
         w->pool->warm = NULL;
         w->pool = NULL;
-        w->closed = true;
+        w->core.closed = true;
     }
 }
 
@@ -144,7 +127,7 @@ static void on_net(struct walled *w, const struct wall_event *ev)
 static void on_wall(void *arg, const struct wall_event *ev)
 {
     struct walled *w = arg;
-    enter(w);
+    core_enter(&w->core);
     switch (ev->kind) {
     case WALL_UP:
         snprintf(w->id, sizeof w->id, "%s", ev->id);
@@ -166,7 +149,7 @@ static void on_wall(void *arg, const struct wall_event *ev)
         on_gone(w, ev);
         break;
     }
-    leave(w);
+    core_leave(&w->core);
 }
 
 /* ---- the kernel ---- */
@@ -180,16 +163,16 @@ static ssize_t kernel_write(void *arg, const char *ptr, size_t len)
 static void kernel_arm(void *arg, int64_t delay_us)
 {
     struct walled *w = arg;
-    loop_arm_us(w->loop, w->tick, delay_us);
+    loop_arm_us(w->core.loop, w->tick, delay_us);
 }
 
 static void on_tick(void *arg)
 {
     struct walled *w = arg;
-    enter(w);
+    core_enter(&w->core);
     if (!w->gone)
         kernel_tick(w->kernel);
-    leave(w);
+    core_leave(&w->core);
 }
 
 /* The guest can't be trusted or talked to any more. */
@@ -197,15 +180,15 @@ static void kernel_broken(void *arg, const struct err *e)
 {
     struct walled *w = arg;
     log_msg(LOG_ERROR, w->kind->wall->name, "%s: %s", w->id, e->msg);
-    if (!w->ending)
-        w->why = *e;
+    if (!w->core.ending)
+        w->core.why = *e;
     walled_end_with(w, END_LOST, "", NULL);
 }
 
 static int kernel_check(void *arg, const struct sandbox_run *decoded, struct err *e)
 {
     struct walled *w = arg;
-    return w->check_body != NULL ? w->check_body(w->arg, decoded, e) : 0;
+    return w->core.check_body != NULL ? w->core.check_body(w->core.arg, decoded, e) : 0;
 }
 
 static int64_t counter(const struct walled *w, enum wall_counter which)
@@ -235,7 +218,7 @@ static void on_ready(struct walled *w)
     w->say_ready = w->pool == NULL;
     flush_ready(w);
     if (w->pool == NULL)
-        loop_arm_us(w->loop, w->ttl, w->ttl_s * SECOND_US);
+        loop_arm_us(w->core.loop, w->ttl, w->ttl_s * SECOND_US);
     if (w->run != 0)
         walled_arm_backstop(w);
 }
@@ -244,11 +227,12 @@ static void on_finished(struct walled *w, const struct sandbox_event *ev)
 {
     struct sandbox_event told = *ev;
     struct sandbox_finished f = *ev->finished;
-    if (w->ending && w->end_what != NULL && f.end == w->end_as && w->end_what[0] != '\0')
-        f.what = w->end_what;
+    if (w->core.ending && w->core.end_what != NULL && f.end == w->core.end_as &&
+        w->core.end_what[0] != '\0')
+        f.what = w->core.end_what;
     told.finished = &f;
     w->run = 0;
-    loop_arm_us(w->loop, w->backstop, w->once && w->used && !w->gone ? RETIRE_US : -1);
+    loop_arm_us(w->core.loop, w->backstop, w->once && w->used && !w->gone ? RETIRE_US : -1);
     forward(w, &told);
 }
 
@@ -265,7 +249,7 @@ static void on_kernel(void *arg, const struct sandbox_event *ev)
     case SANDBOX_STATE:
         forward(w, ev);
         if (w->once && w->used && w->run == 0)
-            loop_arm_us(w->loop, w->backstop, 0);
+            loop_arm_us(w->core.loop, w->backstop, 0);
         break;
     default:
         forward(w, ev);
@@ -347,28 +331,28 @@ static void create_kernel(struct walled *w, const struct sandbox_config *cfg)
 static void on_later(void *arg)
 {
     struct walled *w = arg;
-    if (w->closed) {
+    if (w->core.closed) {
         walled_free(w);
         return;
     }
-    enter(w);
+    core_enter(&w->core);
     flush_ready(w);
     flush_refused(w);
-    leave(w);
+    core_leave(&w->core);
 }
 
 void walled_free(struct walled *w)
 {
     if (w == NULL)
         return;
-    w->sink = NULL;
+    w->core.sink = NULL;
     if (w->wall != NULL)
         w->kind->wall->close(w->wall);
     kernel_free(w->kernel);
-    loop_remove(w->loop, w->tick);
-    loop_remove(w->loop, w->backstop);
-    loop_remove(w->loop, w->ttl);
-    loop_remove(w->loop, w->later);
+    loop_remove(w->core.loop, w->tick);
+    loop_remove(w->core.loop, w->backstop);
+    loop_remove(w->core.loop, w->ttl);
+    loop_remove(w->core.loop, w->core.later);
     free(w);
 }
 
@@ -376,19 +360,17 @@ int walled_create(const struct walled_kind *kind, const struct sandbox_config *c
                   struct walled **out, struct err *e)
 {
     struct walled *w = xcalloc(1, sizeof *w);
-    w->base.ops = kind->ops;
+    core_init(&w->core, kind->ops, cfg->loop, on_later);
     w->kind = kind;
-    w->loop = cfg->loop;
     w->launcher = cfg->launcher;
     w->created_us = clock_boot_us();
     w->timeout_s = cfg->contract->timeout_s;
     w->ttl_s = cfg->contract->ttl_s;
     w->once = cfg->contract->lifecycle == LIFECYCLE_RUN;
     snprintf(w->id, sizeof w->id, "%s", kind->ops->name);
-    w->tick = loop_add_timer(w->loop, on_tick, w);
-    w->backstop = loop_add_timer(w->loop, on_backstop, w);
-    w->ttl = loop_add_timer(w->loop, on_ttl, w);
-    w->later = loop_add_idle(w->loop, on_later, w);
+    w->tick = loop_add_timer(w->core.loop, on_tick, w);
+    w->backstop = loop_add_timer(w->core.loop, on_backstop, w);
+    w->ttl = loop_add_timer(w->core.loop, on_ttl, w);
     if (create_wall(w, cfg, e) < 0) {
         walled_free(w);
         return -1;
@@ -400,9 +382,7 @@ int walled_create(const struct walled_kind *kind, const struct sandbox_config *c
 
 void walled_take_over(struct walled *w, const struct sandbox_config *cfg)
 {
-    w->sink = cfg->sink;
-    w->arg = cfg->arg;
-    w->check_body = cfg->check_body;
+    core_listen(&w->core, cfg);
     w->ttl_s = cfg->contract->ttl_s;
 }
 
@@ -413,8 +393,8 @@ void walled_adopted(struct walled *w)
     if (!w->ready)
         return;
     w->say_ready = true;
-    loop_arm_us(w->loop, w->ttl, w->ttl_s * SECOND_US);
-    loop_wake_idle(w->loop, w->later);
+    loop_arm_us(w->core.loop, w->ttl, w->ttl_s * SECOND_US);
+    loop_wake_idle(w->core.loop, w->core.later);
 }
 
 struct wall *walled_wall(struct sandbox *s)
@@ -425,15 +405,10 @@ struct wall *walled_wall(struct sandbox *s)
 void walled_close(struct sandbox *s)
 {
     struct walled *w = (struct walled *)s;
-    if (w == NULL || w->closed)
+    if (w == NULL || w->core.closed)
         return;
-    w->sink = NULL;
-    w->closed = true;
-    if (w->depth == 0) {
+    if (core_close(&w->core))
         walled_free(w);
-        return;
-    }
-    if (!w->gone)
+    else if (!w->gone)
         w->kind->wall->kill(w->wall);
-    loop_wake_idle(w->loop, w->later);
 }

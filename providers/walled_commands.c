@@ -8,7 +8,7 @@
 
 static int check_alive(const struct walled *w, struct err *e)
 {
-    if (w->gone || w->ending)
+    if (w->gone || w->core.ending)
         return err_set(e, ERR_CANCELLED, "sandbox %s is gone", w->id);
     return 0;
 }
@@ -31,15 +31,15 @@ int walled_exec(struct sandbox *s, const struct sandbox_run *rq, struct err *e)
     struct err why = ERR_INIT;
     if (check_alive(w, e) < 0)
         return -1;
-    if (w->run != 0 || w->refused.run != 0)
+    if (w->run != 0 || w->core.refused.run != 0)
         return err_set(e, ERR_BUSY, "sandbox %s: run %u is still on", w->id,
-                       (unsigned)(w->run != 0 ? w->run : w->refused.run));
+                       (unsigned)(w->run != 0 ? w->run : w->core.refused.run));
     if (w->once && w->used)
         return err_set(e, ERR_DENIED, "sandbox %s is for one run (lifecycle=run)", w->id);
     if (kernel_exec(w->kernel, rq, &why) < 0) {
         if (why.code == ERR_INTEGRITY) { /* nothing was sent; the run ends, as a run */
-            w->refused = (struct sandbox_refusal){ rq->run, why };
-            loop_wake_idle(w->loop, w->later);
+            w->core.refused = (struct sandbox_refusal){ rq->run, why };
+            loop_wake_idle(w->core.loop, w->core.later);
             return 0;
         }
         if (e != NULL)

@@ -3,23 +3,20 @@
 #ifndef AIRLOCK_PROVIDERS_WALLED_INT_H
 #define AIRLOCK_PROVIDERS_WALLED_INT_H
 
+#include "providers/sandbox_core.h"
 #include "providers/walled.h"
 
 struct kernel;
 struct loop_source;
 
 struct walled {
-    struct sandbox base;
+    struct sandbox_core core;
     const struct walled_kind *kind;
     struct walled_pool *pool; /* while it waits there; NULL once somebody owns it */
-    struct loop *loop;
     struct launcher *launcher;
-    sandbox_sink sink; /* NULL: nobody listens */
-    sandbox_check_body check_body;
-    void *arg;
     struct wall *wall;
     struct kernel *kernel;
-    struct loop_source *tick, *backstop, *ttl, *later;
+    struct loop_source *tick, *backstop, *ttl;
     int64_t created_us, cold_start_us, timeout_s, ttl_s;
     char id[64];
     char languages[128]; /* ",python,,bash,": started before */
@@ -28,14 +25,7 @@ struct walled {
     bool say_ready; /* READY is due, from the loop */
     uint32_t run;   /* in flight, 0 none */
     uint32_t last_run;
-    struct sandbox_refusal refused; /* check_body said no: its FINISHED is due, from the loop */
-    bool ending;                    /* kill was asked for: what was running ends `end_as` */
-    enum run_end end_as;
-    const char *end_what; /* NULL: the owner's own kill */
-    struct err why;       /* the reason of a death that is a failure */
-    bool gone;            /* the wall is dead; CLOSED was sent */
-    bool closed;          /* free as soon as nothing of it is on the stack */
-    unsigned depth;
+    bool gone; /* the wall is dead; CLOSED was sent */
 };
 
 int walled_create(const struct walled_kind *kind, const struct sandbox_config *cfg,

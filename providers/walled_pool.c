@@ -51,7 +51,7 @@ static struct walled *adopt(const struct walled_kind *kind, struct walled_pool *
     if (pool == NULL || pool->warm == NULL || !cfg->allow_warm || cfg->image != NULL)
         return NULL;
     struct walled *w = (struct walled *)pool->warm;
-    if (w->kind != kind || w->loop != cfg->loop || w->launcher != cfg->launcher ||
+    if (w->kind != kind || w->core.loop != cfg->loop || w->launcher != cfg->launcher ||
         !is_default(cfg->contract))
         return NULL;
     pool->warm = NULL;
@@ -71,7 +71,7 @@ int walled_open(const struct walled_kind *kind, struct walled_pool *pool, struct
             return -1;
         walled_take_over(w, cfg);
     }
-    *out = &w->base;
+    *out = &w->core.base;
     return 0;
 }
 
@@ -90,7 +90,7 @@ void walled_prewarm(const struct walled_kind *kind, struct walled_pool *pool, st
         return;
     }
     w->pool = pool;
-    pool->warm = &w->base;
+    pool->warm = &w->core.base;
     if (pool->refill == NULL) {
         pool->kind = kind;
         pool->loop = loop;
@@ -108,7 +108,7 @@ void walled_prewarm_drop(struct walled_pool *pool)
         struct walled *w = (struct walled *)pool->warm;
         pool->warm = NULL;
         w->pool = NULL;
-        walled_close(&w->base);
+        walled_close(&w->core.base);
     }
 }
 

@@ -13,45 +13,25 @@
 #define PATIENCE_MS 180000
 #define CLOSE_MS    5000
 
-/* ---- events */
-
-void managed_tell(struct managed *s, const struct sandbox_event *ev)
-{
-    if (s->sink != NULL)
-        s->sink(s->arg, &s->base, ev);
-}
-
-/* Callers of ours are on the stack while depth > 0, so freeing waits. */
-void managed_enter(struct managed *s)
-{
-    s->depth++;
-}
-
-void managed_leave(struct managed *s)
-{
-    if (--s->depth == 0 && s->closed)
-        loop_wake_idle(s->loop, s->later);
-}
-
 void managed_ready(struct managed *s)
 {
     struct sandbox_event ev = { .kind = SANDBOX_READY,
                                 .id = s->made.environment,
                                 .cold_start_us = clock_boot_us() - s->created_us };
-    if (s->ending) {
+    if (s->core.ending) {
         managed_sweep_all(s);
         return;
     }
     s->phase = MANAGED_READY;
     s->was_ready = true;
-    loop_arm_us(s->loop, s->ttl, s->contract.ttl_s * MANAGED_SECOND_US);
-    managed_tell(s, &ev);
+    loop_arm_us(s->core.loop, s->ttl, s->contract.ttl_s * MANAGED_SECOND_US);
+    core_tell(&s->core, &ev);
     managed_run_next(s);
 }
 
 void managed_failed(struct managed *s, const struct err *why)
 {
-    if (s->ending)
+    if (s->core.ending)
         managed_sweep_all(s);
     else
         managed_end_with(s, why->code == ERR_INTEGRITY ? END_INTEGRITY : END_SANDBOX, "", why);
@@ -62,21 +42,17 @@ void managed_failed(struct managed *s, const struct err *why)
 static void gone(struct managed *s, bool confirmed)
 {
     bool ran = s->run != NULL || s->queued != NULL, told = s->run != NULL && s->run->told;
-    struct sandbox_event failed = { .kind = SANDBOX_FAILED, .err = &s->why };
-    struct sandbox_event closed = { .kind = SANDBOX_CLOSED, .confirmed = confirmed };
     if (s->phase == MANAGED_GONE)
         return;
     s->phase = MANAGED_GONE;
-    managed_enter(s);
-    loop_arm_us(s->loop, s->ttl, -1);
-    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
-    managed_run_lost(s, s->end_as, s->end_what != NULL ? s->end_what : "",
-                     s->why.code != ERR_NONE ? s->why.msg : "");
-    if (s->end_what != NULL && (!ran || !s->was_ready || told) && !s->closed)
-        managed_tell(s, &failed);
-    if (!s->closed)
-        managed_tell(s, &closed);
-    managed_leave(s);
+    core_enter(&s->core);
+    loop_arm_us(s->core.loop, s->ttl, -1);
+    core_tell_refusal(&s->core);
+    managed_run_lost(s, s->core.end_as, s->core.end_what != NULL ? s->core.end_what : "",
+                     s->core.why.code != ERR_NONE ? s->core.why.msg : "");
+    core_tell_over(&s->core, NULL, s->core.end_what != NULL && (!ran || !s->was_ready || told),
+                   confirmed);
+    core_leave(&s->core);
 }
 
 static void on_swept(void *arg, bool is_gone, const struct err *why)
@@ -84,9 +60,10 @@ static void on_swept(void *arg, bool is_gone, const struct err *why)
     struct managed *s = arg;
     if (!is_gone) {
         log_msg(LOG_ERROR, "claude-managed", "%s", why->msg);
-        if (s->why.code == ERR_NONE) {
-            err_set(&s->why, ERR_NET, "%.300s; it may still be there: airlock sandboxes", why->msg);
-            s->end_what = s->end_what != NULL ? s->end_what : "";
+        if (s->core.why.code == ERR_NONE) {
+            err_set(&s->core.why, ERR_NET, "%.300s; it may still be there: airlock sandboxes",
+                    why->msg);
+            s->core.end_what = s->core.end_what != NULL ? s->core.end_what : "";
         }
     }
     gone(s, is_gone && !s->orphan_possible);
@@ -106,22 +83,17 @@ void managed_sweep_all(struct managed *s)
 
 void managed_end_with(struct managed *s, enum run_end as, const char *what, const struct err *why)
 {
-    if (s->ending || s->phase == MANAGED_GONE)
+    if (s->phase == MANAGED_GONE || !core_end(&s->core, as, what, why))
         return;
-    s->ending = true;
-    s->end_as = as;
-    s->end_what = what;
-    if (why != NULL)
-        s->why = *why;
     claude_call_drop(&s->stream);
     claude_call_drop(&s->look);
     claude_call_drop(&s->send);
-    loop_arm_us(s->loop, s->deadline, -1);
-    loop_arm_us(s->loop, s->again, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->again, -1);
     if (s->link == LINK_SWEEPING)
         return; /* the rest follows it */
     if (s->link == LINK_SEEKING && !s->life.call.busy)
-        loop_arm_us(s->loop, s->again, 0);
+        loop_arm_us(s->core.loop, s->again, 0);
     if ((s->phase == MANAGED_MAKING && s->life.call.busy) || s->link == LINK_CREATING ||
         s->link == LINK_SEEKING)
         return; /* what was asked for must first be known: its answer comes here */
@@ -134,7 +106,7 @@ static void on_ttl(void *arg)
     struct managed *s = arg;
     struct err why = ERR_INIT;
     err_set(&why, ERR_LIMIT, "the sandbox reached its ttl_s and was deleted");
-    if (!s->closed)
+    if (!s->core.closed)
         managed_end_with(s, END_LIMIT, "ttl", &why);
 }
 
@@ -143,12 +115,12 @@ static void on_ttl(void *arg)
 static void free_it(struct managed *s)
 {
     struct claude_call *calls[] = { &s->life, &s->stream, &s->look, &s->send };
-    struct loop_source *sources[] = { s->deadline, s->again, s->ttl, s->later };
+    struct loop_source *sources[] = { s->deadline, s->again, s->ttl, s->core.later };
     for (size_t i = 0; i < ARRAY_LEN(calls); i++)
         claude_call_release(calls[i]);
     claude_sweep_release(&s->sweep);
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
-        loop_remove(s->loop, sources[i]);
+        loop_remove(s->core.loop, sources[i]);
     managed_run_free(s->run);
     managed_run_free(s->queued);
     claude_feed_release(&s->feed);
@@ -162,17 +134,17 @@ static void free_it(struct managed *s)
 static void on_later(void *arg)
 {
     struct managed *s = arg;
-    if (s->closed) {
+    if (s->core.closed) {
         free_it(s);
         return;
     }
-    managed_enter(s);
-    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
-    if (!s->closed && !s->ending)
+    core_enter(&s->core);
+    core_tell_refusal(&s->core);
+    if (!s->core.closed && !s->core.ending)
         managed_run_next(s);
-    if (!s->closed && !s->ending && s->run != NULL && s->run->interrupted)
+    if (!s->core.closed && !s->core.ending && s->run != NULL && s->run->interrupted)
         managed_run_stop(s, END_INTERRUPTED);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static int check_config(const struct sandbox_config *cfg, struct err *e)
@@ -192,24 +164,16 @@ static int check_config(const struct sandbox_config *cfg, struct err *e)
     return 0;
 }
 
-static int number_setting(const struct sandbox_config *cfg, const char *name, int dflt)
-{
-    const char *v = cfg->setting != NULL ? cfg->setting(cfg->setting_arg, name) : NULL;
-    int64_t n = v != NULL ? http_number(v, 3600000) : -1;
-    return n > 0 ? (int)n : dflt;
-}
-
 static void make_parts(struct managed *s)
 {
     struct claude_call *calls[] = { &s->life, &s->stream, &s->look, &s->send };
     for (size_t i = 0; i < ARRAY_LEN(calls); i++)
         claude_call_init(calls[i], &s->http);
-    claude_sweep_init(&s->sweep, s->http.net, &s->http.server, s->loop);
+    claude_sweep_init(&s->sweep, s->http.net, &s->http.server, s->core.loop);
     claude_feed_init(&s->feed);
-    s->deadline = loop_add_timer(s->loop, managed_on_deadline, s);
-    s->again = loop_add_timer(s->loop, managed_on_again, s);
-    s->ttl = loop_add_timer(s->loop, on_ttl, s);
-    s->later = loop_add_idle(s->loop, on_later, s);
+    s->deadline = loop_add_timer(s->core.loop, managed_on_deadline, s);
+    s->again = loop_add_timer(s->core.loop, managed_on_again, s);
+    s->ttl = loop_add_timer(s->core.loop, on_ttl, s);
 }
 
 static int managed_open(struct sandbox **out, const struct sandbox_config *cfg, struct err *e)
@@ -219,24 +183,21 @@ static int managed_open(struct sandbox **out, const struct sandbox_config *cfg, 
                                                      cfg->setting_arg, MANAGED_BETA, e) < 0)
         return -1;
     struct managed *s = xcalloc(1, sizeof *s);
-    s->base.ops = &sandbox_claude_managed;
-    s->loop = cfg->loop;
-    s->sink = cfg->sink;
-    s->check_body = cfg->check_body;
-    s->arg = cfg->arg;
+    core_init(&s->core, &sandbox_claude_managed, cfg->loop, on_later);
+    core_listen(&s->core, cfg);
     s->http = http;
     s->contract = *cfg->contract;
     s->contract.python = NULL;
     s->contract.host_count = s->contract.env_count = 0;
     s->model = xstrdup(cfg->image != NULL ? cfg->image : MANAGED_MODEL);
     s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
-    s->seek_ms = number_setting(cfg, "CLAUDE_SEEK_MS", SEEK_MS);
-    s->idle_ms = number_setting(cfg, "CLAUDE_IDLE_MS", IDLE_MS);
-    s->patience_ms = number_setting(cfg, "CLAUDE_PATIENCE_MS", PATIENCE_MS);
+    s->seek_ms = core_number_setting(cfg, "CLAUDE_SEEK_MS", SEEK_MS);
+    s->idle_ms = core_number_setting(cfg, "CLAUDE_IDLE_MS", IDLE_MS);
+    s->patience_ms = core_number_setting(cfg, "CLAUDE_PATIENCE_MS", PATIENCE_MS);
     s->created_us = clock_boot_us();
     make_parts(s);
     managed_create(s);
-    *out = &s->base;
+    *out = &s->core.base;
     return 0;
 }
 
@@ -245,9 +206,9 @@ static int managed_open(struct sandbox **out, const struct sandbox_config *cfg, 
 static int managed_exec(struct sandbox *base, const struct sandbox_run *rq, struct err *e)
 {
     struct managed *s = (struct managed *)base;
-    if (s->ending || s->phase == MANAGED_GONE)
+    if (s->core.ending || s->phase == MANAGED_GONE)
         return err_set(e, ERR_CANCELLED, "the sandbox is gone");
-    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->refused.run != 0)
+    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->core.refused.run != 0)
         return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
     if (managed_interpreter(NULL, rq->language) == NULL)
         return err_set(e, ERR_USAGE, "sandbox claude-managed has no language '%.40s'",
@@ -257,7 +218,7 @@ static int managed_exec(struct sandbox *base, const struct sandbox_run *rq, stru
     s->queued = managed_run_new(rq, s->contract.timeout_s, e);
     if (s->queued == NULL)
         return -1;
-    loop_wake_idle(s->loop, s->later);
+    loop_wake_idle(s->core.loop, s->core.later);
     return 0;
 }
 
@@ -268,7 +229,7 @@ static void managed_interrupt(struct sandbox *base)
         s->run->interrupted = true;
     else if (s->queued != NULL)
         s->queued->interrupted = true;
-    loop_wake_idle(s->loop, s->later);
+    loop_wake_idle(s->core.loop, s->core.later);
 }
 
 static void managed_kill(struct sandbox *base, enum run_end as)
@@ -281,25 +242,6 @@ static void managed_pause_output(struct sandbox *base, bool on)
 {
     (void)base;
     (void)on;
-}
-
-static int no_restore(struct sandbox *base, uint32_t run, struct err *e)
-{
-    (void)base;
-    return err_set(e, ERR_USAGE, "sandbox claude-managed can't go back to run %u", run);
-}
-
-static int no_save(struct sandbox *base, struct err *e)
-{
-    (void)base;
-    return err_set(e, ERR_USAGE, "sandbox claude-managed keeps no variables: nothing to save");
-}
-
-static int no_load(struct sandbox *base, const char *ptr, size_t len, struct err *e)
-{
-    (void)ptr;
-    (void)len;
-    return no_save(base, e);
 }
 
 static int no_files(struct err *e)
@@ -322,17 +264,6 @@ static int no_get(struct sandbox *base, const char *path, size_t max, struct err
     (void)path;
     (void)max;
     return no_files(e);
-}
-
-static int no_complete(struct sandbox *base, const char *language, const char *text, size_t cursor,
-                       uint64_t token, struct err *e)
-{
-    (void)base;
-    (void)language;
-    (void)text;
-    (void)cursor;
-    (void)token;
-    return err_set(e, ERR_USAGE, "sandbox claude-managed keeps no names to complete");
 }
 
 /* What a sweep under way has not done yet is still there. */
@@ -358,15 +289,14 @@ static bool managed_say_farewell(struct sandbox *base)
     bool seek = s->link == LINK_CREATING || s->link == LINK_SEEKING;
     take_back(s);
     s->made.running = s->made.running || s->running_since_us != 0 || s->run != NULL;
-    s->sink = NULL;
+    core_silence(&s->core);
     s->phase = MANAGED_GONE;
-    s->ending = true;
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
-        loop_arm_us(s->loop, timers[i], -1);
+        loop_arm_us(s->core.loop, timers[i], -1);
     for (size_t i = 0; i < ARRAY_LEN(calls); i++)
         claude_call_drop(calls[i]);
     claude_sweep_release(&s->sweep);
-    claude_sweep_init(&s->sweep, s->http.net, &s->http.server, s->loop);
+    claude_sweep_init(&s->sweep, s->http.net, &s->http.server, s->core.loop);
     return managed_farewell(s, seek, CLOSE_MS);
 }
 
@@ -384,15 +314,11 @@ static int64_t managed_cost(const struct sandbox *base, int64_t ms)
 static void managed_close(struct sandbox *base)
 {
     struct managed *s = (struct managed *)base;
-    if (s == NULL || s->closed)
+    if (s == NULL || s->core.closed)
         return;
     (void)managed_say_farewell(base);
-    s->sink = NULL;
-    s->closed = true;
-    if (s->depth == 0)
+    if (core_close(&s->core))
         free_it(s);
-    else
-        loop_wake_idle(s->loop, s->later);
 }
 
 static int managed_available(const struct sandbox_host *h, struct err *e)
@@ -431,13 +357,13 @@ const struct sandbox_ops sandbox_claude_managed = {
     .interrupt = managed_interrupt,
     .kill = managed_kill,
     .pause_output = managed_pause_output,
-    .restore = no_restore,
+    .restore = core_no_restore,
     .starts_over = managed_starts_over,
-    .save = no_save,
-    .load = no_load,
+    .save = core_no_save,
+    .load = core_no_load,
     .put = no_put,
     .get = no_get,
-    .complete = no_complete,
+    .complete = core_no_complete,
     .farewell = managed_say_farewell,
     .cost = managed_cost,
     .fleet = &managed_fleet,

@@ -29,14 +29,14 @@ static void on_environment(void *arg, const struct net_result *r)
     struct managed *s = arg;
     struct json *o = NULL;
     struct err e = ERR_INIT;
-    managed_enter(s);
+    core_enter(&s->core);
     if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
         managed_take_id(o, s->made.environment, &e) == 0 && managed_check_environment(o, &e) == 0)
         managed_ready(s);
     else
         fail(s, r, "creating an environment without a network", &e);
     json_free(o);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void on_agent(void *arg, const struct net_result *r)
@@ -44,7 +44,7 @@ static void on_agent(void *arg, const struct net_result *r)
     struct managed *s = arg;
     struct json *o = NULL;
     struct err e = ERR_INIT;
-    managed_enter(s);
+    core_enter(&s->core);
     if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
         managed_take_id(o, s->made.agent, &e) == 0 &&
         json_need_int(o, "agent", "version", 1, INT64_C(1) << 40, &s->agent_version, &e) == 0 &&
@@ -57,7 +57,7 @@ static void on_agent(void *arg, const struct net_result *r)
         fail(s, r, "creating an agent that must ask (Managed Agents)", &e);
     }
     json_free(o);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 void managed_create(struct managed *s)

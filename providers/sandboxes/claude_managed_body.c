@@ -105,8 +105,8 @@ int managed_body_check(struct managed *s, struct managed_run *r, struct err *e)
         d.rq.run = r->d.rq.run;
         if (rc == 0 && d.terms.timeout_s != s->contract.timeout_s)
             rc = no_body("timeout", e);
-        if (rc == 0 && s->check_body != NULL)
-            rc = s->check_body(s->arg, &d.rq, e);
+        if (rc == 0 && s->core.check_body != NULL)
+            rc = s->core.check_body(s->core.arg, &d.rq, e);
         claude_decoded_release(&d);
     }
     json_free(tree);

@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "providers/sandbox_core.h"
 #include "providers/sandboxes/claude_feed.h"
 #include "providers/sandboxes/claude_http.h"
 #include "providers/sandboxes/claude_program.h"
@@ -108,11 +109,7 @@ struct managed_body {
 };
 
 struct managed {
-    struct sandbox base;
-    struct loop *loop;
-    sandbox_sink sink; /* NULL: nobody listens */
-    sandbox_check_body check_body;
-    void *arg;
+    struct sandbox_core core;
     struct claude_http http;
     struct contract contract; /* without strings */
     char *model, *label;
@@ -141,20 +138,11 @@ struct managed {
     int64_t input_tokens, output_tokens, cache_tokens, write_tokens;
 
     struct managed_run *run, *queued;
-    struct sandbox_refusal refused;
-    struct loop_source *deadline, *again, *ttl, *later;
-    bool ending;
-    enum run_end end_as;
-    const char *end_what; /* NULL: the owner's own kill */
-    struct err why;
-    unsigned depth;
-    bool was_ready, closed;
+    struct loop_source *deadline, *again, *ttl;
+    bool was_ready;
 };
 
 /* Callers of ours are on the stack between the two. */
-void managed_enter(struct managed *s);
-void managed_leave(struct managed *s);
-void managed_tell(struct managed *s, const struct sandbox_event *ev);
 /* Destroy it: what runs ends `as`. `what` NULL: the owner asked. `why` NULL: no failure. */
 void managed_end_with(struct managed *s, enum run_end as, const char *what, const struct err *why);
 void managed_sweep_all(struct managed *s); /* the last step of an end */

@@ -130,7 +130,7 @@ static void allow(struct managed *s, struct managed_call *c)
     memcpy(r->allowed, c->id, sizeof r->allowed);
     r->step = MANAGED_STEP_RUNNING;
     r->began_us = clock_boot_us();
-    loop_arm_us(s->loop, s->deadline,
+    loop_arm_us(s->core.loop, s->deadline,
                 (s->contract.timeout_s + MANAGED_SLACK_S) * MANAGED_SECOND_US);
     decide(s, c, NULL);
 }
@@ -155,7 +155,7 @@ static void ask_again(struct managed *s, bool new_turn)
         return;
     }
     r->asks++; /* the refusal asks */
-    loop_arm_us(s->loop, s->deadline, s->patience_ms * 1000);
+    loop_arm_us(s->core.loop, s->deadline, s->patience_ms * 1000);
 }
 
 /* The session waits. Allowed is the one approved call when it is the only one that is open. */
@@ -212,7 +212,7 @@ static void take_result(struct managed *s, const struct json *ev)
         r->has_result = true;
         r->step = MANAGED_STEP_ENDING;
         r->began_us = clock_boot_us();
-        loop_arm_us(s->loop, s->deadline, s->patience_ms * 1000);
+        loop_arm_us(s->core.loop, s->deadline, s->patience_ms * 1000);
     } else if (r->stop_asked) {
         r->step = MANAGED_STEP_RUNNING; /* it was interrupted: its end follows */
     } else if (e.code == ERR_INTEGRITY) {
@@ -407,7 +407,7 @@ static void judge(struct managed *s, const struct json *ev)
 void managed_judge_all(struct managed *s)
 {
     struct json *ev;
-    while (!s->closed && !s->ending && s->link == LINK_LIVE &&
+    while (!s->core.closed && !s->core.ending && s->link == LINK_LIVE &&
            (ev = claude_feed_next(&s->feed)) != NULL) {
         judge(s, ev);
         json_free(ev);

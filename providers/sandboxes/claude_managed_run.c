@@ -66,17 +66,17 @@ const char *managed_starts_over(const struct sandbox *base, const struct sandbox
 
 static void refuse(struct managed *s, const struct err *e)
 {
-    s->refused = (struct sandbox_refusal){ s->run->d.rq.run, *e };
+    s->core.refused = (struct sandbox_refusal){ s->run->d.rq.run, *e };
     managed_run_free(s->run);
     s->run = NULL;
-    loop_wake_idle(s->loop, s->later);
+    loop_wake_idle(s->core.loop, s->core.later);
 }
 
 void managed_run_next(struct managed *s)
 {
     struct err e = ERR_INIT;
-    if (s->queued == NULL || s->run != NULL || s->phase != MANAGED_READY || s->ending ||
-        s->refused.run != 0 || (s->link != LINK_NONE && s->link != LINK_LIVE))
+    if (s->queued == NULL || s->run != NULL || s->phase != MANAGED_READY || s->core.ending ||
+        s->core.refused.run != 0 || (s->link != LINK_NONE && s->link != LINK_LIVE))
         return;
     struct managed_run *r = s->run = s->queued;
     s->queued = NULL;
@@ -105,7 +105,7 @@ void managed_ask(struct managed *s)
     r->step = MANAGED_STEP_ASKING;
     r->began_us = clock_boot_us();
     r->asks++;
-    loop_arm_us(s->loop, s->deadline, s->patience_ms * 1000);
+    loop_arm_us(s->core.loop, s->deadline, s->patience_ms * 1000);
     (void)buf_add(&body, r->message.ptr, r->message.len);
     managed_post(s, &body, CLAUDE_ONCE, true);
     buf_release(&body);
@@ -129,7 +129,7 @@ static void tell_usage(struct managed *s)
     struct sandbox_event ev = { .kind = SANDBOX_USAGE, .usage = &u };
     s->tokens_nanousd += u.cost_nanousd > 0 ? u.cost_nanousd : 0;
     s->input_tokens = s->output_tokens = s->cache_tokens = s->write_tokens = 0;
-    managed_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 static void tell_output(struct managed *s, enum sandbox_stream stream, const struct buf *b)
@@ -140,7 +140,7 @@ static void tell_output(struct managed *s, enum sandbox_stream stream, const str
                                 .ptr = b->ptr,
                                 .len = b->len };
     if (b->len > 0)
-        managed_tell(s, &ev);
+        core_tell(&s->core, &ev);
 }
 
 static void tell_results(struct managed *s)
@@ -155,7 +155,7 @@ static void tell_results(struct managed *s)
                                 .ptr = c->value.ptr,
                                 .len = c->value.len };
     if (c->value.len > 0)
-        managed_tell(s, &ev);
+        core_tell(&s->core, &ev);
 }
 
 static void fill_result(struct managed_run *r)
@@ -186,7 +186,7 @@ static void tell_files(struct managed *s, const struct claude_result *c, uint32_
     struct sandbox_event ev = {
         .kind = SANDBOX_STATE, .run = run, .files = files, .file_count = c->file_count
     };
-    managed_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 static void say(struct managed *s, struct managed_run *r, const char *message)
@@ -207,7 +207,7 @@ static void finish(struct managed *s, enum run_end end, const char *what, const 
     struct managed_run *r = s->run;
     INVARIANT(!r->told);
     r->told = true;
-    loop_arm_us(s->loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
     if (r->has_result)
         tell_results(s);
     r->f.limits_hit = r->f.error_name = r->f.error_value = r->f.error_traceback = "";
@@ -229,13 +229,13 @@ static void finish(struct managed *s, enum run_end end, const char *what, const 
     r->f.message = r->message_text;
     tell_usage(s);
     struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = r->d.rq.run, .finished = &r->f };
-    managed_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 static void retire(struct managed *s)
 {
     struct managed_run *r = s->run;
-    if (r->has_result && !s->ending && !s->closed)
+    if (r->has_result && !s->core.ending && !s->core.closed)
         tell_files(s, &r->result, r->d.rq.run);
     s->run = NULL;
     managed_run_free(r);
@@ -250,7 +250,7 @@ void managed_run_end(struct managed *s, enum run_end end, const char *what, bool
         s->run->f.state_lost = s->link != LINK_NONE;
     finish(s, end, what, message);
     retire(s);
-    if (s->ending || s->closed)
+    if (s->core.ending || s->core.closed)
         return;
     if (s->contract.lifecycle == LIFECYCLE_RUN)
         managed_end_with(s, END_KILLED, NULL, NULL);
@@ -294,7 +294,7 @@ void managed_run_stop(struct managed *s, enum run_end as)
 {
     struct managed_run *r = s->run;
     struct buf body = BUF_INIT(1024);
-    if (r == NULL || r->stop_asked || r->told || s->ending || r->step == MANAGED_STEP_ENDING)
+    if (r == NULL || r->stop_asked || r->told || s->core.ending || r->step == MANAGED_STEP_ENDING)
         return;
     r->stop_asked = true;
     r->stopping = as;
@@ -305,16 +305,16 @@ void managed_run_stop(struct managed *s, enum run_end as)
     if (managed_write_interrupt(&body) == 0)
         managed_post(s, &body, CLAUDE_AGAIN, false);
     buf_release(&body);
-    loop_arm_us(s->loop, s->deadline, 10 * MANAGED_SECOND_US);
+    loop_arm_us(s->core.loop, s->deadline, 10 * MANAGED_SECOND_US);
 }
 
 void managed_on_deadline(void *arg)
 {
     struct managed *s = arg;
     struct managed_run *r = s->run;
-    if (s->closed || s->ending || r == NULL || r->told)
+    if (s->core.closed || s->core.ending || r == NULL || r->told)
         return;
-    managed_enter(s);
+    core_enter(&s->core);
     if (r->stop_asked)
         managed_run_end(s, r->stopping, "", true,
                         "the session did not stop when it was interrupted and was deleted");
@@ -327,5 +327,5 @@ void managed_on_deadline(void *arg)
                         "not known");
     else
         managed_run_stop(s, r->confirmed ? END_TIMEOUT : END_UNKNOWN);
-    managed_leave(s);
+    core_leave(&s->core);
 }

@@ -29,12 +29,12 @@ static void on_stream_head(void *arg, const struct net_response *r)
 {
     struct managed *s = arg;
     (void)r;
-    if (s->link == LINK_CUT || s->closed || s->ending)
+    if (s->link == LINK_CUT || s->core.closed || s->core.ending)
         return; /* the history comes first */
     s->link = LINK_LIVE;
-    managed_enter(s);
+    core_enter(&s->core);
     managed_ask(s);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void makes_no_sense(struct managed *s, const struct err *e)
@@ -52,15 +52,15 @@ static void on_stream_data(void *arg, const char *p, size_t len)
 {
     struct managed *s = arg;
     struct err e = ERR_INIT;
-    if (s->closed || s->ending || s->link == LINK_SWEEPING || s->link == LINK_NONE)
+    if (s->core.closed || s->core.ending || s->link == LINK_SWEEPING || s->link == LINK_NONE)
         return;
-    managed_enter(s);
+    core_enter(&s->core);
     int rc = claude_feed_bytes(&s->feed, p, len, &e);
     s->cuts = 0;
     managed_judge_all(s);
-    if (rc < 0 && !s->ending && s->link == LINK_LIVE)
+    if (rc < 0 && !s->core.ending && s->link == LINK_LIVE)
         makes_no_sense(s, &e);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 /* ---- the history, after a cut */
@@ -72,7 +72,7 @@ static void on_page(void *arg, const struct net_result *r)
     struct managed *s = arg;
     struct err e = ERR_INIT;
     struct buf next = BUF_INIT(1024);
-    managed_enter(s);
+    core_enter(&s->core);
     if (!claude_succeeded(r)) {
         (void)claude_why(&s->look, r, "reading the session's history", &e);
         makes_no_sense(s, &e);
@@ -84,11 +84,11 @@ static void on_page(void *arg, const struct net_result *r)
         claude_feed_caught_up(&s->feed);
         s->link = LINK_LIVE;
         managed_judge_all(s);
-        if (!s->ending)
+        if (!s->core.ending)
             managed_run_next(s);
     }
     buf_release(&next);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void ask_page(struct managed *s, const char *page)
@@ -113,7 +113,7 @@ static void on_again_head(void *arg, const struct net_response *r)
 {
     struct managed *s = arg;
     (void)r;
-    if (s->link == LINK_CUT && !s->closed && !s->ending && !s->look.call.busy)
+    if (s->link == LINK_CUT && !s->core.closed && !s->core.ending && !s->look.call.busy)
         ask_page(s, NULL);
 }
 
@@ -121,10 +121,10 @@ static void on_stream_done(void *arg, const struct net_result *r)
 {
     struct managed *s = arg;
     struct err e = ERR_INIT;
-    if (s->closed || s->ending ||
+    if (s->core.closed || s->core.ending ||
         (s->link != LINK_LIVE && s->link != LINK_CUT && s->link != LINK_OPENING))
         return;
-    managed_enter(s);
+    core_enter(&s->core);
     bool refused = r->end == NET_ANSWERED && !claude_succeeded(r);
     bool quiet = r->end == NET_TIMEOUT && r->status == 200; /* perhaps there is nothing to tell */
     claude_call_drop(&s->look);
@@ -139,9 +139,9 @@ static void on_stream_done(void *arg, const struct net_result *r)
         log_msg(LOG_INFO, "claude-managed", "%s: the stream was cut (%s); opened again",
                 s->made.session, net_end_name(r->end));
         s->link = LINK_CUT;
-        loop_arm_us(s->loop, s->again, s->cuts > 1 ? MANAGED_SECOND_US / 2 : 0);
+        loop_arm_us(s->core.loop, s->again, s->cuts > 1 ? MANAGED_SECOND_US / 2 : 0);
     }
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void open_stream(struct managed *s)
@@ -174,7 +174,7 @@ static void take_session(struct managed *s, const struct json *o)
 {
     struct err e = ERR_INIT;
     const struct json *agent = json_get(o, "agent");
-    if (s->ending) {
+    if (s->core.ending) {
         s->orphan_possible = managed_take_id(o, s->made.session, &e) < 0;
         managed_sweep_all(s);
         return;
@@ -195,7 +195,7 @@ static void take_session(struct managed *s, const struct json *o)
 
 static void not_created(struct managed *s, const struct err *e)
 {
-    if (s->ending)
+    if (s->core.ending)
         managed_sweep_all(s);
     else
         give_up(s, END_PROVIDER, e);
@@ -207,13 +207,13 @@ static void on_listed(void *arg, const struct net_result *r)
     struct json *page = NULL;
     struct err e = ERR_INIT;
     const struct json *found = NULL;
-    managed_enter(s);
+    core_enter(&s->core);
     if (claude_succeeded(r) && json_parse(&page, r->body, r->body_len, &e) == 0)
         found = managed_find_label(page, s->label);
     if (found != NULL) {
         take_session(s, found);
     } else if (s->seeks < SEEKS_MAX) {
-        loop_arm_us(s->loop, s->again, s->seek_ms * INT64_C(1000));
+        loop_arm_us(s->core.loop, s->again, s->seek_ms * INT64_C(1000));
     } else {
         s->orphan_possible = true;
         err_set(&e, ERR_NET,
@@ -222,7 +222,7 @@ static void on_listed(void *arg, const struct net_result *r)
         not_created(s, &e);
     }
     json_free(page);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void seek(struct managed *s)
@@ -246,7 +246,7 @@ static void on_created(void *arg, const struct net_result *r)
     struct managed *s = arg;
     struct json *o = NULL;
     struct err e = ERR_INIT;
-    managed_enter(s);
+    core_enter(&s->core);
     if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0) {
         take_session(s, o);
     } else if (claude_succeeded(r) || (r->end != NET_ANSWERED && r->left) ||
@@ -258,7 +258,7 @@ static void on_created(void *arg, const struct net_result *r)
         not_created(s, &e);
     }
     json_free(o);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void create(struct managed *s)
@@ -290,7 +290,7 @@ static void on_uploaded(void *arg, const struct net_result *r)
     struct managed *s = arg;
     struct json *o = NULL;
     struct err e = ERR_INIT;
-    managed_enter(s);
+    core_enter(&s->core);
     if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
         managed_take_id(o, s->made.files[s->run->uploaded], &e) == 0) {
         s->run->uploaded++;
@@ -301,7 +301,7 @@ static void on_uploaded(void *arg, const struct net_result *r)
         give_up(s, END_PROVIDER, &e);
     }
     json_free(o);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void upload_next(struct managed *s)
@@ -337,19 +337,19 @@ void managed_place(struct managed *s)
 static void on_dropped(void *arg, bool gone, const struct err *why)
 {
     struct managed *s = arg;
-    managed_enter(s);
+    core_enter(&s->core);
     s->link = LINK_NONE;
     if (!gone) {
         s->orphan_possible = true;
         log_msg(LOG_ERROR, "claude-managed", "a session may still be there: %s", why->msg);
     }
-    if (s->ending)
+    if (s->core.ending)
         managed_sweep_all(s);
     else if (s->run != NULL && s->run->step == MANAGED_STEP_PLACE)
         managed_place(s);
     else
         managed_run_next(s);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 void managed_drop_outbox(struct managed *s)
@@ -366,14 +366,14 @@ void managed_drop_session(struct managed *s)
 {
     struct claude_remains left = s->made;
     left.environment[0] = left.agent[0] = '\0';
-    if (s->ending || s->link == LINK_SWEEPING)
+    if (s->core.ending || s->link == LINK_SWEEPING)
         return;
     claude_call_drop(&s->life);
     claude_call_drop(&s->stream);
     claude_call_drop(&s->look);
     claude_call_drop(&s->send);
     managed_drop_outbox(s);
-    loop_arm_us(s->loop, s->again, -1);
+    loop_arm_us(s->core.loop, s->again, -1);
     if (s->running_since_us != 0) {
         s->running_us += clock_boot_us() - s->running_since_us;
         s->running_since_us = 0;
@@ -401,7 +401,7 @@ static void on_posted(void *arg, const struct net_result *r)
     struct managed *s = arg;
     struct managed_body *b = s->outbox;
     struct err e = ERR_INIT;
-    managed_enter(s);
+    core_enter(&s->core);
     bool acts = b->acts, fine = claude_succeeded(r);
     s->outbox = b->next;
     buf_release(&b->bytes);
@@ -412,9 +412,9 @@ static void on_posted(void *arg, const struct net_result *r)
         managed_run_end(s, END_PROVIDER, "", true, e.msg); /* else the stream will tell */
     else if (!fine)
         log_msg(LOG_WARN, "claude-managed", "%s: %s", s->made.session, e.msg);
-    if (!s->ending && s->link != LINK_SWEEPING)
+    if (!s->core.ending && s->link != LINK_SWEEPING)
         post_next(s);
-    managed_leave(s);
+    core_leave(&s->core);
 }
 
 static void post_next(struct managed *s)
@@ -452,10 +452,10 @@ void managed_post(struct managed *s, struct buf *body, enum claude_again again, 
 void managed_on_again(void *arg)
 {
     struct managed *s = arg;
-    if (s->closed)
+    if (s->core.closed)
         return;
     if (s->link == LINK_SEEKING && !s->life.call.busy)
         seek(s);
-    else if (s->link == LINK_CUT && !s->stream.call.busy && !s->ending)
+    else if (s->link == LINK_CUT && !s->stream.call.busy && !s->core.ending)
         open_stream(s);
 }

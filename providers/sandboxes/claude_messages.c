@@ -12,26 +12,6 @@
 #define DEFAULT_MODEL "claude-haiku-5-5"
 #define BOOK          "anthropic"
 
-/* ---- events */
-
-void messages_tell(struct claude_messages *s, const struct sandbox_event *ev)
-{
-    if (s->sink != NULL)
-        s->sink(s->arg, &s->base, ev);
-}
-
-/* Callers of ours are on the stack while depth > 0, so freeing waits. */
-void messages_enter(struct claude_messages *s)
-{
-    s->depth++;
-}
-
-void messages_leave(struct claude_messages *s)
-{
-    if (--s->depth == 0 && s->closed)
-        loop_wake_idle(s->loop, s->later);
-}
-
 /* ---- the end */
 
 /* A container can't be ended, but nothing runs in it when no request is on its way; and it is
@@ -39,36 +19,25 @@ void messages_leave(struct claude_messages *s)
 static void gone(struct claude_messages *s)
 {
     bool was_running = s->run != NULL, was_ready = s->phase == MESSAGES_READY;
-    bool by_owner = s->end_what == NULL;
-    loop_arm_us(s->loop, s->deadline, -1);
-    loop_arm_us(s->loop, s->ttl, -1);
+    bool by_owner = s->core.end_what == NULL;
+    loop_arm_us(s->core.loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->ttl, -1);
     s->phase = MESSAGES_GONE;
-    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
-    messages_run_lost(s, s->end_as, by_owner ? "" : s->end_what,
-                      s->why.code != ERR_NONE ? s->why.msg : "");
-    if (!by_owner && s->why.code != ERR_NONE && (!was_running || !was_ready)) {
-        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = s->label, .err = &s->why };
-        messages_tell(s, &failed);
-    }
-    struct sandbox_event closed = { .kind = SANDBOX_CLOSED,
-                                    .id = s->label,
-                                    .confirmed = !s->was_sent };
-    messages_tell(s, &closed);
+    core_tell_refusal(&s->core);
+    messages_run_lost(s, s->core.end_as, by_owner ? "" : s->core.end_what,
+                      s->core.why.code != ERR_NONE ? s->core.why.msg : "");
+    bool failed = !by_owner && s->core.why.code != ERR_NONE && (!was_running || !was_ready);
+    core_tell_over(&s->core, s->label, failed, !s->was_sent);
 }
 
 void messages_end_with(struct claude_messages *s, enum run_end as, const char *what,
                        const struct err *why)
 {
-    if (s->ending || s->phase == MESSAGES_GONE)
+    if (s->phase == MESSAGES_GONE || !core_end(&s->core, as, what, why))
         return;
-    s->ending = true;
-    s->end_as = as;
-    s->end_what = what;
-    if (why != NULL)
-        s->why = *why;
     s->was_sent = s->run != NULL && s->begun && s->call.call.busy && !s->run->has_result;
     claude_call_drop(&s->call);
-    loop_wake_idle(s->loop, s->later);
+    loop_wake_idle(s->core.loop, s->core.later);
 }
 
 static void on_ttl(void *arg)
@@ -76,7 +45,7 @@ static void on_ttl(void *arg)
     struct claude_messages *s = arg;
     struct err why = ERR_INIT;
     err_set(&why, ERR_LIMIT, "the sandbox reached its ttl_s: its container is forgotten");
-    if (!s->closed)
+    if (!s->core.closed)
         messages_end_with(s, END_LIMIT, "ttl", &why);
 }
 
@@ -113,21 +82,21 @@ static void on_model(void *arg, const struct net_result *r)
 {
     struct claude_messages *s = arg;
     struct err e = ERR_INIT;
-    messages_enter(s);
+    core_enter(&s->core);
     take_model(s, r, &e);
     if (e.code != ERR_NONE) {
         messages_end_with(s, END_SANDBOX, "", &e);
     } else {
         s->phase = MESSAGES_READY;
-        loop_arm_us(s->loop, s->ttl, s->contract.ttl_s * MESSAGES_SECOND_US);
+        loop_arm_us(s->core.loop, s->ttl, s->contract.ttl_s * MESSAGES_SECOND_US);
         struct sandbox_event ev = { .kind = SANDBOX_READY,
                                     .id = s->label,
                                     .cold_start_us = clock_boot_us() - s->opened_us };
-        messages_tell(s, &ev);
-        if (!s->closed)
+        core_tell(&s->core, &ev);
+        if (!s->core.closed)
             messages_run_begin(s);
     }
-    messages_leave(s);
+    core_leave(&s->core);
 }
 
 static void ask_model(struct claude_messages *s)
@@ -150,11 +119,11 @@ static void ask_model(struct claude_messages *s)
 
 static void free_it(struct claude_messages *s)
 {
-    struct loop_source *sources[] = { s->deadline, s->ttl, s->later };
+    struct loop_source *sources[] = { s->deadline, s->ttl, s->core.later };
     claude_call_release(&s->call);
     claude_http_release(&s->http);
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
-        loop_remove(s->loop, sources[i]);
+        loop_remove(s->core.loop, sources[i]);
     messages_run_free(s->run);
     buf_release(&s->vars.text);
     free(s->model);
@@ -177,19 +146,19 @@ static void stop_run(struct claude_messages *s)
 static void on_later(void *arg)
 {
     struct claude_messages *s = arg;
-    if (s->closed) {
+    if (s->core.closed) {
         free_it(s);
         return;
     }
-    messages_enter(s);
-    if (s->ending && s->phase != MESSAGES_GONE)
+    core_enter(&s->core);
+    if (s->core.ending && s->phase != MESSAGES_GONE)
         gone(s);
     else if (s->run != NULL && s->run->stop_asked)
         stop_run(s);
-    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
-    if (!s->closed)
+    core_tell_refusal(&s->core);
+    if (!s->core.closed)
         messages_run_begin(s);
-    messages_leave(s);
+    core_leave(&s->core);
 }
 
 static const char *setting_of(const struct sandbox_config *cfg, const char *name)
@@ -243,13 +212,10 @@ static int messages_open(struct sandbox **out, const struct sandbox_config *cfg,
         return -1;
     }
     struct claude_messages *s = xcalloc(1, sizeof *s);
-    s->base.ops = sandbox_choose(MESSAGES_NAME, cfg->image, NULL);
+    core_init(&s->core, sandbox_choose(MESSAGES_NAME, cfg->image, NULL), cfg->loop, on_later);
+    core_listen(&s->core, cfg);
     s->wants_state = wants_state(cfg);
     buf_init(&s->vars.text, (size_t)128 << 10);
-    s->loop = cfg->loop;
-    s->sink = cfg->sink;
-    s->check_body = cfg->check_body;
-    s->arg = cfg->arg;
     s->http = http;
     s->facts = facts;
     s->contract.lifecycle = cfg->contract->lifecycle;
@@ -261,12 +227,11 @@ static int messages_open(struct sandbox **out, const struct sandbox_config *cfg,
     int64_t ms = patience != NULL ? http_number(patience, 3600000) : -1;
     s->patience_us = ms > 0 ? ms * 1000 : MESSAGES_PATIENCE_S * MESSAGES_SECOND_US;
     s->opened_us = clock_boot_us();
-    s->deadline = loop_add_timer(s->loop, messages_on_deadline, s);
-    s->ttl = loop_add_timer(s->loop, on_ttl, s);
-    s->later = loop_add_idle(s->loop, on_later, s);
+    s->deadline = loop_add_timer(s->core.loop, messages_on_deadline, s);
+    s->ttl = loop_add_timer(s->core.loop, on_ttl, s);
     claude_call_init(&s->call, &s->http);
     ask_model(s);
-    *out = &s->base;
+    *out = &s->core.base;
     return 0;
 }
 
@@ -275,9 +240,9 @@ static int messages_open(struct sandbox **out, const struct sandbox_config *cfg,
 static int messages_exec(struct sandbox *base, const struct sandbox_run *rq, struct err *e)
 {
     struct claude_messages *s = (struct claude_messages *)base;
-    if (s->ending || s->phase == MESSAGES_GONE)
+    if (s->core.ending || s->phase == MESSAGES_GONE)
         return err_set(e, ERR_CANCELLED, "the sandbox is gone");
-    if (s->run != NULL || s->refused.run != 0)
+    if (s->run != NULL || s->core.refused.run != 0)
         return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
     if (messages_run_new(&s->run, s, rq, e) < 0)
         return -1;
@@ -302,25 +267,6 @@ static void messages_pause_output(struct sandbox *base, bool on)
     (void)on;
 }
 
-static int no_restore(struct sandbox *base, uint32_t run, struct err *e)
-{
-    (void)base;
-    return err_set(e, ERR_USAGE, "sandbox " MESSAGES_NAME " can't go back to run %u", run);
-}
-
-static int no_save(struct sandbox *base, struct err *e)
-{
-    (void)base;
-    return err_set(e, ERR_USAGE, "sandbox " MESSAGES_NAME " has no variables to save");
-}
-
-static int no_load(struct sandbox *base, const char *ptr, size_t len, struct err *e)
-{
-    (void)ptr;
-    (void)len;
-    return no_save(base, e);
-}
-
 static int no_put(struct sandbox *base, const struct sandbox_file *f, struct err *e)
 {
     (void)base;
@@ -340,17 +286,6 @@ static int no_get(struct sandbox *base, const char *path, size_t max, struct err
                    "back as results");
 }
 
-static int no_complete(struct sandbox *base, const char *language, const char *text, size_t cursor,
-                       uint64_t token, struct err *e)
-{
-    (void)base;
-    (void)language;
-    (void)text;
-    (void)cursor;
-    (void)token;
-    return err_set(e, ERR_USAGE, "sandbox " MESSAGES_NAME " can't complete names");
-}
-
 /* Nothing is under way from here on. Only what was on its way may go on without us. */
 static bool messages_farewell(struct sandbox *base)
 {
@@ -358,12 +293,11 @@ static bool messages_farewell(struct sandbox *base)
     if (s->phase == MESSAGES_GONE)
         return true;
     bool sent = s->run != NULL && s->begun && s->call.call.busy && !s->run->has_result;
-    s->sink = NULL;
+    core_silence(&s->core);
     s->phase = MESSAGES_GONE;
-    s->ending = true;
     claude_call_drop(&s->call);
-    loop_arm_us(s->loop, s->deadline, -1);
-    loop_arm_us(s->loop, s->ttl, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->ttl, -1);
     return !sent;
 }
 
@@ -377,14 +311,11 @@ static int64_t messages_cost(const struct sandbox *base, int64_t ms)
 static void messages_close(struct sandbox *base)
 {
     struct claude_messages *s = (struct claude_messages *)base;
-    if (s == NULL || s->closed)
+    if (s == NULL || s->core.closed)
         return;
     (void)messages_farewell(base);
-    s->closed = true;
-    if (s->depth == 0)
+    if (core_close(&s->core))
         free_it(s);
-    else
-        loop_wake_idle(s->loop, s->later);
 }
 
 static int messages_available(const struct sandbox_host *h, struct err *e)
@@ -416,9 +347,9 @@ static int messages_origin(const struct sandbox_host *h, char *room, size_t size
     .languages = "python,bash", .available = messages_available, .origin = messages_origin,        \
     .interpreter = messages_interpreter, .open = messages_open, .exec = messages_exec,             \
     .interrupt = messages_interrupt, .kill = messages_kill, .pause_output = messages_pause_output, \
-    .restore = no_restore, .starts_over = messages_starts_over, .save = no_save, .load = no_load,  \
-    .put = no_put, .get = no_get, .complete = no_complete, .farewell = messages_farewell,          \
-    .cost = messages_cost, .close = messages_close
+    .restore = core_no_restore, .starts_over = messages_starts_over, .save = core_no_save,         \
+    .load = core_no_load, .put = no_put, .get = no_get, .complete = core_no_complete,              \
+    .farewell = messages_farewell, .cost = messages_cost, .close = messages_close
 
 const struct sandbox_ops sandbox_claude_messages_state = {
     OPS,

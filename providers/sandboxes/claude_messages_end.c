@@ -147,7 +147,7 @@ static void tell_output(struct claude_messages *s, enum sandbox_stream stream, c
                                 .ptr = b->ptr,
                                 .len = b->len };
     if (b->len > 0)
-        messages_tell(s, &ev);
+        core_tell(&s->core, &ev);
 }
 
 static void tell_value(struct claude_messages *s, const struct buf *value)
@@ -159,7 +159,7 @@ static void tell_value(struct claude_messages *s, const struct buf *value)
                                 .len = value->len,
                                 .main = true };
     if (value->len > 0)
-        messages_tell(s, &ev);
+        core_tell(&s->core, &ev);
 }
 
 static void take_end(struct messages_run *r)
@@ -413,7 +413,7 @@ static void finish(struct claude_messages *s)
     struct messages_run *r = s->run;
     if (r->f.wall_us == 0)
         r->f.wall_us = clock_boot_us() - r->started_us;
-    if (!s->closed && !s->ending)
+    if (!s->core.closed && !s->core.ending)
         messages_bring_files(s);
 }
 

@@ -42,33 +42,33 @@ static void on_deleted(void *arg, const struct net_result *r)
 {
     struct claude_messages *s = arg;
     struct err e = ERR_INIT;
-    messages_enter(s);
+    core_enter(&s->core);
     if (!claude_succeeded(r)) {
         (void)claude_why(&s->call, r, "deleting a file of the run at Anthropic", &e);
         log_msg(LOG_WARN, MESSAGES_NAME, "%s: %s", s->run->judge.files[s->run->next_file], e.msg);
     }
     next(s);
-    messages_leave(s);
+    core_leave(&s->core);
 }
 
 static void on_content(void *arg, const struct net_result *r)
 {
     struct claude_messages *s = arg;
     struct messages_run *run = s->run;
-    messages_enter(s);
+    core_enter(&s->core);
     if (claude_succeeded(r) && (int64_t)r->body_len == run->file_bytes) {
         struct sandbox_event ev = { .kind = SANDBOX_RESULT,
                                     .run = run->number,
                                     .mime = run->file_mime,
                                     .ptr = r->body,
                                     .len = r->body_len };
-        messages_tell(s, &ev);
+        core_tell(&s->core, &ev);
     } else {
         run->files_lost++;
     }
-    if (!s->closed && !s->ending)
+    if (!s->core.closed && !s->core.ending)
         ask(s, "DELETE", "", 1 << 20, on_deleted);
-    messages_leave(s);
+    core_leave(&s->core);
 }
 
 static void on_facts(void *arg, const struct net_result *r)
@@ -76,7 +76,7 @@ static void on_facts(void *arg, const struct net_result *r)
     struct claude_messages *s = arg;
     struct messages_run *run = s->run;
     struct json *o = NULL;
-    messages_enter(s);
+    core_enter(&s->core);
     int64_t bytes = -1;
     if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0) {
         const char *mime = json_get_str(o, "mime_type", "");
@@ -95,7 +95,7 @@ static void on_facts(void *arg, const struct net_result *r)
         else
             next(s);
     }
-    messages_leave(s);
+    core_leave(&s->core);
 }
 
 static void say_lost(struct messages_run *r)
@@ -111,7 +111,7 @@ static void say_lost(struct messages_run *r)
 static void bring(struct claude_messages *s)
 {
     struct messages_run *r = s->run;
-    if (s->closed || s->ending)
+    if (s->core.closed || s->core.ending)
         return;
     if (r->has_result && r->next_file < r->judge.file_count) {
         ask(s, "GET", "", 1 << 20, on_facts);
@@ -125,6 +125,6 @@ static void bring(struct claude_messages *s)
 void messages_bring_files(struct claude_messages *s)
 {
     /* The code is through: what is left has deadlines of its own. */
-    loop_arm_us(s->loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
     bring(s);
 }

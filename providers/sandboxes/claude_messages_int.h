@@ -21,7 +21,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "providers/planners/llm_price.h"
-#include "providers/sandbox.h"
+#include "providers/sandbox_core.h"
 #include "providers/sandboxes/claude_http.h"
 #include "providers/sandboxes/claude_messages_judge.h"
 #include "providers/sandboxes/claude_program.h"
@@ -96,11 +96,7 @@ struct messages_vars {
 enum messages_phase { MESSAGES_ASKING, MESSAGES_READY, MESSAGES_GONE };
 
 struct claude_messages {
-    struct sandbox base;
-    struct loop *loop;
-    sandbox_sink sink; /* NULL: nobody listens */
-    sandbox_check_body check_body;
-    void *arg;
+    struct sandbox_core core;
     struct claude_http http;
     struct claude_call call;  /* one thing at a time: the model, the message, a file */
     struct contract contract; /* numbers only */
@@ -123,19 +119,10 @@ struct claude_messages {
     struct messages_vars vars;
     struct messages_run *run; /* under way, or waiting for READY */
     bool begun;               /* … under way */
-    struct sandbox_refusal refused;
-    struct loop_source *deadline, *ttl, *later;
-    bool ending, was_sent; /* was_sent: at the end, a request was on its way */
-    enum run_end end_as;
-    const char *end_what; /* NULL: the owner's own kill */
-    struct err why;
-    unsigned depth;
-    bool closed;
+    struct loop_source *deadline, *ttl;
+    bool was_sent; /* at the end, a request was on its way */
 };
 
-void messages_enter(struct claude_messages *s);
-void messages_leave(struct claude_messages *s);
-void messages_tell(struct claude_messages *s, const struct sandbox_event *ev);
 void messages_end_with(struct claude_messages *s, enum run_end as, const char *what,
                        const struct err *why);
 

@@ -147,8 +147,8 @@ static int check_decoded(struct claude_messages *s, const struct messages_asked 
         d.rq.run = s->run->number;
         if (rc == 0)
             rc = check_life(&d.terms, s, parts.form, e);
-        if (rc == 0 && s->check_body != NULL)
-            rc = s->check_body(s->arg, &d.rq, e);
+        if (rc == 0 && s->core.check_body != NULL)
+            rc = s->core.check_body(s->core.arg, &d.rq, e);
         claude_decoded_release(&d);
     }
     return rc;
@@ -176,28 +176,28 @@ static void on_data(void *arg, const char *p, size_t len)
     struct claude_messages *s = arg;
     if (s->run == NULL || judge_feed(&s->run->judge, p, len) == 0)
         return;
-    messages_enter(s);
+    core_enter(&s->core);
     claude_call_drop(&s->call); /* what it says after that is not heard, and costs less */
     messages_conclude(s, NULL);
-    messages_leave(s);
+    core_leave(&s->core);
 }
 
 static void on_done(void *arg, const struct net_result *r)
 {
     struct claude_messages *s = arg;
-    messages_enter(s);
+    core_enter(&s->core);
     if (s->run != NULL)
         messages_conclude(s, r);
-    messages_leave(s);
+    core_leave(&s->core);
 }
 
 static void refuse(struct claude_messages *s, const struct err *e)
 {
-    s->refused = (struct sandbox_refusal){ s->run->number, *e };
+    s->core.refused = (struct sandbox_refusal){ s->run->number, *e };
     messages_run_free(s->run);
     s->run = NULL;
     s->begun = false;
-    loop_wake_idle(s->loop, s->later);
+    loop_wake_idle(s->core.loop, s->core.later);
 }
 
 void messages_run_send(struct claude_messages *s)
@@ -244,12 +244,13 @@ void messages_run_send_anew(struct claude_messages *s)
 
 void messages_run_begin(struct claude_messages *s)
 {
-    if (s->run == NULL || s->begun || s->phase != MESSAGES_READY || s->ending ||
-        s->call.call.busy || s->refused.run != 0)
+    if (s->run == NULL || s->begun || s->phase != MESSAGES_READY || s->core.ending ||
+        s->call.call.busy || s->core.refused.run != 0)
         return;
     s->begun = true;
     s->run->started_us = clock_boot_us();
-    loop_arm_us(s->loop, s->deadline, s->contract.timeout_s * MESSAGES_SECOND_US + s->patience_us);
+    loop_arm_us(s->core.loop, s->deadline,
+                s->contract.timeout_s * MESSAGES_SECOND_US + s->patience_us);
     if (s->run->decoded.terms.form == messages_form(s, s->run->decoded.rq.language))
         messages_run_send(s);
     else /* it was made before the model was known */
@@ -261,7 +262,7 @@ void messages_run_begin(struct claude_messages *s)
 void messages_run_finish(struct claude_messages *s)
 {
     struct messages_run *r = s->run;
-    loop_arm_us(s->loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
     s->run = NULL; /* from here on it is only told */
     s->begun = false;
     if (r->sent)
@@ -269,7 +270,7 @@ void messages_run_finish(struct claude_messages *s)
             messages_billed_s((clock_boot_us() - r->started_us) / MESSAGES_SECOND_US + 1);
     messages_tell_end(s, r);
     messages_run_free(r);
-    if (s->contract.lifecycle == LIFECYCLE_RUN && !s->closed)
+    if (s->contract.lifecycle == LIFECYCLE_RUN && !s->core.closed)
         messages_end_with(s, END_KILLED, NULL, NULL);
 }
 
@@ -300,7 +301,7 @@ void messages_run_stop(struct claude_messages *s, enum run_end as)
         return;
     r->stop_asked = true;
     r->stopping = as;
-    loop_wake_idle(s->loop, s->later);
+    loop_wake_idle(s->core.loop, s->core.later);
 }
 
 void messages_on_deadline(void *arg)

@@ -28,7 +28,7 @@ static void tell_usage(struct claude_messages *s, struct messages_run *r)
                                          .cost_nanousd = llm_cost(&s->facts, u) };
     struct sandbox_event ev = { .kind = SANDBOX_USAGE, .run = r->number, .usage = &usage };
     if (r->judge.has_usage)
-        messages_tell(s, &ev);
+        core_tell(&s->core, &ev);
 }
 
 /* Those of the interpreter that stays. What did not run there changed none. */
@@ -70,7 +70,7 @@ static void tell_state(struct claude_messages *s, const struct messages_run *r)
     const struct claude_result *x = &r->result;
     struct sandbox_changed_file files[ARRAY_LEN(x->files)];
     struct sandbox_var vars[CLAUDE_VARS_MAX];
-    if (!has_state(s, r) || s->ending || s->closed)
+    if (!has_state(s, r) || s->core.ending || s->core.closed)
         return;
     for (size_t i = 0; i < x->file_count; i++)
         files[i] = (struct sandbox_changed_file){ .path = x->paths.ptr + x->files[i].path_at,
@@ -82,7 +82,7 @@ static void tell_state(struct claude_messages *s, const struct messages_run *r)
                                 .var_count = fill_vars(s, r, vars),
                                 .files = files,
                                 .file_count = x->file_count };
-    messages_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 void messages_tell_end(struct claude_messages *s, struct messages_run *r)
@@ -91,6 +91,6 @@ void messages_tell_end(struct claude_messages *s, struct messages_run *r)
     tell_usage(s, r);
     fill_finished(r, &f);
     struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = r->number, .finished = &f };
-    messages_tell(s, &ev);
+    core_tell(&s->core, &ev);
     tell_state(s, r);
 }

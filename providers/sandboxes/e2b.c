@@ -14,47 +14,23 @@
 #define CLOSE_MS 5000
 #define QUEUE_MS 600000
 
-/* ---- events */
-
-void e2b_tell(struct e2b *s, const struct sandbox_event *ev)
-{
-    if (s->sink != NULL)
-        s->sink(s->arg, &s->base, ev);
-}
-
-/* Callers of ours are on the stack while depth > 0, so freeing waits. */
-void e2b_enter(struct e2b *s)
-{
-    s->depth++;
-}
-
-void e2b_leave(struct e2b *s)
-{
-    if (--s->depth == 0 && s->closed)
-        loop_wake_idle(s->loop, s->later);
-}
-
 /* ---- the end */
 
 void e2b_gone(struct e2b *s, bool confirmed)
 {
     bool was_running = s->run != NULL || s->queued != NULL;
     bool was_ready = s->cold_start_us != 0;
-    bool by_owner = s->end_what == NULL;
+    bool by_owner = s->core.end_what == NULL;
     struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl, s->renew };
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
-        loop_arm_us(s->loop, timers[i], -1);
+        loop_arm_us(s->core.loop, timers[i], -1);
     s->phase = E2B_GONE;
-    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
-    const char *message = s->why.code != ERR_NONE ? s->why.msg : "";
+    core_tell_refusal(&s->core);
+    const char *message = s->core.why.code != ERR_NONE ? s->core.why.msg : "";
     bool told = s->run != NULL && s->run->told;
-    e2b_run_lost(s, s->end_as, by_owner ? "" : s->end_what, message);
-    if (!by_owner && s->why.code != ERR_NONE && (!was_running || !was_ready || told)) {
-        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = s->id, .err = &s->why };
-        e2b_tell(s, &failed);
-    }
-    struct sandbox_event closed = { .kind = SANDBOX_CLOSED, .id = s->id, .confirmed = confirmed };
-    e2b_tell(s, &closed);
+    e2b_run_lost(s, s->core.end_as, by_owner ? "" : s->core.end_what, message);
+    bool failed = !by_owner && s->core.why.code != ERR_NONE && (!was_running || !was_ready || told);
+    core_tell_over(&s->core, s->id, failed, confirmed);
 }
 
 static void on_killed(struct e2b *s, const struct net_result *r)
@@ -64,9 +40,10 @@ static void on_killed(struct e2b *s, const struct net_result *r)
     if (!confirmed) {
         (void)e2b_why(&s->life, r, "ending the sandbox", NULL, &e);
         log_msg(LOG_ERROR, "e2b", "%s: %s", s->id, e.msg);
-        if (s->why.code == ERR_NONE) {
-            err_set(&s->why, ERR_NET, "%.300s; it may still cost money: airlock sandboxes", e.msg);
-            s->end_what = s->end_what != NULL ? s->end_what : "";
+        if (s->core.why.code == ERR_NONE) {
+            err_set(&s->core.why, ERR_NET, "%.300s; it may still cost money: airlock sandboxes",
+                    e.msg);
+            s->core.end_what = s->core.end_what != NULL ? s->core.end_what : "";
         }
     }
     e2b_gone(s, confirmed);
@@ -89,35 +66,30 @@ void e2b_kill_now(struct e2b *s)
 
 void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct err *why)
 {
-    if (s->ending || s->phase == E2B_GONE)
+    if (s->phase == E2B_GONE || !core_end(&s->core, as, what, why))
         return;
-    s->ending = true;
-    s->end_as = as;
-    s->end_what = what;
-    if (why != NULL)
-        s->why = *why;
     e2b_call_drop(&s->work);
     e2b_call_drop(&s->side);
     e2b_errand_drop(s);
     s->then = NULL;
     struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl };
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
-        loop_arm_us(s->loop, timers[i], -1);
+        loop_arm_us(s->core.loop, timers[i], -1);
     if (s->phase == E2B_PREPARING)
         e2b_call_drop(&s->life); /* a look at it, its network: nothing that makes one */
     if (s->phase == E2B_READY || s->phase == E2B_PREPARING || s->phase == E2B_PAUSED) {
         if (s->place.debug)
-            loop_wake_idle(s->loop, s->later);
+            loop_wake_idle(s->core.loop, s->core.later);
         else if (s->freezing == 0) /* else once that is known */
             e2b_kill_now(s);
     } else if (s->phase == E2B_QUEUED) {
-        loop_arm_us(s->loop, s->renew, -1);
-        loop_wake_idle(s->loop, s->later);
+        loop_arm_us(s->core.loop, s->renew, -1);
+        loop_wake_idle(s->core.loop, s->core.later);
     } else if (s->phase == E2B_PAUSING && !s->life.call.busy) { /* between two looks */
         e2b_kill_now(s);
     } else if (s->phase == E2B_CREATING && s->life.call.sent == NULL) { /* between two tries */
         e2b_call_drop(&s->life);
-        loop_wake_idle(s->loop, s->later);
+        loop_wake_idle(s->core.loop, s->core.later);
     } /* else: what was asked for must first be known */
 }
 
@@ -126,12 +98,12 @@ void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct
 static void free_it(struct e2b *s)
 {
     struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file, &s->trash };
-    struct loop_source *sources[] = { s->deadline, s->step_timer, s->ttl, s->renew, s->later };
+    struct loop_source *sources[] = { s->deadline, s->step_timer, s->ttl, s->renew, s->core.later };
     e2b_errand_drop(s);
     for (size_t i = 0; i < ARRAY_LEN(calls); i++)
         e2b_call_release(calls[i]);
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
-        loop_remove(s->loop, sources[i]);
+        loop_remove(s->core.loop, sources[i]);
     e2b_run_free(s->run);
     e2b_run_free(s->queued);
     e2b_stream_release(&s->stream);
@@ -158,19 +130,20 @@ static void free_it(struct e2b *s)
 static void on_later(void *arg)
 {
     struct e2b *s = arg;
-    if (s->closed) {
+    if (s->core.closed) {
         free_it(s);
         return;
     }
-    e2b_enter(s);
-    if (s->ending && s->phase == E2B_QUEUED && s->id[0] != '\0')
+    core_enter(&s->core);
+    if (s->core.ending && s->phase == E2B_QUEUED && s->id[0] != '\0')
         e2b_kill_now(s); /* it is paused and was to be woken */
-    else if (s->ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING && !s->life.call.busy)
+    else if (s->core.ending && s->phase <= E2B_READY && s->phase != E2B_SEEKING &&
+             !s->life.call.busy)
         e2b_gone(s, true);
-    sandbox_tell_refusal(&s->refused, &s->base, s->sink, s->arg);
-    if (!s->closed)
+    core_tell_refusal(&s->core);
+    if (!s->core.closed)
         e2b_run_next(s);
-    e2b_leave(s);
+    core_leave(&s->core);
 }
 
 /* The interpreter pastes values into source text, unescaped. [e2b.md §5.4] */
@@ -227,13 +200,6 @@ static void copy_contract(struct e2b *s, const struct sandbox_config *cfg)
     }
 }
 
-static int number_setting(const struct sandbox_config *cfg, const char *name, int dflt)
-{
-    const char *v = cfg->setting != NULL ? cfg->setting(cfg->setting_arg, name) : NULL;
-    int64_t n = v != NULL ? http_number(v, 3600000) : -1;
-    return n > 0 ? (int)n : dflt;
-}
-
 static void make_parts(struct e2b *s)
 {
     struct e2b_call *calls[] = { &s->life, &s->work, &s->side, &s->file, &s->trash };
@@ -244,11 +210,10 @@ static void make_parts(struct e2b *s)
     e2b_stream_init(&s->stream, &told);
     connect_init(&s->frames, e2b_on_frame, s);
     buf_init(&s->report, (size_t)16 << 20);
-    s->deadline = loop_add_timer(s->loop, e2b_on_deadline, s);
-    s->step_timer = loop_add_timer(s->loop, e2b_on_step_timer, s);
-    s->ttl = loop_add_timer(s->loop, e2b_on_ttl, s);
-    s->renew = loop_add_timer(s->loop, e2b_on_renew, s);
-    s->later = loop_add_idle(s->loop, on_later, s);
+    s->deadline = loop_add_timer(s->core.loop, e2b_on_deadline, s);
+    s->step_timer = loop_add_timer(s->core.loop, e2b_on_step_timer, s);
+    s->ttl = loop_add_timer(s->core.loop, e2b_on_ttl, s);
+    s->renew = loop_add_timer(s->core.loop, e2b_on_renew, s);
 }
 
 static void begin_life(struct e2b *s, const struct sandbox_config *cfg)
@@ -285,12 +250,9 @@ int e2b_open_machine(struct e2b **out, const struct sandbox_config *cfg,
         return -1;
     }
     struct e2b *s = xcalloc(1, sizeof *s);
-    s->base.ops = &sandbox_e2b;
-    s->loop = cfg->loop;
+    core_init(&s->core, &sandbox_e2b, cfg->loop, on_later);
+    core_listen(&s->core, cfg);
     s->net = cfg->net;
-    s->sink = cfg->sink;
-    s->check_body = cfg->check_body;
-    s->arg = cfg->arg;
     s->place = place;
     s->api = api;
     s->made = made;
@@ -301,9 +263,9 @@ int e2b_open_machine(struct e2b **out, const struct sandbox_config *cfg,
     s->cpus = s->memory_mib = -1;
     s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
     s->cwd = xstrdup(E2B_WORKSPACE);
-    s->idle_ms = number_setting(cfg, "E2B_IDLE_MS", IDLE_MS);
-    s->seek_ms = number_setting(cfg, "E2B_SEEK_MS", SEEK_MS);
-    s->queue_ms = number_setting(cfg, "E2B_QUEUE_MS", QUEUE_MS);
+    s->idle_ms = core_number_setting(cfg, "E2B_IDLE_MS", IDLE_MS);
+    s->seek_ms = core_number_setting(cfg, "E2B_SEEK_MS", SEEK_MS);
+    s->queue_ms = core_number_setting(cfg, "E2B_QUEUE_MS", QUEUE_MS);
     s->created_us = clock_boot_us();
     copy_contract(s, cfg);
     make_parts(s);
@@ -317,7 +279,7 @@ static int e2b_open(struct sandbox **out, const struct sandbox_config *cfg, stru
     struct e2b *s;
     if (check_env(cfg, e) < 0 || e2b_open_machine(&s, cfg, NULL, NULL, e) < 0)
         return -1;
-    *out = &s->base;
+    *out = &s->core.base;
     return 0;
 }
 
@@ -357,9 +319,9 @@ static int check_run(const struct sandbox_run *rq, struct err *e)
 static int e2b_exec(struct sandbox *base, const struct sandbox_run *rq, struct err *e)
 {
     struct e2b *s = (struct e2b *)base;
-    if (s->ending || s->phase == E2B_GONE)
+    if (s->core.ending || s->phase == E2B_GONE)
         return err_set(e, ERR_CANCELLED, "the sandbox is gone");
-    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->refused.run != 0)
+    if ((s->run != NULL && !s->run->told) || s->queued != NULL || s->core.refused.run != 0)
         return err_set(e, ERR_BUSY, "a run is still on in this sandbox");
     if (check_run(rq, e) < 0)
         return -1;
@@ -372,10 +334,10 @@ static void e2b_interrupt(struct sandbox *base)
 {
     struct e2b *s = (struct e2b *)base;
     struct sandbox_event paused = { .kind = SANDBOX_PAUSED, .id = s->id };
-    if (s->phase == E2B_QUEUED && s->id[0] != '\0' && !s->ending) { /* it stays paused */
+    if (s->phase == E2B_QUEUED && s->id[0] != '\0' && !s->core.ending) { /* it stays paused */
         s->phase = E2B_PAUSED;
-        loop_arm_us(s->loop, s->renew, -1);
-        e2b_tell(s, &paused);
+        loop_arm_us(s->core.loop, s->renew, -1);
+        core_tell(&s->core, &paused);
     } else if (s->phase < E2B_CONNECTING && !s->attaching) {
         e2b_end_with(s, END_INTERRUPTED, NULL, NULL);
     } else {
@@ -396,25 +358,6 @@ static void e2b_pause_output(struct sandbox *base, bool on)
         remote_call_pause(&s->work.call, on);
 }
 
-static int no_restore(struct sandbox *base, uint32_t run, struct err *e)
-{
-    (void)base;
-    return err_set(e, ERR_USAGE, "sandbox e2b can't go back to run %u", run);
-}
-
-static int no_save(struct sandbox *base, struct err *e)
-{
-    (void)base;
-    return err_set(e, ERR_USAGE, "sandbox e2b can't save its variables");
-}
-
-static int no_load(struct sandbox *base, const char *ptr, size_t len, struct err *e)
-{
-    (void)ptr;
-    (void)len;
-    return no_save(base, e);
-}
-
 /* Nothing is under way from here on. */
 static bool e2b_say_farewell(struct sandbox *base)
 {
@@ -423,11 +366,10 @@ static bool e2b_say_farewell(struct sandbox *base)
     struct loop_source *timers[] = { s->deadline, s->step_timer, s->ttl, s->renew };
     if (s->phase == E2B_GONE)
         return true;
-    s->sink = NULL;
+    core_silence(&s->core);
     s->phase = E2B_GONE;
-    s->ending = true;
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
-        loop_arm_us(s->loop, timers[i], -1);
+        loop_arm_us(s->core.loop, timers[i], -1);
     for (size_t i = 0; i < ARRAY_LEN(calls); i++)
         e2b_call_drop(calls[i]);
     return s->place.debug || e2b_farewell(s->api, s->id, s->label, CLOSE_MS);
@@ -443,17 +385,13 @@ static int64_t e2b_cost(const struct sandbox *base, int64_t ms)
 static void e2b_close(struct sandbox *base)
 {
     struct e2b *s = (struct e2b *)base;
-    if (s == NULL || s->closed)
+    if (s == NULL || s->core.closed)
         return;
-    if (s->phase == E2B_PAUSED && !s->ending)
+    if (s->phase == E2B_PAUSED && !s->core.ending)
         s->phase = E2B_GONE; /* left as it is */
     (void)e2b_say_farewell(base);
-    s->sink = NULL;
-    s->closed = true;
-    if (s->depth == 0)
+    if (core_close(&s->core))
         free_it(s);
-    else
-        loop_wake_idle(s->loop, s->later);
 }
 
 static int e2b_available(const struct sandbox_host *h, struct err *e)
@@ -503,9 +441,9 @@ const struct sandbox_ops sandbox_e2b = {
     .interrupt = e2b_interrupt,
     .kill = e2b_kill,
     .pause_output = e2b_pause_output,
-    .restore = no_restore,
-    .save = no_save,
-    .load = no_load,
+    .restore = core_no_restore,
+    .save = core_no_save,
+    .load = core_no_load,
     .put = e2b_put,
     .get = e2b_get,
     .complete = e2b_complete,

@@ -16,7 +16,7 @@ static void report(struct e2b *s);
 static void give_up(struct e2b *s, const struct err *e, bool gone)
 {
     struct err why = *e;
-    if (s->phase == E2B_CONNECTING && !gone && !s->attaching && !s->ending) {
+    if (s->phase == E2B_CONNECTING && !gone && !s->attaching && !s->core.ending) {
         e2b_not_woken(s, &why);
         return;
     }
@@ -92,7 +92,7 @@ static void on_connected(struct e2b *s, const struct net_result *r)
         }
         s->since_us = clock_boot_us();
         s->phase = E2B_PREPARING;
-        if (s->ending)
+        if (s->core.ending)
             e2b_kill_now(s);
         else
             send_look(s, &s->life, on_looked);
@@ -104,7 +104,7 @@ static void on_connected(struct e2b *s, const struct net_result *r)
         err_set(&e, ERR_NET,
                 "sandbox %s is gone: it ended by itself or was ended, with its variables and files",
                 s->id);
-    if (why.at_cap && !s->ending)
+    if (why.at_cap && !s->core.ending)
         e2b_queue(s, &e);
     else
         give_up(s, &e, gone);
@@ -236,10 +236,10 @@ static void found(struct e2b *s)
     free(s->cwd);
     s->cwd = xstrdup("");
     e2b_is_ready(s);
-    if (!s->closed && !s->ending)
+    if (!s->core.closed && !s->core.ending)
         e2b_tell_restored(s, &s->report);
     s->lived = s->fresh = s->attaching = false;
-    if (!s->closed && !s->ending)
+    if (!s->core.closed && !s->core.ending)
         e2b_run_next(s);
 }
 

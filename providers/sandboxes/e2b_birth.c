@@ -10,7 +10,7 @@ static void created(struct e2b *s)
 {
     s->lived = s->snapshot[0] != '\0';
     s->since_us = clock_boot_us();
-    if (s->ending)
+    if (s->core.ending)
         e2b_kill_now(s);
     else if (s->made != NULL)
         s->made(s);
@@ -22,12 +22,12 @@ static void created(struct e2b *s)
 
 void e2b_not_born(struct e2b *s, const struct err *e)
 {
-    if (!s->ending) {
-        s->why = *e;
-        s->end_what = "";
-        s->end_as = END_SANDBOX;
+    if (!s->core.ending) {
+        s->core.why = *e;
+        s->core.end_what = "";
+        s->core.end_as = END_SANDBOX;
     }
-    s->ending = true;
+    s->core.ending = true;
     e2b_gone(s, !s->orphan_possible);
 }
 
@@ -35,7 +35,7 @@ static void seek_again(struct e2b *s)
 {
     struct err e = ERR_INIT;
     if (s->seeks < SEEKS_MAX) {
-        loop_arm_us(s->loop, s->renew, s->seek_ms * INT64_C(1000));
+        loop_arm_us(s->core.loop, s->renew, s->seek_ms * INT64_C(1000));
         return;
     }
     s->orphan_possible = true;
@@ -52,7 +52,7 @@ static void on_listed(struct e2b *s, const struct net_result *r)
     int n = e2b_succeeded(r) ? e2b_read_listing(r->body, r->body_len, s->label, ids, 1, &e) : -1;
     if (n == 1) {
         memcpy(s->id, ids[0], sizeof s->id);
-        if (s->ending)
+        if (s->core.ending)
             e2b_kill_now(s);
         else
             e2b_connect(s);
@@ -106,11 +106,11 @@ static void on_created(struct e2b *s, const struct net_result *r)
     if (s->snapshot[0] != '\0' && r->status == 404 && strstr(why.message, "emplate") != NULL) {
         err_set(&e, ERR_MISSING, "the snapshot %.100s is not at E2B any more", s->snapshot);
         e2b_not_born(s, &e);
-    } else if (!s->v1 && !s->ending && r->end == NET_ANSWERED &&
+    } else if (!s->v1 && !s->core.ending && r->end == NET_ANSWERED &&
                (r->status == 404 || r->status == 405) && strstr(why.message, "template") == NULL) {
         s->v1 = true; /* an older server */
         e2b_create(s);
-    } else if (why.at_cap && !s->ending) {
+    } else if (why.at_cap && !s->core.ending) {
         e2b_queue(s, &e);
     } else if (surely_nothing(r, &why)) {
         e2b_not_born(s, &e);

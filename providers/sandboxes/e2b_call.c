@@ -72,18 +72,18 @@ static int64_t pause_ms(void *arg, const struct net_result *r)
 static void on_data(void *arg, const char *p, size_t len)
 {
     struct e2b_call *c = arg;
-    e2b_enter(c->s);
+    core_enter(&c->s->core);
     c->rq.on_data(c->s, p, len);
-    e2b_leave(c->s);
+    core_leave(&c->s->core);
 }
 
 static void on_done(void *arg, const struct net_result *r)
 {
     struct e2b_call *c = arg;
     struct e2b *s = c->s;
-    e2b_enter(s);
+    core_enter(&s->core);
     c->rq.done(s, r);
-    e2b_leave(s);
+    core_leave(&s->core);
 }
 
 static void fill(void *arg, struct net_request *out, struct net_header *headers)
@@ -122,7 +122,7 @@ static const struct remote_call_ops ops = {
 void e2b_call_init(struct e2b_call *c, struct e2b *s)
 {
     *c = (struct e2b_call){ .s = s };
-    remote_call_init(&c->call, &ops, c, s->loop, s->net);
+    remote_call_init(&c->call, &ops, c, s->core.loop, s->net);
 }
 
 void e2b_call_release(struct e2b_call *c)

@@ -232,8 +232,8 @@ int e2b_check_parts(struct e2b *s, struct e2b_run *r, struct err *e)
 {
     struct decoded *d = xcalloc(1, sizeof *d);
     int rc = decode(d, s, r, e);
-    if (rc == 0 && s->check_body != NULL)
-        rc = s->check_body(s->arg, &d->rq, e);
+    if (rc == 0 && s->core.check_body != NULL)
+        rc = s->core.check_body(s->core.arg, &d->rq, e);
     json_free(d->code);
     json_free(d->check);
     json_free(d->begin);

@@ -244,7 +244,7 @@ static void end_errand(struct e2b *s, const char *ptr, size_t len, const struct 
     s->errand = NULL;
     if (er->kind == ERRAND_COMPLETE)
         ev = (struct sandbox_event){ .kind = SANDBOX_COMPLETION, .token = er->token };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
     free(er->path);
     free(er->ptr);
     free(er);
@@ -261,7 +261,7 @@ static void end_names(struct e2b *s, const struct json *list)
         .kind = SANDBOX_COMPLETION, .token = er->token, .kept = names, .kept_count = n
     };
     s->errand = NULL;
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
     free(names);
     free(er->path);
     free(er->ptr);
@@ -358,7 +358,7 @@ static int begin_errand(struct e2b *s, struct e2b_errand *er, const char *name, 
 {
     struct e2b_part cell;
     int rc = 0;
-    if (s->phase != E2B_READY || s->ending)
+    if (s->phase != E2B_READY || s->core.ending)
         rc = err_set(e, ERR_USAGE, "the sandbox is not there");
     else if ((s->run != NULL && !s->run->told) || s->errand != NULL || s->file.call.busy ||
              !s->contexts[0].ready)

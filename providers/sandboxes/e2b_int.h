@@ -28,7 +28,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "providers/remote_call.h"
-#include "providers/sandbox.h"
+#include "providers/sandbox_core.h"
 #include "providers/sandboxes/e2b_place.h"
 #include "providers/sandboxes/e2b_stream.h"
 
@@ -159,12 +159,8 @@ enum e2b_phase {
 };
 
 struct e2b {
-    struct sandbox base;
-    struct loop *loop;
+    struct sandbox_core core;
     struct net *net;
-    sandbox_sink sink; /* NULL: nobody listens */
-    sandbox_check_body check_body;
-    void *arg;
     struct e2b_place place;
     struct net_origin *api, *code, *envd;
     struct contract contract; /* strings copied; without mounts */
@@ -217,20 +213,10 @@ struct e2b {
     bool paused;   /* output is held back */
 
     struct e2b_run *run, *queued;
-    struct sandbox_refusal refused;
     struct e2b_errand *errand; /* put, get or complete under way */
-    struct loop_source *deadline, *step_timer, *ttl, *renew, *later;
-    bool ending;
-    enum run_end end_as;
-    const char *end_what; /* NULL: the owner's own kill */
-    struct err why;
-    unsigned depth;
-    bool closed;
+    struct loop_source *deadline, *step_timer, *ttl, *renew;
 };
 
-void e2b_enter(struct e2b *s);
-void e2b_leave(struct e2b *s);
-void e2b_tell(struct e2b *s, const struct sandbox_event *ev);
 /* Destroy it: what runs ends `as`. `what` NULL: the owner asked. `why` NULL: no failure. */
 void e2b_end_with(struct e2b *s, enum run_end as, const char *what, const struct err *why);
 

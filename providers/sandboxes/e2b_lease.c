@@ -14,7 +14,7 @@ int64_t e2b_ends_in_ms(const struct e2b *s)
 /* The money that is left, in seconds of this sandbox; -1 no limit. */
 static int64_t paid_s(const struct e2b *s)
 {
-    int64_t left = s->allowance != NULL ? s->allowance(s->arg) : -1;
+    int64_t left = s->allowance != NULL ? s->allowance(s->core.arg) : -1;
     int64_t second = e2b_nanousd(s->cpus, s->memory_mib, 1);
     if (left < 0 || second <= 0)
         return -1;
@@ -38,10 +38,10 @@ static void set_end(struct e2b *s)
     if (told && moved < MOVED_US && moved > -MOVED_US)
         return;
     s->ends_us = ends;
-    loop_arm_us(s->loop, s->ttl, left > 0 ? left : 0);
+    loop_arm_us(s->core.loop, s->ttl, left > 0 ? left : 0);
     struct sandbox_event ev = { .kind = SANDBOX_LEASE, .id = s->id, .ms = e2b_ends_in_ms(s) };
     if (told)
-        e2b_tell(s, &ev);
+        core_tell(&s->core, &ev);
 }
 
 void e2b_lease_begin(struct e2b *s)
@@ -49,15 +49,15 @@ void e2b_lease_begin(struct e2b *s)
     s->ends_us = 0;
     set_end(s);
     if (!s->place.debug)
-        loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
+        loop_arm_us(s->core.loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
 }
 
 void e2b_lease_end(struct e2b *s)
 {
     s->used_us += clock_boot_us() - s->since_us;
     s->ends_us = 0;
-    loop_arm_us(s->loop, s->ttl, -1);
-    loop_arm_us(s->loop, s->renew, -1);
+    loop_arm_us(s->core.loop, s->ttl, -1);
+    loop_arm_us(s->core.loop, s->renew, -1);
 }
 
 /* ---- staying alive */
@@ -77,7 +77,7 @@ static void on_renewed(struct e2b *s, const struct net_result *r)
 static void renew(struct e2b *s)
 {
     struct buf target = BUF_INIT(256), body = BUF_INIT(64);
-    loop_arm_us(s->loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
+    loop_arm_us(s->core.loop, s->renew, E2B_RENEW_S * E2B_SECOND_US);
     set_end(s);
     if (s->side.call.busy || s->freezing != 0)
         return;
@@ -101,16 +101,16 @@ static void renew(struct e2b *s)
 void e2b_on_renew(void *arg)
 {
     struct e2b *s = arg;
-    if (s->closed)
+    if (s->core.closed)
         return;
-    e2b_enter(s);
+    core_enter(&s->core);
     if (s->phase == E2B_SEEKING)
         e2b_seek(s);
     else if (s->phase == E2B_QUEUED)
         e2b_queue_ask(s);
     else if (s->phase == E2B_READY)
         renew(s);
-    e2b_leave(s);
+    core_leave(&s->core);
 }
 
 /* Money is saved by pausing, where nothing runs; time is not. */
@@ -124,9 +124,9 @@ void e2b_on_ttl(void *arg)
 {
     struct e2b *s = arg;
     struct err why = ERR_INIT;
-    if (s->closed || s->phase != E2B_READY)
+    if (s->core.closed || s->phase != E2B_READY)
         return;
-    e2b_enter(s);
+    core_enter(&s->core);
     int64_t ttl = s->since_us + s->contract.ttl_s * E2B_SECOND_US - s->used_us;
     if (clock_boot_us() >= ttl) {
         err_set(&why, ERR_LIMIT, "the sandbox reached its ttl_s and was destroyed");
@@ -135,5 +135,5 @@ void e2b_on_ttl(void *arg)
         err_set(&why, ERR_LIMIT, "the session's budget is used up: the sandbox was destroyed");
         e2b_end_with(s, END_LIMIT, "budget", &why);
     }
-    e2b_leave(s);
+    core_leave(&s->core);
 }

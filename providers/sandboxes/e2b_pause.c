@@ -11,12 +11,12 @@ static void look(struct e2b *s);
 static void tell_paused(struct e2b *s, const struct err *e)
 {
     struct sandbox_event ev = { .kind = SANDBOX_PAUSED, .id = s->id, .err = e };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 static void paused(struct e2b *s)
 {
-    if (s->ending) {
+    if (s->core.ending) {
         e2b_kill_now(s);
         return;
     }
@@ -28,21 +28,21 @@ static void paused(struct e2b *s)
 /* It runs on. */
 static void not_paused(struct e2b *s, const struct err *e)
 {
-    if (s->ending) {
+    if (s->core.ending) {
         e2b_kill_now(s);
         return;
     }
     s->phase = E2B_READY;
     e2b_lease_begin(s);
     tell_paused(s, e);
-    if (!s->closed && !s->ending)
+    if (!s->core.closed && !s->core.ending)
         e2b_run_next(s);
 }
 
 static void lost(struct e2b *s, const struct err *e)
 {
     s->phase = E2B_READY; /* so that it is ended as one that was there */
-    if (s->ending)
+    if (s->core.ending)
         e2b_kill_now(s);
     else
         e2b_end_with(s, END_LOST, "", e);
@@ -68,7 +68,7 @@ static void on_looked(struct e2b *s, const struct net_result *r)
     if (is_paused) {
         paused(s);
     } else if (s->looks < LOOKS_MAX) {
-        loop_arm_us(s->loop, s->step_timer, s->seek_ms * INT64_C(1000));
+        loop_arm_us(s->core.loop, s->step_timer, s->seek_ms * INT64_C(1000));
     } else {
         err_set(&e, ERR_NET, "e2b: pausing the sandbox was not done; it runs on");
         not_paused(s, &e);
@@ -115,7 +115,7 @@ static void on_paused(struct e2b *s, const struct net_result *r)
 int e2b_pause_it(struct e2b *s, struct err *e)
 {
     struct buf target = BUF_INIT(256);
-    if (s->phase != E2B_READY || s->ending || s->place.debug)
+    if (s->phase != E2B_READY || s->core.ending || s->place.debug)
         return err_set(e, ERR_USAGE, "the sandbox can't be paused now");
     if (s->run != NULL || s->queued != NULL || s->work.call.busy || s->life.call.busy ||
         s->errand != NULL || s->freezing != 0)
@@ -123,8 +123,8 @@ int e2b_pause_it(struct e2b *s, struct err *e)
     s->phase = E2B_PAUSING;
     s->looks = 0;
     e2b_call_drop(&s->side);
-    loop_arm_us(s->loop, s->renew, -1);
-    loop_arm_us(s->loop, s->ttl, -1);
+    loop_arm_us(s->core.loop, s->renew, -1);
+    loop_arm_us(s->core.loop, s->ttl, -1);
     e2b_target(&target, s->id, "pause");
     struct e2b_request rq = { .plane = E2B_API,
                               .method = "POST",
@@ -152,16 +152,16 @@ void e2b_not_woken(struct e2b *s, const struct err *e)
         .kind = SANDBOX_PAUSED, .id = s->id, .err = &why, .confirmed = true
     };
     s->phase = E2B_PAUSED;
-    loop_arm_us(s->loop, s->renew, -1);
-    e2b_tell(s, &ev);
+    loop_arm_us(s->core.loop, s->renew, -1);
+    core_tell(&s->core, &ev);
 }
 
 int e2b_wake(struct sandbox *base, struct err *e)
 {
     struct e2b *s = (struct e2b *)base;
-    if (s->phase != E2B_PAUSED || s->ending)
+    if (s->phase != E2B_PAUSED || s->core.ending)
         return err_set(e, ERR_USAGE, "the sandbox is not paused");
-    if (s->allowance != NULL && s->allowance(s->arg) == 0)
+    if (s->allowance != NULL && s->allowance(s->core.arg) == 0)
         return err_set(e, ERR_LIMIT,
                        "the session's budget is used up, so the sandbox stays paused: it costs "
                        "nothing; :kill ends it");

@@ -84,7 +84,7 @@ static void on_context(struct e2b *s, const struct net_result *r)
     if (!e2b_succeeded(r)) {
         (void)e2b_why(&s->work, r, "starting an interpreter", &why, &e);
         if (why.port_closed && clock_boot_us() < s->wait_until_us)
-            loop_arm_us(s->loop, s->step_timer, POLL_US); /* not listening yet */
+            loop_arm_us(s->core.loop, s->step_timer, POLL_US); /* not listening yet */
         else
             then(s, &e);
         return;
@@ -148,7 +148,7 @@ void e2b_is_ready(struct e2b *s)
                                 .cold_start_us = s->cold_start_us,
                                 .again = s->lived,
                                 .ms = e2b_ends_in_ms(s) };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 static void on_prepared(struct e2b *s, const struct err *e)
@@ -159,7 +159,7 @@ static void on_prepared(struct e2b *s, const struct err *e)
         return;
     }
     e2b_is_ready(s);
-    if (!s->closed)
+    if (!s->core.closed)
         e2b_run_next(s);
 }
 
@@ -205,12 +205,12 @@ void e2b_prepare(struct e2b *s)
 void e2b_on_step_timer(void *arg)
 {
     struct e2b *s = arg;
-    e2b_enter(s);
+    core_enter(&s->core);
     if (s->phase == E2B_PAUSING)
         e2b_pause_look(s);
-    else if (s->then != NULL && !s->work.call.busy && !s->ending)
+    else if (s->then != NULL && !s->work.call.busy && !s->core.ending)
         ask_context(s);
     else if (s->run != NULL)
         e2b_run_urge(s);
-    e2b_leave(s);
+    core_leave(&s->core);
 }

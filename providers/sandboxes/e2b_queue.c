@@ -7,7 +7,7 @@
 static void tell(struct e2b *s, const struct err *why, int64_t left_ms)
 {
     struct sandbox_event ev = { .kind = SANDBOX_QUEUED, .id = s->id, .err = why, .ms = left_ms };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 static int64_t next_ms(const struct e2b *s)
@@ -41,7 +41,7 @@ void e2b_queue(struct e2b *s, const struct err *why)
     s->phase = E2B_QUEUED;
     s->asked++;
     int64_t ms = next_ms(s);
-    loop_arm_us(s->loop, s->renew, (ms < left_ms ? ms : left_ms) * 1000);
+    loop_arm_us(s->core.loop, s->renew, (ms < left_ms ? ms : left_ms) * 1000);
     if (first)
         tell(s, why, left_ms);
 }

@@ -320,7 +320,7 @@ void e2b_tell_state(struct e2b *s, const struct buf *report, uint32_t run)
                                 .var_count = read_vars(json_get(o, "vars"), vars),
                                 .files = files,
                                 .file_count = read_files(json_get(o, "files"), files) };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
     free(vars);
     free(files);
     json_free(o);
@@ -341,7 +341,7 @@ void e2b_tell_restored(struct e2b *s, const struct buf *report)
     struct sandbox_event ev = {
         .kind = SANDBOX_RESTORED, .vars = vars, .var_count = count, .kept = kept, .kept_count = n
     };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
     free(kept);
     free(vars);
     json_free(o);

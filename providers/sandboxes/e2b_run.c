@@ -184,11 +184,11 @@ void e2b_run_finish(struct e2b *s)
     if (r == NULL || r->told)
         return;
     r->told = true;
-    loop_arm_us(s->loop, s->deadline, -1);
-    loop_arm_us(s->loop, s->step_timer, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->step_timer, -1);
     fill_finished(r, &f);
     struct sandbox_event ev = { .kind = SANDBOX_FINISHED, .run = r->rq.run, .finished = &f };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 /* The run leaves the stage; what is queued may begin. */
@@ -196,9 +196,9 @@ static void retire(struct e2b *s)
 {
     e2b_run_free(s->run);
     s->run = NULL;
-    if (s->contract.lifecycle == LIFECYCLE_RUN && !s->closed)
+    if (s->contract.lifecycle == LIFECYCLE_RUN && !s->core.closed)
         e2b_end_with(s, END_KILLED, NULL, NULL);
-    else if (!s->closed)
+    else if (!s->core.closed)
         e2b_run_next(s);
 }
 
@@ -235,7 +235,7 @@ static void on_report(struct e2b *s, const struct net_result *r)
     int rc = e2b_read_cell(r, &s->report, &trouble, &e);
     if (rc < 0 && trouble != E2B_KERNEL_DIED) {
         e2b_run_finish(s); /* its own end is known all the same */
-        if (!s->closed)
+        if (!s->core.closed)
             lost_in_report(s, &e);
         return;
     }
@@ -248,11 +248,11 @@ static void on_report(struct e2b *s, const struct net_result *r)
         e2b_take_exists(&s->report, run->exists, run->rq.exists_count);
     uint32_t number = run->rq.run;
     e2b_run_finish(s);
-    if (s->closed || s->ending)
+    if (s->core.closed || s->core.ending)
         return;
     if (rc == 0)
         e2b_tell_state(s, &s->report, number);
-    if (s->closed || s->ending)
+    if (s->core.closed || s->core.ending)
         return;
     if (rc < 0)
         start_over(s);
@@ -267,11 +267,11 @@ void e2b_run_report(struct e2b *s)
     r->step = STEP_REPORT;
     if (r->rq.exists_count == 0)
         e2b_run_finish(s);
-    if (s->closed || s->ending)
+    if (s->core.closed || s->core.ending)
         return;
     if (r->f.state_lost && strcmp(s->contexts[0].language, r->rq.language) == 0) {
         e2b_run_finish(s);
-        if (!s->closed && !s->ending)
+        if (!s->core.closed && !s->core.ending)
             start_over(s);
         return;
     }
@@ -310,10 +310,10 @@ static void on_language(struct e2b *s, const struct err *e);
 
 static void refuse(struct e2b *s, const struct err *e)
 {
-    s->refused = (struct sandbox_refusal){ s->run->rq.run, *e };
+    s->core.refused = (struct sandbox_refusal){ s->run->rq.run, *e };
     e2b_run_free(s->run);
     s->run = NULL;
-    loop_wake_idle(s->loop, s->later);
+    loop_wake_idle(s->core.loop, s->core.later);
 }
 
 static void begin(struct e2b *s)
@@ -346,8 +346,8 @@ static void on_language(struct e2b *s, const struct err *e)
 
 void e2b_run_next(struct e2b *s)
 {
-    if (s->queued == NULL || s->run != NULL || s->phase != E2B_READY || s->ending ||
-        s->work.call.busy || s->refused.run != 0 || s->freezing != 0)
+    if (s->queued == NULL || s->run != NULL || s->phase != E2B_READY || s->core.ending ||
+        s->work.call.busy || s->core.refused.run != 0 || s->freezing != 0)
         return;
     s->run = s->queued;
     s->queued = NULL;

@@ -27,19 +27,19 @@ static void write_name(const struct e2b *s, uint32_t run, char *out, size_t size
 static void tell(struct e2b *s, uint32_t run, const char *id, const struct err *e)
 {
     struct sandbox_event ev = { .kind = SANDBOX_SNAPSHOT, .run = run, .id = id, .err = e };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 static void finished(struct e2b *s, const char *id, const struct err *e)
 {
     uint32_t run = s->freezing;
     s->freezing = 0;
-    if (s->ending) {
+    if (s->core.ending) {
         e2b_kill_now(s);
         return;
     }
     tell(s, run, id, e);
-    if (!s->closed && !s->ending)
+    if (!s->core.closed && !s->core.ending)
         e2b_run_next(s);
 }
 
@@ -121,7 +121,7 @@ int e2b_snapshot(struct sandbox *base, uint32_t run, unsigned *keep, struct err 
     char name[128];
     if (s->snapshots == 0)
         return err_set(e, ERR_USAGE, "no snapshots were asked for: -s e2b:TEMPLATE,snapshots=N");
-    if (s->phase != E2B_READY || s->ending || s->life.call.busy || s->freezing != 0 ||
+    if (s->phase != E2B_READY || s->core.ending || s->life.call.busy || s->freezing != 0 ||
         (s->run != NULL && !s->run->told))
         return err_set(e, ERR_BUSY, "something is under way in the sandbox");
     *keep = s->snapshots;
@@ -163,7 +163,7 @@ int e2b_drop_snapshot(struct sandbox *base, uint32_t run, const char *id, struct
 {
     struct e2b *s = (struct e2b *)base;
     struct buf target = BUF_INIT(1024);
-    if (s->trash.call.busy || s->ending || s->phase == E2B_GONE)
+    if (s->trash.call.busy || s->core.ending || s->phase == E2B_GONE)
         return err_set(e, ERR_BUSY, "another snapshot is being deleted");
     if (!e2b_is_snapshot(id))
         return err_set(e, ERR_FORMAT, "'%.60s' is no snapshot of E2B's", id);

@@ -26,7 +26,7 @@ static void on_output(void *arg, enum sandbox_stream stream, const char *p, size
         .kind = SANDBOX_OUTPUT, .run = r->rq.run, .stream = stream, .ptr = p, .len = keep
     };
     if (keep > 0)
-        e2b_tell(s, &ev);
+        core_tell(&s->core, &ev);
 }
 
 static void on_result(void *arg, const char *mime, const char *p, size_t len, bool main)
@@ -38,7 +38,7 @@ static void on_result(void *arg, const char *mime, const char *p, size_t len, bo
     struct sandbox_event ev = {
         .kind = SANDBOX_RESULT, .run = r->rq.run, .mime = mime, .ptr = p, .len = len, .main = main
     };
-    e2b_tell(s, &ev);
+    core_tell(&s->core, &ev);
 }
 
 void e2b_stream_told(struct e2b *s, struct e2b_stream_told *out)
@@ -170,7 +170,7 @@ void e2b_run_code(struct e2b *s)
     struct e2b_run *r = s->run;
     r->step = STEP_CODE;
     r->started_us = clock_boot_us();
-    loop_arm_us(s->loop, s->deadline, s->contract.timeout_s * E2B_SECOND_US);
+    loop_arm_us(s->core.loop, s->deadline, s->contract.timeout_s * E2B_SECOND_US);
     if (r->context != NULL) {
         send_stream(s, &r->code, on_code);
         hold_back(s);
@@ -340,8 +340,8 @@ static void after_judging(struct e2b *s)
 {
     struct e2b_run *r = s->run;
     r->f.wall_us = clock_boot_us() - r->started_us;
-    loop_arm_us(s->loop, s->deadline, -1);
-    loop_arm_us(s->loop, s->step_timer, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->step_timer, -1);
     if (r->f.end == END_LOST && r->f.state_lost && s->stream.trouble == E2B_NO_TROUBLE) {
         struct err why = ERR_INIT; /* the edge knows no such sandbox any more */
         err_set(&why, ERR_NET, "%.400s", r->message);
@@ -484,7 +484,7 @@ void e2b_run_stop(struct e2b *s, enum run_end as)
         nudge(s, pid, "INT");
     else if (pid > 0)
         nudge_kernel(s, pid);
-    loop_arm_us(s->loop, s->step_timer, pid > 0 ? E2B_GRACE_US : 0);
+    loop_arm_us(s->core.loop, s->step_timer, pid > 0 ? E2B_GRACE_US : 0);
 }
 
 void e2b_run_urge(struct e2b *s)
@@ -499,7 +499,7 @@ void e2b_run_urge(struct e2b *s)
     }
     if (r->step == STEP_CODE && r->urged++ == 0 && r->pid > 0) {
         nudge(s, r->pid, "KILL");
-        loop_arm_us(s->loop, s->step_timer, E2B_GRACE_US);
+        loop_arm_us(s->core.loop, s->step_timer, E2B_GRACE_US);
         return;
     }
     err_set(&e, ERR_LIMIT, "e2b: the code could not be ended by itself, so the sandbox was");
@@ -509,9 +509,9 @@ void e2b_run_urge(struct e2b *s)
 void e2b_on_deadline(void *arg)
 {
     struct e2b *s = arg;
-    e2b_enter(s);
+    core_enter(&s->core);
     e2b_run_stop(s, END_TIMEOUT);
-    e2b_leave(s);
+    core_leave(&s->core);
 }
 
 /* ---- the check */
@@ -520,8 +520,8 @@ static void on_checked(struct e2b *s, const struct net_result *r)
 {
     struct e2b_run *run = s->run;
     struct e2b_stream *st = &s->stream;
-    loop_arm_us(s->loop, s->deadline, -1);
-    loop_arm_us(s->loop, s->step_timer, -1);
+    loop_arm_us(s->core.loop, s->deadline, -1);
+    loop_arm_us(s->core.loop, s->step_timer, -1);
     run->f.check_ran = true;
     run->f.check_ok = st->ended && r->status == 200 && !st->has_error && st->bad_lines == 0 &&
                       st->trouble == E2B_NO_TROUBLE;
@@ -544,6 +544,6 @@ void e2b_run_after_code(struct e2b *s)
     }
     r->step = STEP_CHECK;
     r->stop_asked = false;
-    loop_arm_us(s->loop, s->deadline, s->contract.timeout_s * E2B_SECOND_US);
+    loop_arm_us(s->core.loop, s->deadline, s->contract.timeout_s * E2B_SECOND_US);
     send_stream(s, &r->check, on_checked);
 }

@@ -71,7 +71,7 @@ static void on_input(struct e2b *m, const struct net_result *r)
         return;
     }
     send_input(w);
-    if (w->blocked && w->queue.len < PIECE_MAX && !m->ending) {
+    if (w->blocked && w->queue.len < PIECE_MAX && !m->core.ending) {
         w->blocked = false;
         emit(w, &(struct wall_event){ .kind = WALL_ROOM });
     }
@@ -114,7 +114,7 @@ static void send_input(struct e2b_wall *w)
 {
     size_t len = w->queue.len < PIECE_MAX ? w->queue.len : PIECE_MAX;
     struct buf body = BUF_INIT(2 * PIECE_MAX);
-    if (len == 0 || w->input.call.busy || w->m->ending)
+    if (len == 0 || w->input.call.busy || w->m->core.ending)
         return;
     write_input(w, len, &body);
     INVARIANT(carries_the_same(w, &body, len));
@@ -134,7 +134,7 @@ static void send_input(struct e2b_wall *w)
 static ssize_t wall_write(struct wall *base, const void *ptr, size_t len)
 {
     struct e2b_wall *w = (struct e2b_wall *)base;
-    if (w->m->ending || w->ended)
+    if (w->m->core.ending || w->ended)
         return -1;
     if (!w->up)
         return 0;
@@ -195,7 +195,7 @@ static void on_frame(void *arg, const char *text, size_t len, bool end)
 {
     struct e2b_wall *w = arg;
     struct json *o = NULL;
-    if (w->m->ending || w->bad.code != ERR_NONE)
+    if (w->m->core.ending || w->bad.code != ERR_NONE)
         return;
     if (json_parse(&o, text, len, &w->bad) < 0)
         return;
@@ -220,11 +220,11 @@ static void on_stream(void *arg, const char *p, size_t len)
 {
     struct e2b_wall *w = of(arg);
     struct err e = ERR_INIT;
-    if (w->m->ending)
+    if (w->m->core.ending)
         return;
     if (connect_feed(&w->frames, p, len, &e) < 0 && w->bad.code == ERR_NONE)
         w->bad = e;
-    if (w->bad.code == ERR_NONE || w->m->ending)
+    if (w->bad.code == ERR_NONE || w->m->core.ending)
         return;
     e = w->bad;
     err_wrap(&e, "e2b: the stream of the guest");
@@ -383,7 +383,7 @@ static void wall_close(struct wall *base)
     w->sink = NULL;
     if (w->m != NULL) {
         e2b_call_release(&w->input);
-        sandbox_e2b.close(&w->m->base);
+        sandbox_e2b.close(&w->m->core.base);
     }
     connect_release(&w->frames);
     buf_release(&w->parcel);
@@ -435,12 +435,12 @@ static void wall_kill(struct wall *base)
 {
     struct e2b_wall *w = (struct e2b_wall *)base;
     e2b_call_drop(&w->input);
-    sandbox_e2b.kill(&w->m->base, END_KILLED);
+    sandbox_e2b.kill(&w->m->core.base, END_KILLED);
 }
 
 struct sandbox *e2b_wall_machine(struct wall *w)
 {
-    return &((struct e2b_wall *)w)->m->base;
+    return &((struct e2b_wall *)w)->m->core.base;
 }
 
 const struct wall_ops wall_e2b = {

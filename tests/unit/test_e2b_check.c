@@ -80,7 +80,7 @@ static void catch_run(const char *language)
     s = (struct e2b *)box;
     mirror.r = s->run;
     assert_non_null(mirror.r);
-    s->check_body = on_mirror;
+    s->core.check_body = on_mirror;
 }
 
 static int check_it(struct err *e)

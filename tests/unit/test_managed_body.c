@@ -46,7 +46,7 @@ static void each_byte_that_differs_is_seen(void **state)
     for (int mounted = 0; mounted < 2; mounted++) {
         struct managed s = { .link = mounted ? LINK_NONE : LINK_LIVE,
                              .contract = { .timeout_s = 300 },
-                             .check_body = on_mirror };
+                             .core = { .check_body = on_mirror } };
         struct sandbox_run rq = { .run = 3,
                                   .language = "python",
                                   .interpreter = "python3",
