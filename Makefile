@@ -120,8 +120,8 @@ lint: deps
 
 # In percent of lines and branches, of everything and of branches of the modules that decide (tests/coverage.sh). The goals are
 # 90, 85 and 100; these are what was reached.
-COVERAGE_LINES    := 95
-COVERAGE_BRANCHES := 85
+COVERAGE_LINES    := 97
+COVERAGE_BRANCHES := 89
 COVERAGE_CORE     := 100
 coverage: deps
 	@sh share/deps.sh coverage
