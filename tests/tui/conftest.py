@@ -175,6 +175,14 @@ class Airlock:
         done = self.run(*args, **kw)
         return done, [json.loads(line) for line in done.stdout.decode().splitlines()]
 
+    def record(self, which="last"):
+        """Its events. What is no decision is on disk a moment later: read until nothing is added."""
+        before, now = None, self.json("show", "--json", which)[1]
+        while before != now:
+            time.sleep(0.15)
+            before, now = now, self.json("show", "--json", which)[1]
+        return now
+
     def screen(self, *args, rows=24, cols=80, env=None):
         s = Screen([BINARY, *args], {**self.env, **(env or {})}, rows, cols)
         self.screens.append(s)

@@ -28,7 +28,7 @@ def press(s, keys, expected=None):
 
 
 def events(airlock, kind, ref="last"):
-    return [e for e in airlock.json("show", "--json", ref)[1] if e["type"] == kind]
+    return [e for e in airlock.record(ref) if e["type"] == kind]
 
 
 def tools(airlock, **scripts):

@@ -34,7 +34,7 @@ def say(s, line, expected):
 
 
 def events(airlock, kind, ref="last"):
-    return [e for e in airlock.json("show", "--json", ref)[1] if e["type"] == kind]
+    return [e for e in airlock.record(ref) if e["type"] == kind]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def own(s, *lines):
 
 
 def events(airlock, kind, ref="last"):
-    return [e for e in airlock.json("show", "--json", ref)[1] if e["type"] == kind]
+    return [e for e in airlock.record(ref) if e["type"] == kind]
 
 
 def codes(airlock):

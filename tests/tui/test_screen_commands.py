@@ -27,7 +27,7 @@ def to_prompt(s):
 
 
 def events(airlock, kind=None, ref="last"):
-    return [e for e in airlock.json("show", "--json", ref)[1] if kind is None or e["type"] == kind]
+    return [e for e in airlock.record(ref) if kind is None or e["type"] == kind]
 
 
 def at_gate(s, code="!print(6*7)"):
