@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [golden|coverage] - every test there is: a normal and a sanitised build, the cmocka programs of both, the whole-program
-# tests, the fuzz targets; three at a time, most of them wait rather than work. Prints a report of each program (job.sh) and a
+# tests, the fuzz targets; four at a time, most of them wait rather than work. Prints a report of each program (job.sh) and a
 # closing `N passed, N failed, N skipped`; exits 1 when something failed. `coverage` runs them once, in build/cov, and counts what
 # every process goes through, however it ends (coverage/counts.c).
 set -u
@@ -76,7 +76,7 @@ else
     } >"$out/jobs"
 fi
 : >"$out/counts"
-xargs -P3 -L1 sh tests/job.sh "$out" <"$out/jobs"
+xargs -P4 -L1 sh tests/job.sh "$out" <"$out/jobs"
 for t in ${programs:-}; do COUNTS_INTO_GCDA=1 "$t"; done
 # The key of the tests (tests/tui/conftest.py) in anything that was left in their home.
 if grep -rlsF 'sk-ant-test-0123456789' "$out/home"; then

@@ -52,7 +52,7 @@ def test_differences_folds_and_columns(view):
     press(s, "s", r"line 10 +\| +11 the caf")
     press(s, "s", r"11 +-line 10")
     press(s, "f", r"\d+-\d+/6\d")
-    assert "equal lines" not in s.text()
+    s.wait_gone("equal lines")
     press(s, "f", "23 equal lines")
     press(s, "?", r"\] \[ differences  / n N search  s columns")
     press(s, "\x0c", "23 equal lines")  # drawn anew
