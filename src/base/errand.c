@@ -109,7 +109,7 @@ void errand_end(struct errand *er)
 int errand_run(struct launcher *l, int (*inside)(int, char **), const char *const *argv, int given,
                int64_t *number, int *fd, struct err *e)
 {
-    struct errand *er;
+    struct errand *er = NULL;
     if (errand_begin(&er, l, inside, argv, given, e) < 0)
         return -1;
     int rc = errand_wait(er, number, fd, e);

@@ -224,8 +224,8 @@ static void remember(int fd, const char *path)
 
 /* ---- bytes */
 
-/* What the kernel takes for an order (control groups, /proc) is taken whole, so it is never cut: the
- * half of a number would be another one. */
+/* What the kernel takes for an order (control groups, /proc) is taken whole, so it is never cut:
+ * the half of a number would be another one. */
 static bool is_order(int fd)
 {
     struct statfs fs;
