@@ -131,7 +131,6 @@ struct standing {
 static bool read_standing(pid_t pid, struct standing *out)
 {
     char path[64], text[512];
-    long group;
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -140,9 +139,22 @@ static bool read_standing(pid_t pid, struct standing *out)
     close(fd);
     text[n > 0 ? n : 0] = '\0';
     /* "pid (any name at all) S ppid pgrp session": the last parenthesis ends the name. */
-    const char *name_end = strrchr(text, ')');
-    return name_end != NULL && sscanf(name_end, ") %c %ld %ld %ld", &out->state, &out->parent,
-                                      &group, &out->session) == 4;
+    char *at = strrchr(text, ')');
+    if (at == NULL || strlen(at) < 4)
+        return false;
+    long after[3];
+    out->state = at[2];
+    at += 3;
+    for (size_t i = 0; i < ARRAY_LEN(after); i++) {
+        char *end;
+        after[i] = strtol(at, &end, 10);
+        if (end == at)
+            return false;
+        at = end;
+    }
+    out->parent = after[0];
+    out->session = after[2];
+    return true;
 }
 
 pid_t proof_parent(pid_t pid)
