@@ -22,8 +22,10 @@ int errand_begin(struct errand **out, struct launcher *l, int (*inside)(int, cha
 {
     static const char *const no_env[] = { NULL };
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-        return err_sys(e, ERR_IO, "%s: socketpair", argv[0]);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        (void)err_sys(e, ERR_IO, "%s: socketpair", argv[0]);
+        return -1;
+    }
     char *cwd = getcwd(NULL, 0);
     struct proc_spec spec = { .path = "/errand",
                               .inside = inside,
@@ -39,7 +41,8 @@ int errand_begin(struct errand **out, struct launcher *l, int (*inside)(int, cha
     close(ends[1]);
     if (rc < 0) {
         close(ends[0]);
-        return err_wrap(e, "%s", argv[0]);
+        (void)err_wrap(e, "%s", argv[0]);
+        return -1;
     }
     struct errand *er = xcalloc(1, sizeof *er);
     *er = (struct errand){ .proc = p, .sock = ends[0] };
