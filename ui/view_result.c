@@ -198,8 +198,10 @@ void view_draw_results(const struct view *v, struct rect r)
         v->info->rows[PANE_OUT] = p.line_count;
     for (size_t i = 0; i < rows && top + i < p.line_count; i++)
         grid_put_prose(v->g, r.x, r.y + (int)i, r.x + r.w, &p, top + i);
-    if (!all && p.line_count > rows && rows > 0)
-        grid_put_format(v->g, r.x + r.w - 12, r.y + r.h - 1, r.x + r.w, STYLE(ROLE_DIM),
-                        " +%zu lines", p.line_count - rows);
+    if (!all && p.line_count > rows && rows > 0) {
+        char more[40];
+        int w = snprintf(more, sizeof more, " +%zu lines", p.line_count - rows);
+        grid_put_fit(v->g, r.x + r.w - w, r.y + r.h - 1, r.x + r.w, more, STYLE(ROLE_DIM));
+    }
     prose_release(&p);
 }
