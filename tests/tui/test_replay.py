@@ -261,11 +261,12 @@ def test_replay_from_the_screen_and_back(airlock, by_hand):
     s.settle(0.2)  # the whole of it: its last row stood for something else before
     s.send("q")
     s.wait("a task, !code")
+    s.settle()  # what was typed into the replay is thrown away
     s.line(":replay last")
     s.wait("REPLAY")
     s.send("Q")
     s.wait_gone("REPLAY")
-    s.settle()  # what was typed into the replay is thrown away
+    s.settle()
     s.line(":seek 3")
     s.wait("only in a replay")
 
