@@ -4,12 +4,10 @@
 #define AIRLOCK_TESTS_E2B_MACHINE_H
 
 #include "base/connect.h"
-#include "providers/registry.h"
 #include "providers/sandboxes/e2b_int.h"
-#include "unit/fake_net.h"
+#include "unit/fake_box.h"
 
-#define LABEL "s1-1"
-#define MADE  "{\"sandboxID\":\"i1\",\"envdVersion\":\"0.4.0\",\"domain\":null}"
+#define MADE "{\"sandboxID\":\"i1\",\"envdVersion\":\"0.4.0\",\"domain\":null}"
 #define LOOK(state, label)                                                                         \
     "{\"sandboxID\":\"i1\",\"state\":\"" state "\",\"metadata\":{\"airlock\":\"" label "\"},"      \
     "\"cpuCount\":2,\"memoryMB\":512}"
@@ -49,7 +47,7 @@ static struct {
 static struct {
     unsigned ready, failed, finished, closed, outputs, results, states, restored, files, names,
         paused, snapshots, queued, leases;
-    bool confirmed, state_lost, again, refuse_body, awake, check_ran, check_ok;
+    bool confirmed, state_lost, again, awake, check_ran, check_ok;
     enum run_end end;
     int code;
     bool has_code;
@@ -58,10 +56,6 @@ static struct {
     size_t kept;
 } told;
 
-static struct loop *lp;
-static struct net *net;
-static struct sandbox *box;
-static struct contract terms;
 static int64_t money; /* -1 no limit */
 
 /* ---- the server */
@@ -288,12 +282,6 @@ static inline void on_sandbox(void *arg, struct sandbox *s, const struct sandbox
     }
 }
 
-static inline int on_body(void *arg, const struct sandbox_run *rq, struct err *e)
-{
-    (void)arg, (void)rq;
-    return told.refuse_body ? err_set(e, ERR_INTEGRITY, "not what was approved") : 0;
-}
-
 static inline int64_t allowance(void *arg)
 {
     (void)arg;
@@ -324,27 +312,14 @@ static inline struct sandbox_config config(void)
                                     .check_body = on_body };
 }
 
-static inline void turns(unsigned n)
-{
-    struct err e = ERR_INIT;
-    while (n-- > 0)
-        assert_int_equal(loop_turn(lp, 0, &e), 0);
-}
-
-/* Until *count is at least `want`, or it is closed; two hours of its time at most. */
+/* Until *count is at least `want`, or it is closed. */
 static inline void await(const unsigned *count, unsigned want)
 {
-    struct err e = ERR_INIT;
-    for (unsigned i = 0; *count < want && told.closed == 0; i++) {
-        if (i == 72000)
-            fail_msg("hangs behind %s", fake.last);
-        assert_int_equal(loop_turn(lp, 100, &e), 0);
-    }
+    box_await(count, want, &told.closed);
 }
 
 static inline void set_up(void)
 {
-    struct err e = ERR_INIT;
     memset(&server, 0, sizeof server);
     memset(&told, 0, sizeof told);
     server.lines = PRINTS OVER;
@@ -356,10 +331,7 @@ static inline void set_up(void)
     terms = (struct contract){
         .lifecycle = LIFECYCLE_SESSION, .ttl_s = 86400, .timeout_s = 30, .output_mib = 1
     };
-    fake.respond = serve;
-    assert_int_equal(loop_new(&lp, &e), 0);
-    net = net_new(lp);
-    box = NULL;
+    box_set_up(serve);
 }
 
 static inline void open_with(const struct sandbox_config *cfg)
@@ -420,12 +392,7 @@ static inline void await_stream(void)
 
 static inline void tear_down(void)
 {
-    if (box != NULL)
-        box->ops->close(box);
-    turns(3); /* freeing may wait for the loop */
-    net_free(net);
-    loop_free(lp);
-    fake_reset();
+    box_tear_down();
 }
 
 #endif

@@ -48,6 +48,22 @@ static struct {
     bool refuse;    /* net_send fails */
 } fake;
 
+/* The ways without an answer, for tables of faults. */
+#define FAKE_NO_ANSWER                                                                             \
+    { .end = NET_UNREACHABLE }, { .end = NET_CUT, .left = true }, { .served = true },              \
+    {                                                                                              \
+        .end = NET_TIMEOUT, .left = true                                                           \
+    }
+
+/* Any request after `skip` of them ends in this way, `times` times. */
+static inline void fake_fail(const struct fake_fault *way, unsigned skip, unsigned times)
+{
+    fake.fault = *way;
+    fake.fault.on = "";
+    fake.fault.skip = skip;
+    fake.fault.times = times;
+}
+
 /* It is never told of again; its memory stays until fake_reset. */
 static void fake_bury(struct fake_call *c)
 {

@@ -3,11 +3,9 @@
 #ifndef AIRLOCK_TESTS_MANAGED_BOX_H
 #define AIRLOCK_TESTS_MANAGED_BOX_H
 
-#include "providers/registry.h"
 #include "providers/sandboxes/claude_managed_int.h"
-#include "unit/fake_net.h"
+#include "unit/fake_box.h"
 
-#define LABEL "s1-1"
 #define TOOLSET_ONLY                                                                               \
     "\"tools\":[{\"type\":\"agent_toolset_20260401\",\"default_config\":{\"enabled\":false},"      \
     "\"configs\":[{\"name\":\"bash\",\"enabled\":true,\"permission_policy\":{\"type\":"            \
@@ -61,18 +59,13 @@ static struct {
 
 static struct {
     unsigned ready, failed, finished, closed, outputs, usages, states;
-    bool confirmed, state_lost, refuse_body;
+    bool confirmed, state_lost;
     enum run_end end;
     int code;
     int64_t cost;
     struct err why;
     char message[1024], error_value[512];
 } told;
-
-static struct loop *lp;
-static struct net *net;
-static struct sandbox *box;
-static struct contract terms;
 
 /* ---- what the server says */
 
@@ -372,12 +365,6 @@ static inline void on_sandbox(void *arg, struct sandbox *s, const struct sandbox
     }
 }
 
-static inline int on_body(void *arg, const struct sandbox_run *rq, struct err *e)
-{
-    (void)arg, (void)rq;
-    return told.refuse_body ? err_set(e, ERR_INTEGRITY, "not what was approved") : 0;
-}
-
 static inline const char *setting(void *arg, const char *name)
 {
     (void)arg;
@@ -399,27 +386,14 @@ static inline struct sandbox_config config(void)
                                     .check_body = on_body };
 }
 
-static inline void turns(unsigned n)
-{
-    struct err e = ERR_INIT;
-    while (n-- > 0)
-        assert_int_equal(loop_turn(lp, 0, &e), 0);
-}
-
-/* Until *count is at least `want`; an hour of its time at most. */
+/* Until *count is at least `want`. */
 static inline void await(const unsigned *count, unsigned want)
 {
-    struct err e = ERR_INIT;
-    for (unsigned i = 0; *count < want; i++) {
-        if (i == 36000)
-            fail_msg("hangs behind %s", fake.last);
-        assert_int_equal(loop_turn(lp, 100, &e), 0);
-    }
+    box_await(count, want, NULL);
 }
 
 static inline void set_up(void)
 {
-    struct err e = ERR_INIT;
     memset(&server, 0, sizeof server);
     memset(&told, 0, sizeof told);
     buf_init(&server.history, (size_t)4 << 20);
@@ -429,10 +403,7 @@ static inline void set_up(void)
     static const char *const ends[] = { ENDS, NULL };
     server.stopped = ends;
     terms = (struct contract){ .lifecycle = LIFECYCLE_SESSION, .ttl_s = 86400, .timeout_s = 30 };
-    fake.respond = serve;
-    assert_int_equal(loop_new(&lp, &e), 0);
-    net = net_new(lp);
-    box = NULL;
+    box_set_up(serve);
 }
 
 static inline void open_box(void)
@@ -459,12 +430,7 @@ static inline void start_code(const char *code)
 
 static inline void tear_down(void)
 {
-    if (box != NULL)
-        box->ops->close(box);
-    turns(3); /* freeing may wait for the loop */
-    net_free(net);
-    loop_free(lp);
-    fake_reset();
+    box_tear_down();
     buf_release(&server.history);
     buf_release(&server.posted);
     buf_release(&last_payload);

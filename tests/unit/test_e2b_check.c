@@ -16,7 +16,7 @@ static void what_was_not_approved_never_leaves(void **state)
     for (size_t i = 0; i < ARRAY_LEN(languages); i++) {
         set_up();
         open_box();
-        told.refuse_body = true;
+        refuse_body = true;
         start_code(languages[i], "x");
         await(&told.finished, 1);
         assert_int_equal(told.end, END_INTEGRITY);

@@ -170,10 +170,7 @@ static void go_through(void)
 static void each_request_in_each_way(void **state)
 {
     static const struct fake_fault ways[] = {
-        { .end = NET_UNREACHABLE },
-        { .end = NET_CUT, .left = true },
-        { .served = true },
-        { .end = NET_TIMEOUT, .left = true },
+        FAKE_NO_ANSWER,
         { .end = NET_TOO_LARGE, .left = true },
         { .end = NET_REDIRECT, .left = true },
         { .end = NET_ANSWERED, .status = 400, .body = "{\"error\":{\"message\":\"bad\"}}" },
@@ -201,10 +198,7 @@ static void each_request_in_each_way(void **state)
                 for (size_t k = 0; k < ARRAY_LEN(often); k++) {
                     dialect = &dialects[d];
                     begin();
-                    fake.fault = ways[w];
-                    fake.fault.on = "";
-                    fake.fault.skip = at;
-                    fake.fault.times = often[k];
+                    fake_fail(&ways[w], at, often[k]);
                     go_through();
                     assert_true(told.finishes == 1 || told.error[0] != '\0');
                     assert_true(fake.sent < 40); /* it does not ask for ever */

@@ -10,10 +10,7 @@
 #include "unit/managed_box.h"
 
 static const struct fake_fault ways[] = {
-    { .end = NET_UNREACHABLE },
-    { .end = NET_CUT, .left = true },
-    { .served = true },
-    { .end = NET_TIMEOUT, .left = true },
+    FAKE_NO_ANSWER,
     { .end = NET_TOO_LARGE, .left = true },
     { .end = NET_ANSWERED, .status = 500 },
     { .end = NET_ANSWERED,
@@ -84,10 +81,7 @@ static void each_request_in_each_way(void **state)
         for (unsigned at = 0; at < n; at++)
             for (size_t k = 0; k < ARRAY_LEN(often); k++) {
                 set_up();
-                fake.fault = ways[w];
-                fake.fault.on = "";
-                fake.fault.skip = at;
-                fake.fault.times = often[k];
+                fake_fail(&ways[w], at, often[k]);
                 open_box();
                 go_through(3);
                 bool lies = ways[w].status == 200 || ways[w].status == 404; /* to DELETE */

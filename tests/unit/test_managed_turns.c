@@ -295,14 +295,14 @@ static void a_run_that_was_not_approved_never_leaves(void **state)
 {
     (void)state;
     set_up();
-    told.refuse_body = true;
+    refuse_body = true;
     open_box();
     start_code("x");
     await(&told.finished, 1);
     assert_int_equal(told.end, END_INTEGRITY);
     assert_non_null(strstr(told.message, "not what was approved"));
     assert_int_equal(server.files + server.sessions, 0);
-    told.refuse_body = false;
+    refuse_body = false;
     start_code("x");
     await(&told.finished, 2);
     assert_int_equal(told.end, END_EXIT);
