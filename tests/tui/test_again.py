@@ -7,6 +7,8 @@ import sqlite3
 
 import pytest
 
+from hand import at_line_gate as at_gate, events
+
 
 @pytest.fixture
 def quick(airlock):
@@ -18,15 +20,6 @@ def quick(airlock):
 def exec_(airlock, code, *args):
     done = airlock.run("exec", "--lease", "runs=1", *args, "-", input=code.encode())
     return done, airlock.json("sessions", "--json")[1][0]["id"]
-
-
-def at_gate(s):
-    s.wait(r"gate> \s*\Z")
-    s.settle(0.35)
-
-
-def events(airlock, kind, ident="last"):
-    return [r for r in airlock.json("show", "--json", ident)[1] if r["type"] == kind]
 
 
 def test_exec_asks_at_a_terminal(quick):

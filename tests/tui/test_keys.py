@@ -3,32 +3,9 @@ import re
 
 import pytest
 
+from hand import events, own, press, start
+
 ESC = "\x1b"
-
-
-def start(airlock, *args, cols=120, **kw):
-    s = airlock.screen(*args, rows=36, cols=cols, **kw)
-    s.wait("a task, !code|a message")
-    return s
-
-
-def own(s, *lines):
-    for line in lines:
-        s.settle(0.1)
-        s.line(line)
-
-
-def press(s, keys, expected=None):
-    """One key after the other, each on its own; then `expected` is on the screen."""
-    for key in keys if isinstance(keys, (list, tuple)) else [keys]:
-        s.send(key)
-        s.settle(0.06)
-    if expected:
-        s.wait(expected, 8)
-
-
-def events(airlock, kind, ref="last"):
-    return [e for e in airlock.record(ref) if e["type"] == kind]
 
 
 def tools(airlock, **scripts):

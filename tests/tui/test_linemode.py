@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from hand import at_line_gate as at_gate, events
+
 IDLE, MORE = r"\n> \s*\Z", r"\n… \s*\Z"  # its prompts, and nothing behind them
 HIGH = "import shutil; shutil.rmtree('/home')"
 
@@ -30,20 +32,9 @@ def last_line(s):
     return [line.rstrip() for line in s.screen.display if line.strip()][-1]
 
 
-def at_gate(s):
-    s.wait(r"gate( \((HIGH: )?a XX approves\))?> \s*\Z")
-    s.settle(0.35)
-
-
 def propose(s, code):
     s.line(code)
     at_gate(s)
-
-
-def events(airlock, kind):
-    done, rows = airlock.json("show", "--json", "last")
-    assert done.returncode == 0, done.stderr
-    return [r for r in rows if r["type"] == kind]
 
 
 def until(airlock, kind, texts):

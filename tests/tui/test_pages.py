@@ -3,38 +3,9 @@ import re
 
 import pytest
 
+from hand import events, own, press, say, start
+
 ESC = "\x1b"
-
-
-def start(airlock, *args, rows=36, cols=120, **kw):
-    s = airlock.screen(*args, rows=rows, cols=cols, **kw)
-    s.wait("a task, !code|a message")
-    return s
-
-
-def own(s, *lines):
-    for line in lines:
-        s.settle(0.1)
-        s.line(line)
-
-
-def press(s, keys, expected=None):
-    for key in keys if isinstance(keys, (list, tuple)) else [keys]:
-        s.send(key)
-        s.settle(0.06)
-    if expected:
-        s.wait(expected, 8)
-
-
-def say(s, line, expected):
-    assert not re.search(expected, s.text()), "already there: " + expected
-    s.send(line + "\r")
-    s.wait(expected, 8)
-    s.settle(0.05)
-
-
-def events(airlock, kind, ref="last"):
-    return [e for e in airlock.record(ref) if e["type"] == kind]
 
 
 @pytest.fixture

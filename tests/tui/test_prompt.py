@@ -3,39 +3,21 @@ import re
 
 import pytest
 
+from hand import events, own, paste, start
+
 ESC = "\x1b"
-
-
-def start(airlock, rows=36, **kw):
-    s = airlock.screen(rows=rows, cols=120, **kw)
-    s.wait("a task, !code")
-    return s
-
-
-def own(s, *lines):
-    """Typed as fingers do, so that it runs unasked."""
-    for line in lines:
-        s.settle(0.1)
-        s.line(line)
-
-
-def events(airlock, kind, ref="last"):
-    return [e for e in airlock.record(ref) if e["type"] == kind]
 
 
 def codes(airlock):
     return [e["code"] for e in events(airlock, "run.proposed")]
 
 
-def at_gate(s, code="!print(6*7)", focus=True):
-    s.send("\x1b[200~" + code + "\x1b[201~")
-    s.wait(re.escape(code[-8:]))
-    s.send("\r")
-    s.wait("to decide")
-    if focus:
-        s.send("\x07")
-        s.wait(r"\[a\]")
-        s.settle(0.6)
+def at_gate(s, code="!print(6*7)"):
+    """The gate has the focus, and is armed."""
+    paste(s, code)
+    s.send("\x07")
+    s.wait(r"\[a\]")
+    s.settle(0.6)
 
 
 def editor(airlock, script):

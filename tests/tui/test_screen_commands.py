@@ -1,41 +1,12 @@
 """What is typed behind a colon: each command says what it did, or what is wrong and what to do; the record shows the same."""
 import re
 
-
-def start(airlock, *args, **kw):
-    s = airlock.screen(*args, rows=36, cols=120, **kw)
-    s.wait("a task, !code")
-    return s
-
-
-def say(s, line, expected):
-    """A whole line at once; then `expected` (a regular expression) is on the screen, and was not before."""
-    assert not re.search(expected, s.text()), "already there: " + expected
-    s.send(line + "\r")
-    s.wait(expected, 6)
-
-
-def own(s, code):
-    """Typed as fingers do, so that it runs unasked."""
-    s.settle(0.1)
-    s.line("!" + code)
+from hand import events, own, paste, say, start
 
 
 def to_prompt(s):
     s.send("i")
     s.settle(0.1)
-
-
-def events(airlock, kind=None, ref="last"):
-    return [e for e in airlock.record(ref) if kind is None or e["type"] == kind]
-
-
-def at_gate(s, code="!print(6*7)"):
-    """Code that waits at a gate, the prompt focused."""
-    s.send("\x1b[200~" + code + "\x1b[201~")
-    s.wait(re.escape(code[-8:]))
-    s.send("\r")
-    s.wait("to decide")
 
 
 def test_commands_without_a_session(airlock):
@@ -70,7 +41,7 @@ def test_commands_without_a_session(airlock):
 
 def test_a_theme_recolours_what_is_there(airlock):
     s = start(airlock)
-    own(s, "x = 1")
+    own(s, "!x = 1")
     s.wait("x +int")
 
     def coloured():
@@ -87,7 +58,7 @@ def test_a_theme_recolours_what_is_there(airlock):
 
 def test_names_tags_and_notes_are_in_the_record(airlock):
     s = start(airlock)
-    own(s, "x = 1")
+    own(s, "!x = 1")
     s.wait("x +int")
     for line in (":rename", ":rename last", ":rename " + "n" * 201):
         say(s, line, "rename takes a name of 1 to 200 bytes, not `last`")
@@ -105,7 +76,7 @@ def test_names_tags_and_notes_are_in_the_record(airlock):
 
 def test_commands_that_want_a_gate_or_another_sandbox(airlock):
     s = start(airlock)
-    own(s, "x = 1")
+    own(s, "!x = 1")
     s.wait("x +int")
     for line, expected in (
             (":deny because", "no gate is open"),
@@ -138,11 +109,11 @@ def test_files_go_into_the_sandbox_and_come_out(airlock):
     s = start(airlock)
     s.send(":put %s\r" % data)
     s.wait(":put needs a session")
-    at_gate(s)
+    paste(s)
     say(s, ":put %s" % data, "no sandbox is running yet: run some code first")
     say(s, ":deny", "run 1 denied")
     say(s, ":get in.txt", "no sandbox is running yet: run some code first")
-    own(s, "x = 1")
+    own(s, "!x = 1")
     s.wait("x +int")
     for line, expected in (
             (":put", r"put takes FILE \[NAME\]"),
@@ -153,7 +124,7 @@ def test_files_go_into_the_sandbox_and_come_out(airlock):
             (":get nope", "nope: No such file or directory")):
         say(s, line, expected)
     s.send(":get other.txt\r")
-    own(s, "print(open('in.txt').read() + open('other.txt').read())")
+    own(s, "!print(open('in.txt').read() + open('other.txt').read())")
     s.wait(r"hello[\s\S]*hello")
     assert [(e["path"], e["bytes"]) for e in events(airlock, "file.put")] == [("in.txt", 6), ("other.txt", 6)]
     assert [(e["path"], e["bytes"]) for e in events(airlock, "file.got")] == [("other.txt", 6)]
@@ -162,9 +133,9 @@ def test_files_go_into_the_sandbox_and_come_out(airlock):
 def test_going_to_places_by_words(airlock):
     s = start(airlock)
     code = ";".join("x%d=%d" % (i, i) for i in range(3))
-    own(s, code)
+    own(s, "!" + code)
     s.wait("x2 +int")
-    own(s, "for i in range(90): print('row', i)")
+    own(s, "!for i in range(90): print('row', i)")
     s.send("\r")
     s.wait("row 89")
     for line in (":pane", ":pane 9", ":pane 12", ":pane 0", ":pane x"):
@@ -194,12 +165,12 @@ def test_going_to_places_by_words(airlock):
 
 def test_the_gate_by_words(airlock):
     s = start(airlock)
-    at_gate(s)
+    paste(s)
     say(s, ":expect stdout frobs", "`stdout frobs` is no check; a check is one of")
     say(s, ":expect stdout contains 42", "expects +stdout contains 42")
     s.wait("to decide")
     say(s, ":deny  not today", "run 1 denied")
-    at_gate(s, "!print(7*7)")
+    paste(s, "!print(7*7)")
     say(s, ":stop enough of it", "session has ended|stopped|finished")
     decided = [(e["decision"], e.get("reason")) for e in events(airlock, "gate.decided")]
     assert decided == [("edit", None), ("deny", "not today"), ("stop", "enough of it")]
@@ -208,7 +179,7 @@ def test_the_gate_by_words(airlock):
 
 def test_a_lease_by_words(airlock):
     s = start(airlock)
-    own(s, "x = 1")
+    own(s, "!x = 1")
     s.wait("x +int")
     s.send("\x1b")
     s.settle(0.1)
@@ -232,7 +203,7 @@ def test_a_lease_by_words(airlock):
 
 def test_sessions_one_after_the_other(airlock):
     s = start(airlock)
-    own(s, "first = 1")
+    own(s, "!first = 1")
     s.wait("first +int")
     s.send(":rename number one\r")
     s.wait("airlock  number one")
@@ -250,11 +221,11 @@ def test_sessions_one_after_the_other(airlock):
 
 def test_killing_the_sandbox_asks_nothing_and_says_so(airlock):
     s = start(airlock)
-    own(s, "x = 1")
+    own(s, "!x = 1")
     s.wait("x +int")
     s.settle(0.5)  # until the variables are saved
     say(s, ":kill", "destroying the sandbox")
-    own(s, "x + 1")
+    own(s, "!x + 1")
     s.wait("state restored: 1 kept, 0 lost")
     say(s, ":restart", "destroying the sandbox")
     assert len(events(airlock, "sandbox.closed")) >= 1

@@ -55,6 +55,11 @@ static struct {
         .end = NET_TIMEOUT, .left = true                                                           \
     }
 
+static inline struct fake_fault fake_answered(const char *on, int status, unsigned times)
+{
+    return (struct fake_fault){ .on = on, .times = times, .end = NET_ANSWERED, .status = status };
+}
+
 /* Any request after `skip` of them ends in this way, `times` times. */
 static inline void fake_fail(const struct fake_fault *way, unsigned skip, unsigned times)
 {

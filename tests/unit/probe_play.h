@@ -21,7 +21,7 @@
 
 struct answer {
     const char *about; /* stands in the code */
-    const char *out;   /* %N: the nonce, %S: a secret, %n: the network namespace of this process */
+    const char *out;   /* %N: the nonce, %n: the network namespace of this process */
     enum run_end end;
     bool lost, closes, hangs;
     const char *error;

@@ -8,11 +8,6 @@
 
 #include "unit/e2b_machine.h"
 
-static struct fake_fault answered(const char *on, int status, unsigned times)
-{
-    return (struct fake_fault){ .on = on, .times = times, .end = NET_ANSWERED, .status = status };
-}
-
 /* ---- one that lived before */
 
 static void attach_to(const char *id)
@@ -204,10 +199,10 @@ static void it_is_kept_alive(void **state)
     open_box();
     await(&told.ready, 1);
     await(&server.renewals, 3);
-    fake.fault = answered("POST /sandboxes/i1/timeout", 500, 5);
+    fake.fault = fake_answered("POST /sandboxes/i1/timeout", 500, 5);
     await(&server.renewals, 4); /* that passes */
     assert_int_equal(told.failed, 0);
-    fake.fault = answered("POST /sandboxes/i1/timeout", 404, 1);
+    fake.fault = fake_answered("POST /sandboxes/i1/timeout", 404, 1);
     await(&told.closed, 1);
     assert_int_equal(told.failed, 1);
     assert_non_null(strstr(told.why.msg, "keeping the sandbox alive"));
@@ -289,7 +284,7 @@ static void its_end_moves_with_the_money(void **state)
 
 static struct fake_fault full(const char *on, unsigned times)
 {
-    struct fake_fault f = answered(on, 429, times);
+    struct fake_fault f = fake_answered(on, 429, times);
     f.body = FULL;
     return f;
 }

@@ -8,11 +8,6 @@
 
 #include "unit/e2b_machine.h"
 
-static struct fake_fault answered(const char *on, int status, unsigned times)
-{
-    return (struct fake_fault){ .on = on, .times = times, .end = NET_ANSWERED, .status = status };
-}
-
 /* ---- pauses */
 
 static void a_pause_that_ends_otherwise(void **state)
@@ -172,7 +167,7 @@ static void a_snapshot_is_deleted(void **state)
         set_up();
         open_box();
         await(&told.ready, 1);
-        fake.fault = answered("DELETE /templates/", status, 100);
+        fake.fault = fake_answered("DELETE /templates/", status, 100);
         assert_int_equal(box->ops->drop_snapshot(box, 1, "../x", &e), -1);
         assert_int_equal(e.code, ERR_FORMAT);
         assert_int_equal(box->ops->drop_snapshot(box, 1, "t/a:b", &e), 0);

@@ -86,12 +86,7 @@ static void raze_wall(void)
 
 static void await_gone(void)
 {
-    struct err e = ERR_INIT;
-    for (unsigned i = 0; seen.gone == 0; i++) {
-        if (i == 36000)
-            fail_msg("hangs behind %s", fake.last);
-        assert_int_equal(loop_turn(lp, 100, &e), 0);
-    }
+    box_await(&seen.gone, 1, NULL);
 }
 
 static void frame(const char *json, bool end)

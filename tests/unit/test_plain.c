@@ -17,6 +17,8 @@ struct told {
     struct scene s;
     struct text_stream streams[3];
     struct buf out;
+    struct contract contract;
+    struct contract_enforcement en;
 };
 
 static void begin(struct told *t)
@@ -26,6 +28,7 @@ static void begin(struct told *t)
     for (size_t i = 0; i < 3; i++)
         text_stream_init(&t->streams[i], TEXT_OUTPUT, false);
     buf_init(&t->out, 1 << 20);
+    contract_init(&t->contract);
 }
 
 static void end(struct told *t)
@@ -33,6 +36,7 @@ static void end(struct told *t)
     for (size_t i = 0; i < 3; i++)
         text_stream_release(&t->streams[i]);
     buf_release(&t->out);
+    contract_release(&t->contract);
     scene_end(&t->s);
 }
 
@@ -288,23 +292,26 @@ static void test_hostile_strings(void **state)
 
 /* ---- the gate ---- */
 
+static const char *gate_of(struct told *t, uint32_t run, const char *why)
+{
+    buf_reset(&t->out);
+    plain_gate(&t->s.st, state_run_at(&t->s.st, run), &t->contract, &t->en, why, &t->out);
+    return buf_str(&t->out);
+}
+
 static void test_gate(void **state)
 {
     struct told t;
-    struct contract c;
-    struct contract_enforcement en = { 0 };
     (void)state;
     begin(&t);
-    contract_init(&c);
     for (int i = 0; i < FIELD_COUNT; i++)
-        en.field[i].how = ENFORCED;
-    en.field[FIELD_CPU].how = APPROXIMATED;
-    snprintf(en.field[FIELD_CPU].why, sizeof en.field[FIELD_CPU].why, "no cgroup");
+        t.en.field[i].how = ENFORCED;
+    t.en.field[FIELD_CPU].how = APPROXIMATED;
+    snprintf(t.en.field[FIELD_CPU].why, sizeof t.en.field[FIELD_CPU].why, "no cgroup");
     scene_propose(&t.s, 1, 1, "1", 1, "python", "x = 1\ny = 2\nz = 3\n", "", "");
     scene_review(&t.s, 1, "");
     scene_gate(&t.s, 1, 1, SCENE_CAPSULE_1);
-    plain_gate(&t.s.st, state_run_at(&t.s.st, 1), &c, &en, "", &t.out);
-    const char *said = buf_str(&t.out);
+    const char *said = gate_of(&t, 1, "");
     assert_non_null(
         strstr(said, "=== gate: run 1, python, proposed by planner, capsule 11c2-aa7e"));
     assert_non_null(strstr(said, "    1 | x = 1\n    2 | y = 2\n    3 | z = 3\n"));
@@ -321,9 +328,7 @@ static void test_gate(void **state)
                  "{'line':2,'severity':'HIGH','rule':'r','text':'bad\\u001b[2J'},"
                  "{'line':0,'severity':'LOW','rule':'r','text':'as a whole'}");
     scene_gate(&t.s, 2, 1, SCENE_CAPSULE_2);
-    buf_reset(&t.out);
-    plain_gate(&t.s.st, state_run_at(&t.s.st, 2), &c, &en, "a \x1b[2Jlease ended", &t.out);
-    said = buf_str(&t.out);
+    said = gate_of(&t, 2, "a \x1b[2Jlease ended");
     assert_non_null(strstr(said, "asked because: a ^[[2Jlease ended\n"));
     assert_non_null(strstr(said, "changed since run 1: +2 -1 lines\n"));
     assert_non_null(strstr(said, "    - y = 2\n"));
@@ -331,7 +336,6 @@ static void test_gate(void **state)
     assert_non_null(strstr(said, "  HIGH   line 2  bad^[[2J\n  LOW    as a whole\n"));
     assert_non_null(strstr(said, "exit 0\n"));
     assert_null(strchr(said, '\x1b'));
-    contract_release(&c);
     end(&t);
 }
 
@@ -339,14 +343,11 @@ static void test_gate(void **state)
 static void test_hostile_gate(void **state)
 {
     struct told t;
-    struct contract c;
-    struct contract_enforcement en = { 0 };
     (void)state;
     begin(&t);
-    contract_init(&c);
     for (int i = 0; i < FIELD_COUNT; i++) {
-        en.field[i].how = APPROXIMATED;
-        snprintf(en.field[i].why, sizeof en.field[i].why, "a\x1b[2J\nrun 9: approved");
+        t.en.field[i].how = APPROXIMATED;
+        snprintf(t.en.field[i].why, sizeof t.en.field[i].why, "a\x1b[2J\nrun 9: approved");
     }
     assert_string_equal(tell(&t, EVENT_RUN_PROPOSED, 1,
                              "{'rev':1,'step':'','attempt':1,'language':'" EVIL
@@ -358,13 +359,11 @@ static void test_hostile_gate(void **state)
          "{'rev':1,'capsule':'" SCENE_CAPSULE_1 "','contract_digest':'d1','sandbox':'" EVIL
          "','held_by':'" EVIL "','checked_only':true}");
     assert_true(t.s.st.gate.open);
-    plain_gate(&t.s.st, state_run_at(&t.s.st, 1), &c, &en, "", &t.out);
-    const char *said = buf_str(&t.out);
+    const char *said = gate_of(&t, 1, "");
     assert_non_null(strstr(said, "CHECKED, NOT GATED: a^[]0;owned"));
     assert_null(strchr(said, '\x1b'));
     assert_null(strchr(said, '\a'));
     assert_null(strstr(said, "\nrun 9"));
-    contract_release(&c);
     end(&t);
 }
 
