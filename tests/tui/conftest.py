@@ -102,6 +102,13 @@ class Screen:
             self.pump()
         raise AssertionError("still on the screen: %r\n%s" % (what, self.text()))
 
+    def until(self, holds, timeout=20):
+        """Until holds() is true: of what is not words on the screen."""
+        end = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < end, self.text()
+            self.pump()
+
     def settle(self, quiet=0.3, timeout=10):
         """Until nothing has been written for `quiet` seconds."""
         end = time.monotonic() + timeout

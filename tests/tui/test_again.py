@@ -3,11 +3,11 @@ import json
 import os
 import re
 import signal
-import sqlite3
 
 import pytest
 
 from hand import at_line_gate as at_gate, events
+from test_saved import change
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def test_exec_asks_at_a_terminal(quick):
 
 def test_the_language_of_a_file_by_its_first_line(airlock):
     for head, code, out in (("#!/usr/bin/env python3\n", "print(1 // 1)", b"1\n"), ("#!/usr/bin/node\n", "console.log([1].length)", b"1\n"),
-                            ("#!/bin/sh\n", "echo $((3-2))", b"1\n"), ("#!/usr/bin/perl\n", "print(1)", b"1\n"), ("#\n", "print(1)", b"1\n"), ("", "1", b"1\n")):
+                            ("#!/bin/sh\n", "echo $((3-2))", b"1\n"), ("#!/usr/bin/perl\n", "print(1)", b"1\n"), ("#\n", "print(1)", b"1\n"), ("", "print(1)", b"1\n"), ("", "1", b"")):
         file = airlock.home / "tool"
         file.write_text(head + code)
         done = airlock.run("exec", "--lease", "runs=1", str(file))
-        assert done.stdout == out or out == b"1\n" and code == "1", (head, done)
+        assert done.stdout == out, (head, done)
     file.write_text("echo 1")
     assert airlock.run("exec", "--lease", "runs=1", "-l", "bash", str(file)).stdout == b"1\n"
     file.write_text("#" * (1 << 20) + "##")
@@ -147,16 +147,9 @@ def test_rerun_brings_arguments_and_stops_at_a_damaged_record(airlock):
     ident = airlock.json("sessions", "--json")[1][0]["id"]
     done = airlock.run("rerun", ident, "--lease", "runs=1")
     assert done.returncode == 0 and b"identical" in done.stdout
-    db = sqlite3.connect(airlock.home / "data/airlock/sessions" / (ident + ".db"))
-    triggers = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
-    for name in triggers:
-        db.execute("DROP TRIGGER " + name)
-    db.execute("UPDATE payload SET json = replace(json, 'two words', 'bad words')")
-    db.commit()
-    db.close()
+    change(airlock.home / "data/airlock/sessions" / (ident + ".db"), ("UPDATE payload SET json = replace(json, 'two words', 'bad words')",))
     done = airlock.run("rerun", ident, "--lease", "runs=1")
-    assert done.returncode == 5 and b"nothing is run" in done.stderr or done.returncode != 0, done
-    assert b"bad words" not in done.stdout
+    assert done.returncode == 5 and done.stdout == b"" and b"is not whole: nothing is run" in done.stderr, done
 
 
 def test_fork_asks_at_a_terminal(airlock):

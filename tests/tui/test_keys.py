@@ -80,8 +80,7 @@ def test_what_may_run_scripts_is_asked_about_by_its_name(airlock, viewer):
         return
     s.wait(r"saved 8 bytes: \S+.html; o again opens it with xdg-open, where it can run scripts")
     press(s, ["o"], "opened ")
-    while not (airlock.home / "seen").exists():
-        s.pump()
+    s.until((airlock.home / "seen").exists)
 
 
 def test_scrolling_zooming_and_going_back(airlock):

@@ -28,10 +28,6 @@ def plain(airlock):
     return start
 
 
-def last_line(s):
-    return [line.rstrip() for line in s.screen.display if line.strip()][-1]
-
-
 def propose(s, code):
     s.line(code)
     at_gate(s)

@@ -1,6 +1,5 @@
 """Rich results on the screen: pictures as cells, live and in a replay, other kinds as text; `o` saves, then asks before it opens."""
 import re
-import time
 
 import pytest
 
@@ -39,10 +38,7 @@ def blocks(s):
 
 def wait_picture(s):
     """Until it is drawn whole: a terminal may get it in pieces."""
-    end = time.monotonic() + 20
-    while blocks(s) <= 20:
-        assert time.monotonic() < end, s.text()
-        s.pump()
+    s.until(lambda: blocks(s) > 20)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,6 +1,4 @@
 """What is typed behind a colon: each command says what it did, or what is wrong and what to do; the record shows the same."""
-import re
-
 from hand import events, own, paste, say, start
 
 
