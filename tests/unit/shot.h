@@ -31,6 +31,14 @@ static inline void shot_must(const char *text, const char *word, bool is_there)
     fail_msg("%s: \"%s\"", is_there ? "not there" : "there", word);
 }
 
+/* Draws; whatever is on it. */
+static inline void shot_draw(struct scene *s, int w, int h)
+{
+    struct shot t = { 0 };
+    (void)shot_take(&t, s, w, h);
+    buf_release(&t.text);
+}
+
 /* Draws, and `word` is on it, or not. */
 static inline void shot_has(struct scene *s, int w, int h, const char *word, bool is_there)
 {

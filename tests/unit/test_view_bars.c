@@ -56,8 +56,8 @@ static void test_status_after_events(void **state)
         s.vm.now_us = s.now_us;
         s.vm.gate.boot_us = s.now_us - SCENE_BEGIN_US;
         shot_has(&s, W, H, facts[i].shown, true);
-        for (int w = 1; w < 90; w += 4) /* what does not fit is left out, from the right */
-            shot_has(&s, w, H, "no such words", false);
+        for (int w = 1; w < 90; w += 4) /* drawn at any width: that is all that is asked here */
+            shot_draw(&s, w, H);
         scene_end(&s);
     }
 }
