@@ -262,6 +262,25 @@ static void beside_the_main_thread_it_is_ended_too(void **state)
     box_free(b);
 }
 
+/* Of those it ends it asks how they ended, and of no others. */
+static void what_an_earlier_run_started_keeps_its_end(void **state)
+{
+    BOX_NEEDS();
+    struct contract c = box_contract();
+    (void)state;
+    begin();
+    c.timeout_s = 1;
+    struct box *b = box_open(&c);
+    box_run(b, "import subprocess\np = subprocess.Popen(['sh', '-c', 'exit 3'])");
+    assert_exit(b, 0);
+    box_run(b, "q = subprocess.Popen(['sleep', '60'])\nwhile True: pass");
+    assert_end(b, END_TIMEOUT);
+    assert_false(b->f.state_lost);
+    box_run(b, "print(p.wait(), q.poll() is not None)");
+    assert_out(b, "3 True\n");
+    box_free(b);
+}
+
 static void a_shell_shares_the_files(void **state)
 {
     BOX_NEEDS();
@@ -551,6 +570,7 @@ static const struct CMUnitTest tests[] = {
     BOX_TEST(a_container_for_one_run_is_asked_for_no_interpreter),
     BOX_TEST(odd_sources_run_as_they_are),
     BOX_TEST(beside_the_main_thread_it_is_ended_too),
+    BOX_TEST(what_an_earlier_run_started_keeps_its_end),
     BOX_TEST(a_shell_shares_the_files),
     BOX_TEST(what_did_not_run_keeps_the_variables),
     BOX_TEST(an_expired_container_is_told_before_anything_runs),

@@ -95,11 +95,11 @@ def end_family(spared=()):
                     os.kill(pid, sig)
                 except OSError:
                     pass
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
+        for pid in left:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except OSError:  # not ours yet
                 pass
-        except OSError:
-            return
         time.sleep(0.01)
 
 
