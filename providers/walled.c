@@ -90,14 +90,9 @@ static void on_gone(struct walled *w, const struct wall_event *ev)
     flush_refused(w);
     enum run_end as = w->core.ending ? w->core.end_as : w->ready ? END_LOST : END_SANDBOX;
     kernel_lost(w->kernel, as, w->core.why.msg);
-    if (!by_owner && w->core.why.code != ERR_NONE && (!was_running || !w->ready)) {
-        struct sandbox_event failed = { .kind = SANDBOX_FAILED, .id = w->id, .err = &w->core.why };
-        forward(w, &failed);
-    }
-    struct sandbox_event closed = { .kind = SANDBOX_CLOSED,
-                                    .id = w->id,
-                                    .confirmed = ev->confirmed };
-    forward(w, &closed);
+    bool failed = !by_owner && w->core.why.code != ERR_NONE && (!was_running || !w->ready);
+    flush_ready(w);
+    core_tell_over(&w->core, w->id, failed, ev->confirmed);
     if (w->pool != NULL) { /* died while it waited: nobody else frees it */
         w->pool->warm = NULL;
         w->pool = NULL;

@@ -197,11 +197,6 @@ void claude_call_release(struct claude_call *c)
     c->type = NULL;
 }
 
-void claude_call_pause(struct claude_call *c, bool on)
-{
-    remote_call_pause(&c->call, on);
-}
-
 void claude_send(struct claude_call *c, const struct claude_request *rq)
 {
     c->rq = *rq;

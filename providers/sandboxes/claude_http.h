@@ -64,7 +64,6 @@ void claude_call_init(struct claude_call *c, struct claude_http *h);
 void claude_call_release(struct claude_call *c);
 void claude_send(struct claude_call *c, const struct claude_request *rq); /* not while busy */
 void claude_call_drop(struct claude_call *c); /* without a word; the connection closes now */
-void claude_call_pause(struct claude_call *c, bool on);
 
 /* Was it answered as asked? (2xx, whole) */
 bool claude_succeeded(const struct net_result *r);

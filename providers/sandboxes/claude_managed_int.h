@@ -142,7 +142,6 @@ struct managed {
     bool was_ready;
 };
 
-/* Callers of ours are on the stack between the two. */
 /* Destroy it: what runs ends `as`. `what` NULL: the owner asked. `why` NULL: no failure. */
 void managed_end_with(struct managed *s, enum run_end as, const char *what, const struct err *why);
 void managed_sweep_all(struct managed *s); /* the last step of an end */

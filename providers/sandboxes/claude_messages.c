@@ -174,7 +174,7 @@ static char *model_of(const struct sandbox_config *cfg)
     const char *set = setting_of(cfg, "claude.model"), *image = cfg->image;
     size_t n = image != NULL ? strcspn(image, ",") : 0;
     if (n > 0 && memchr(image, '=', n) == NULL)
-        return xasprintf("%.*s", (int)n, image);
+        return xstrndup(image, n);
     return xstrdup(set != NULL ? set : DEFAULT_MODEL);
 }
 
@@ -203,7 +203,6 @@ static int messages_open(struct sandbox **out, const struct sandbox_config *cfg,
 {
     struct claude_http http;
     struct llm_facts facts;
-    const char *patience = setting_of(cfg, "claude.patience_ms");
     char *model = model_of(cfg);
     if (check_config(cfg, e) < 0 ||
         llm_facts_load(&facts, BOOK, setting_of(cfg, "anthropic.prices"), model, e) < 0 ||
@@ -224,8 +223,8 @@ static int messages_open(struct sandbox **out, const struct sandbox_config *cfg,
     s->model = model;
     s->label = xstrdup(cfg->label != NULL ? cfg->label : "airlock");
     s->usage_source = xasprintf(MESSAGES_NAME " %s", model);
-    int64_t ms = patience != NULL ? http_number(patience, 3600000) : -1;
-    s->patience_us = ms > 0 ? ms * 1000 : MESSAGES_PATIENCE_S * MESSAGES_SECOND_US;
+    s->patience_us =
+        INT64_C(1000) * core_number_setting(cfg, "claude.patience_ms", MESSAGES_PATIENCE_S * 1000);
     s->opened_us = clock_boot_us();
     s->deadline = loop_add_timer(s->core.loop, messages_on_deadline, s);
     s->ttl = loop_add_timer(s->core.loop, on_ttl, s);

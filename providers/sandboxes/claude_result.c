@@ -104,7 +104,7 @@ static int take_text(struct claude_result *r, const struct json *v, size_t *at, 
     *at = r->var_text.len;
     if (take(v, &r->var_text, e) < 0)
         return -1;
-    const char *p = r->var_text.ptr + *at;
+    const char *p = buf_str(&r->var_text) + *at;
     size_t len = r->var_text.len - *at;
     buf_truncate(&r->var_text, *at + (len > 0 ? utf8_valid_prefix(p, len) : 0));
     return buf_add_char(&r->var_text, '\0') < 0 ? not_whole(e, "variables") : 0;

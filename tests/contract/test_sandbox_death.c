@@ -174,8 +174,6 @@ static int count_children(pid_t parent)
     return count;
 }
 
-/* bwrap arms its own "die with parent" late: whoever kills it too early leaves a sandbox running.
- * Killed at 40 different moments, and closed at 40, nothing may be left. */
 /* The launcher's helpers end a moment after they answered. */
 static int wait_for_no_children(void)
 {
@@ -188,6 +186,8 @@ static int wait_for_no_children(void)
     return count;
 }
 
+/* bwrap arms its own "die with parent" late: whoever kills it too early leaves a sandbox running.
+ * Killed at 40 different moments, and closed at 40, nothing may be left. */
 static void kills_at_any_moment_leave_nothing(void **state)
 {
     BOX_NEEDS_LOCAL();

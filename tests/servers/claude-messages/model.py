@@ -4,9 +4,8 @@ import json
 import re
 import secrets
 
-from place import Refusal
+from place import BASH, REPL, Refusal
 
-BASH, REPL = "bash_code_execution", "code_execution"
 KEYS = {BASH: "command", REPL: "code"}
 
 

@@ -5,7 +5,7 @@ containers that really execute (bubblewrap, tests/servers/e2b/box.py). Standard 
     server.py [--life S]
 
 prints "PORT KEY" on the first line of stdout. Lines on stdin are JSON, each answered with a line: a trick to come ("{}"),
-{"ask": "stats"}, {"ask": "forget"} (the tricks and the record), {"ask": "expire"} (every container ends), {"ask": "recite": true}
+{"ask": "stats"}, {"ask": "forget"} (the tricks and the record), {"ask": "expire"} (every container ends), {"recite": true}
 (from now on commands are written down and decoded, not executed), {"ask": "restart"} (every interpreter ends, files stay),
 {"types": [T…]} (only these are known; []: all), {"cell_s": S} (how long a cell may run; 0: as there), {"words": ["thread"]} (how
 interpreters are started). Ends with its stdin.
