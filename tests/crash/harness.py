@@ -85,6 +85,22 @@ class Result:
         return [e for e in parsed if "seq" in e]
 
 
+def children_of(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return [int(n) for n in f.read().split()]
+    except OSError:
+        return []
+
+
+def words_of(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return f.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def remove(folder):
     """All of it, also while a program that was killed there still goes."""
     for _ in range(100):
@@ -206,12 +222,10 @@ class World:
             if pid == 0:
                 time.sleep(0.002)
         left = []
-        with open("/proc/thread-self/children") as f:
-            for pid in f.read().split():
-                with open("/proc/%s/cmdline" % pid, "rb") as c:
-                    left.append(c.read().replace(b"\0", b" ").decode(errors="replace")[:80])
-                os.kill(int(pid), signal.SIGKILL)
-                os.waitpid(int(pid), 0)
+        for pid in children_of(os.getpid()):
+            left.append(words_of(pid)[:80])
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
         return left or ["?"]
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 
 import harness
-from harness import QUICK, ask_end, ask_leftovers, ask_record, ask_twice, count_line, run_cases, spread, world
+from harness import QUICK, ask_end, ask_leftovers, ask_record, ask_twice, children_of, count_line, run_cases, spread, words_of, world
 
 RUN = ["run", "--json", "-c", "files.mount={ear}:ro", "--lease", "runs=9", "-p"]
 LEASE = b":lease runs=9\n"
@@ -124,22 +124,6 @@ def random_case(name, number, seconds):
     problems, figures = examine(w, name, r, acked, marks)
     figures["random kills"] = int(r.status == -9)
     return "%s: kill -9 after %.0f ms (%d)" % (name, seconds * 1000, number), problems, figures
-
-
-def children_of(pid):
-    try:
-        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-            return [int(n) for n in f.read().split()]
-    except OSError:
-        return []
-
-
-def words_of(pid):
-    try:
-        with open("/proc/%d/cmdline" % pid, "rb") as f:
-            return f.read().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def is_asleep(pid):

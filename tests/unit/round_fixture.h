@@ -139,6 +139,15 @@ static inline void desk_begin(void)
 
 /* ---- what is said ---- */
 
+static struct err reason;
+
+static inline const struct err *because(enum err_code code, const char *words)
+{
+    err_clear(&reason);
+    err_set(&reason, code, "%s", words);
+    return &reason;
+}
+
 static inline void tell(size_t box, struct sandbox_event ev)
 {
     assert_true(box < d.box_count && d.box[box] != NULL);

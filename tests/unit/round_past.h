@@ -4,15 +4,6 @@
 
 #include "round_fixture.h"
 
-static struct err reason;
-
-static inline const struct err *because(enum err_code code, const char *words)
-{
-    err_clear(&reason);
-    err_set(&reason, code, "%s", words);
-    return &reason;
-}
-
 static inline void past_proposed(uint32_t run, const char *code, const char *author,
                                  const char *expect)
 {

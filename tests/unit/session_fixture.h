@@ -86,6 +86,14 @@ UNUSED static int fixture_teardown(void **state)
                      err_code_name(want), e.msg);                                                  \
     } while (0)
 
+/* This error, with these words in it. */
+UNUSED static void says(const struct err *e, enum err_code code, const char *words)
+{
+    if (e->code != code || strstr(e->msg, words) == NULL)
+        fail_msg("%s: \"%s\" instead of %s: \"%s\"", err_code_name(e->code), e->msg,
+                 err_code_name(code), words);
+}
+
 UNUSED static struct store *fixture_create(void)
 {
     struct err e = ERR_INIT;
@@ -120,6 +128,23 @@ UNUSED static int append_output(struct store *s, uint32_t run, unsigned stream, 
                         .bytes = p,
                         .len = len };
     return store_append(s, &ev, e);
+}
+
+/* The same with five bytes beside it. */
+UNUSED static int append_artifact(struct store *s, const char *json, const char *name, size_t len,
+                                  struct err *e)
+{
+    struct event ev = { .type = EVENT_RUN_RESULT, .run = 1, .json = json };
+    ev.json_len = strlen(json);
+    return store_append_artifact(s, &ev, "x/y", name, "bytes", len, e);
+}
+
+UNUSED static int append_checkpoint(struct store *s, const char *json, const char *ref,
+                                    const char *bytes, size_t len, struct err *e)
+{
+    struct event ev = { .type = EVENT_CHECKPOINT_MADE, .run = 1, .json = json };
+    ev.json_len = strlen(json);
+    return store_append_checkpoint(s, &ev, "saved", ref, bytes, len, NULL, e);
 }
 
 #define TASK_JSON "{\"text\":\"count the words\",\"author\":\"person\"}"

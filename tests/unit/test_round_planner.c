@@ -6,15 +6,6 @@
 
 #define SECRET "sk-secret-0123456789abcdef"
 
-static struct err reason;
-
-static const struct err *because(enum err_code code, const char *words)
-{
-    err_clear(&reason);
-    err_set(&reason, code, "%s", words);
-    return &reason;
-}
-
 static void say_text(enum planner_event_kind kind, const char *text)
 {
     say((struct planner_event){ .kind = kind, .text = text, .text_len = strlen(text) });

@@ -8,13 +8,6 @@
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, fixture_teardown)
 
-static void says(const struct err *e, enum err_code code, const char *words)
-{
-    if (e->code != code || strstr(e->msg, words) == NULL)
-        fail_msg("%s: \"%s\" instead of %s: \"%s\"", err_code_name(e->code), e->msg,
-                 err_code_name(code), words);
-}
-
 static void write_file(const char *name, const void *p, size_t len)
 {
     char *path = xasprintf("%s/%s", fx.dir, name);
@@ -171,22 +164,6 @@ static void odd_output_is_refused(void **state)
     store_close(s);
 }
 
-static int add_artifact(struct store *s, const char *json, const char *name, size_t len,
-                        struct err *e)
-{
-    struct event ev = { .type = EVENT_RUN_RESULT, .run = 1, .json = json };
-    ev.json_len = strlen(json);
-    return store_append_artifact(s, &ev, "x/y", name, "bytes", len, e);
-}
-
-static int add_checkpoint(struct store *s, const char *json, const char *ref, const char *bytes,
-                          size_t len, struct err *e)
-{
-    struct event ev = { .type = EVENT_CHECKPOINT_MADE, .run = 1, .json = json };
-    ev.json_len = strlen(json);
-    return store_append_checkpoint(s, &ev, "saved", ref, bytes, len, NULL, e);
-}
-
 /* The chain covers the body, and the body must be that of the blob. */
 static void a_body_can_not_contradict_its_blob(void **state)
 {
@@ -207,16 +184,16 @@ static void a_body_can_not_contradict_its_blob(void **state)
     struct store *s = fixture_create();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err e = ERR_INIT;
-        int rc = cases[i].checkpoint ? add_checkpoint(s, cases[i].json, "r", "bytes", 5, &e)
-                                     : add_artifact(s, cases[i].json, "plot", 5, &e);
+        int rc = cases[i].checkpoint ? append_checkpoint(s, cases[i].json, "r", "bytes", 5, &e)
+                                     : append_artifact(s, cases[i].json, "plot", 5, &e);
         assert_int_equal(rc, -1);
         if (e.code != ERR_FORMAT || strcasestr(e.msg, cases[i].says) == NULL)
             fail_msg("case %zu: %s", i, e.msg);
     }
     struct err e = ERR_INIT;
-    assert_err(add_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", "p", STORE_BLOB_MAX + 1, &e),
+    assert_err(append_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", "p", STORE_BLOB_MAX + 1, &e),
                ERR_LIMIT);
-    assert_err(add_checkpoint(s, "{}", "r", "p", STORE_BLOB_MAX + 1, &e), ERR_LIMIT);
+    assert_err(append_checkpoint(s, "{}", "r", "p", STORE_BLOB_MAX + 1, &e), ERR_LIMIT);
     assert_int_equal(store_last_seq(s), 0);
     assert_false(store_failed(s, NULL));
     store_close(s);
@@ -235,11 +212,11 @@ static void a_body_is_completed(void **state)
     struct err e = ERR_INIT;
     struct buf first = BUF_INIT(4096), second = BUF_INIT(4096);
     struct store *s = fixture_create();
-    assert_ok(add_artifact(s, "{\"mime\":\"x/y\",\"main\":true} \n", "plot", 5, &e));
+    assert_ok(append_artifact(s, "{\"mime\":\"x/y\",\"main\":true} \n", "plot", 5, &e));
     assert_ok(store_each(s, 1, 1, keep_body, &first, &e));
     assert_non_null(strstr(buf_str(&first), "{\"mime\":\"x/y\",\"main\":true,\"artifact\":\"plot\","
                                             "\"bytes\":5,\"sha256\":\""));
-    assert_ok(add_artifact(s, buf_str(&first), "plot", 5, &e));
+    assert_ok(append_artifact(s, buf_str(&first), "plot", 5, &e));
     assert_ok(store_each(s, 2, 99, keep_body, &second, &e)); /* more than there are */
     assert_string_equal(buf_str(&second), buf_str(&first));
     store_close(s);
@@ -254,12 +231,12 @@ static void names_and_bodies_have_a_size(void **state)
     struct store *s = fixture_create();
     char *name = xcalloc(1, (64 << 10) + 1);
     memset(name, 'n', 64 << 10);
-    assert_err(add_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", name, 5, &e), ERR_LIMIT);
+    assert_err(append_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", name, 5, &e), ERR_LIMIT);
     says(&e, ERR_LIMIT, "names of the blob");
     free(name);
     int rc = -1;
     for (s->body_text.max = 0; rc < 0; s->body_text.max++) {
-        rc = add_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", "plot", 5, &e);
+        rc = append_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", "plot", 5, &e);
         if (rc < 0)
             says(&e, ERR_LIMIT, "the body has more than");
     }

@@ -10,29 +10,6 @@
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_in_memory, fixture_teardown)
 
-static void says(const struct err *e, enum err_code code, const char *words)
-{
-    if (e->code != code || strstr(e->msg, words) == NULL)
-        fail_msg("%s: \"%s\" instead of %s: \"%s\"", err_code_name(e->code), e->msg,
-                 err_code_name(code), words);
-}
-
-static int add_artifact(struct store *s, const char *json, const char *name, size_t len,
-                        struct err *e)
-{
-    struct event ev = { .type = EVENT_RUN_RESULT, .run = 1, .json = json };
-    ev.json_len = strlen(json);
-    return store_append_artifact(s, &ev, "x/y", name, "bytes", len, e);
-}
-
-static int add_checkpoint(struct store *s, const char *json, const char *ref, const char *bytes,
-                          size_t len, struct err *e)
-{
-    struct event ev = { .type = EVENT_CHECKPOINT_MADE, .run = 1, .json = json };
-    ev.json_len = strlen(json);
-    return store_append_checkpoint(s, &ev, "saved", ref, bytes, len, NULL, e);
-}
-
 /* ---- reading: callers that stop, places that can't be, room that is too small ---- */
 
 static int stop_event(void *arg, const struct event *ev)
@@ -71,7 +48,8 @@ static void who_stops_is_asked_no_more(void **state)
     struct store *s = fixture_create();
     int n = 0;
     for (int i = 0; i < 2; i++) {
-        assert_ok(add_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", i == 0 ? "a" : "b", 5, &e));
+        assert_ok(
+            append_artifact(s, "{\"mime\":\"x/y\",\"main\":true}", i == 0 ? "a" : "b", 5, &e));
         assert_ok(append_json(s, EVENT_SANDBOX_CREATING, 0,
                               i == 0 ? "{\"kind\":\"local\",\"label\":\"a\"}"
                                      : "{\"kind\":\"local\",\"label\":\"b\"}",
@@ -120,9 +98,9 @@ static void a_checkpoint_is_read_to_its_end(void **state)
     struct buf out = BUF_INIT(100), small = BUF_INIT(5), first = BUF_INIT(1);
     assert_ok(store_append_checkpoint(s, &ev, "saved.part", "r", "one ", 4, NULL, &e));
     assert_err(store_read_checkpoint(s, "r", &out, &e), ERR_MISSING); /* it never ended */
-    assert_ok(add_checkpoint(s, "{\"kind\":\"saved\"}", "r", "two", 3, &e));
-    assert_ok(add_checkpoint(s, "{\"kind\":\"saved\"}", "r", "three", 5,
-                             &e)); /* what comes behind is another one */
+    assert_ok(append_checkpoint(s, "{\"kind\":\"saved\"}", "r", "two", 3, &e));
+    assert_ok(append_checkpoint(s, "{\"kind\":\"saved\"}", "r", "three", 5,
+                                &e)); /* what comes behind is another one */
     buf_reset(&out);
     assert_ok(store_read_checkpoint(s, "r", &out, &e));
     assert_string_equal(buf_str(&out), "one two");
