@@ -112,8 +112,7 @@ static inline bool wire_is_blank(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* Letters of a word: also digits, `_`, the apostrophe (inside), and all beyond
- * ASCII. */
+/* Letters of a word: also digits, `_`, the apostrophe (inside), all beyond ASCII. */
 static inline bool wire_is_letter(char c)
 {
     char l = wire_lower(c);
