@@ -224,7 +224,7 @@ static void it_goes_by_itself(void **state)
     }
     for (int closed = 0; closed < 2; closed++) {
         play(UP "wait");
-        for (int i = 0; i < 500 && seen.up == 0; i++)
+        for (int i = 0; i < 4000 && seen.up == 0; i++)
             turn();
         assert_int_equal(seen.up, 1);
         if (!closed) {
