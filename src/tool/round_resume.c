@@ -341,15 +341,15 @@ static void bring_files_back(struct round *r, uint32_t run)
         round_record_error(r, run, &e, "the files that belong to this code are missing: deny it");
 }
 
-/* A sandbox of this machine died with the program, which had no time to write it down; its frozen
- * copies are not offered any more. */
+/* A sandbox of this machine dies with the program, which had no time to write it down: its frozen
+ * copies are not offered any more. Nobody saw it die, so its end is not told as confirmed. */
 static void bury_local(struct round *r)
 {
     const struct state *st = r->cfg.state;
     if ((r->cfg.sandbox->caps & SANDBOX_IS_REMOTE) || st->sbx == SBX_NONE || st->sbx == SBX_CLOSED)
         return;
     snprintf(r->label, LABEL_SIZE, "%s", st->sandbox_label);
-    round_record_closed(r, true, 0);
+    round_record_closed(r, false, 0);
 }
 
 /* What was on its way when the program ended has an end of its own, and what waited at a gate waits

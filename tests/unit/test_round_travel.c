@@ -158,7 +158,8 @@ static void test_after_a_resume(void **state)
         desk_begin();
         GOOD(round_resume_state(d.r, e));
         turns();
-        TIMES(!remote, "sandbox.closed 0 {\"kind\":\"box\",\"id\":\"old-id\"");
+        TIMES(!remote, "sandbox.closed 0 {\"kind\":\"box\",\"id\":\"old-id\",\"label\":\"");
+        TIMES(!remote, "\"confirmed\":false");
         if (remote)
             BAD(round_travel(d.r, 1, e), ERR_USAGE, "not connected");
         else
