@@ -221,6 +221,7 @@ static bool is_asleep(pid_t pid, pid_t unused)
     struct standing s;
     (void)unused;
     int len = snprintf(words, sizeof words, "--args%c3%c--%c%s", '\0', '\0', '\0', swept_guest) + 1;
+    INVARIANT(len <= (int)sizeof words);
     snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
