@@ -207,11 +207,10 @@ int screen_open_selected(struct screen *s, struct err *e)
 /* Of the session that is open here: through its own door. */
 static int append_here(struct screen *s, enum prompt_use use, const char *line, struct err *e)
 {
-    (void)e;
     char *command = xasprintf("%s %s", use == USE_RENAME ? "rename" : "tag", line);
     screen_command(s, command);
     free(command);
-    return 0;
+    return session_refresh_index(s->session, e);
 }
 
 static int tag(struct screen *s, const char *id, char *line, struct err *e)

@@ -57,15 +57,20 @@ static void tell_durable(struct session *s)
     s->told_seq = seq;
 }
 
+static int flush(struct session *s, struct err *e)
+{
+    if (store_flush(s->store, e) < 0)
+        return -1;
+    tell_durable(s);
+    return 0;
+}
+
 static void on_flush(void *arg)
 {
     struct session *s = arg;
     struct err e = ERR_INIT;
-    if (store_flush(s->store, &e) < 0) {
+    if (flush(s, &e) < 0)
         round_stop_record(s->round, &e);
-        return;
-    }
-    tell_durable(s);
 }
 
 /* The open group is committed when it is due, or at once when the loop has nothing else to do with
@@ -561,6 +566,17 @@ void session_close(struct session *s)
     if (had_store && app_need_index(s->app, &e) == 0)
         (void)!index_refresh_one(s->app->index, s->id, &e);
     free(s);
+}
+
+int session_refresh_index(struct session *s, struct err *e)
+{
+    if (flush(s, e) < 0) {
+        round_stop_record(s->round, e);
+        return -1;
+    }
+    if (app_need_index(s->app, e) < 0)
+        return -1;
+    return index_refresh_one(s->app->index, s->id, e);
 }
 
 struct round *session_round(struct session *s)

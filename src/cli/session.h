@@ -55,6 +55,9 @@ int session_check_own(const struct state *st, struct err *e) MUST_CHECK;
 /* Commit, refresh the index, free. The sandbox dies with it. */
 void session_close(struct session *s);
 
+/* Commits what is open and brings the row of the index up to date with it. */
+int session_refresh_index(struct session *s, struct err *e) MUST_CHECK;
+
 struct round *session_round(struct session *s);
 struct state *session_state(struct session *s);
 struct store *session_store(struct session *s);

@@ -188,11 +188,10 @@ def test_the_open_session_in_the_list(airlock):
     press(s, ["A"], "this session is open here: leave it first")
     press(s, ["r"], "name: ")
     own(s, "mine")
-    s.wait("airlock  mine|mine")
-    s.settle(0.1)
+    s.wait("now  mine +1 run")  # in its row: the typed line shows the word, too
     press(s, ["t"], "tags: ")
     own(s, "one two")
-    s.wait("one two")
+    s.wait("#one #two|tags: +one two")
     press(s, ["G", " ", "g", " "], "2 marked")
     press(s, ["d"], "1 of 2 were done: this session is open here")
     press(s, ["u"], "1 taken back|taken back")
