@@ -275,6 +275,17 @@ static void print_bash(struct buf *out)
              "complete -o filenames -F _airlock airlock\n");
 }
 
+/* Within single quotes of zsh and of fish. */
+static void put_quoted(struct buf *out, const char *s)
+{
+    for (; *s != '\0'; s++) {
+        if (*s == '\'')
+            (void)buf_add_str(out, "'\\''");
+        else
+            (void)buf_add_char(out, *s);
+    }
+}
+
 static void print_zsh(struct buf *out)
 {
     size_t count;
@@ -282,13 +293,18 @@ static void print_zsh(struct buf *out)
     const struct option_spec *o;
     (void)buf_add_str(out,
                       "#compdef airlock\n_airlock() {\n    local -a commands\n    commands=(\n");
-    for (size_t i = 1; i < count; i++)
-        (void)buf_addf(out, "        '%s:%s'\n", c[i].name, c[i].help);
+    for (size_t i = 1; i < count; i++) {
+        (void)buf_addf(out, "        '%s:", c[i].name);
+        put_quoted(out, c[i].help);
+        (void)buf_add_str(out, "'\n");
+    }
     (void)buf_add_str(out, "    )\n    _arguments -s \\\n");
     o = option_table(&count);
-    for (size_t i = 0; i < count; i++)
-        (void)buf_addf(out, "        '--%s[%s]%s%s' \\\n", o[i].name, o[i].help,
-                       o[i].takes ? ":" : "", o[i].takes ? "value:" : "");
+    for (size_t i = 0; i < count; i++) {
+        (void)buf_addf(out, "        '--%s[", o[i].name);
+        put_quoted(out, o[i].help);
+        (void)buf_addf(out, "]%s' \\\n", o[i].takes ? ":value:" : "");
+    }
     (void)buf_add_str(
         out,
         "        '1:command:{_describe command commands}' '*:file:_files'\n}\n_airlock \"$@\"\n");
@@ -299,15 +315,19 @@ static void print_fish(struct buf *out)
     size_t count;
     const struct command *c = command_table(&count);
     const struct option_spec *o;
-    for (size_t i = 1; i < count; i++)
-        (void)buf_addf(out, "complete -c airlock -n __fish_use_subcommand -a %s -d '%s'\n",
-                       c[i].name, c[i].help);
+    for (size_t i = 1; i < count; i++) {
+        (void)buf_addf(out, "complete -c airlock -n __fish_use_subcommand -a %s -d '", c[i].name);
+        put_quoted(out, c[i].help);
+        (void)buf_add_str(out, "'\n");
+    }
     o = option_table(&count);
     for (size_t i = 0; i < count; i++) {
         (void)buf_addf(out, "complete -c airlock -l %s", o[i].name);
         if (o[i].letter != 0)
             (void)buf_addf(out, " -s %c", o[i].letter);
-        (void)buf_addf(out, "%s -d '%s'\n", o[i].takes ? " -r" : "", o[i].help);
+        (void)buf_addf(out, "%s -d '", o[i].takes ? " -r" : "");
+        put_quoted(out, o[i].help);
+        (void)buf_add_str(out, "'\n");
     }
 }
 

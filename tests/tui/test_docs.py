@@ -1,6 +1,8 @@
 """What is printed from the program's tables is what stands in the tree; what the README promises is there."""
 import os
 import re
+import shlex
+import shutil
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -33,8 +35,19 @@ def test_version_and_unknown_words(airlock):
 
 
 def test_completions_are_valid_shell(airlock):
-    done = subprocess.run(["bash", "-n"], input=airlock.run("help", "bash").stdout)
-    assert done.returncode == 0
+    for shell in ("bash", "zsh", "fish"):
+        text = airlock.run("help", shell).stdout
+        if shutil.which(shell):
+            assert subprocess.run([shell, "-n"], input=text).returncode == 0, shell
+        shlex.split(text.decode(), comments=True)  # raises where a quote stays open
+    for line in airlock.run("help", "fish").stdout.decode().splitlines():
+        words = shlex.split(line)
+        assert words[-2] == "-d", line  # an apostrophe of the text ended its word otherwise
+    zsh = [line for line in airlock.run("help", "zsh").stdout.decode().splitlines() if line.startswith("        '--")]
+    assert len(zsh) > 20
+    for line in zsh:
+        words = shlex.split(line.rstrip("\\"))
+        assert len(words) == 1, line
 
 
 def test_doctor_and_providers(airlock):
