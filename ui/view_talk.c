@@ -174,9 +174,13 @@ static void build_record(const struct view *v, struct prose *p, const struct sta
     else if (r->snapshot[0])
         field(p, "state", "a snapshot of memory and files: t goes back to it", ROLE_TEXT, width);
     for (size_t i = 0; i < r->finding_count; i++) {
-        snprintf(text, sizeof text, "%s line %u %s [%s]", severity_name(r->findings[i].severity),
-                 r->findings[i].line, r->findings[i].text, r->findings[i].rule);
-        field(p, i ? "" : "findings", text, view_severity_role(r->findings[i].severity), width);
+        const struct state_finding *k = &r->findings[i];
+        char line[24] = "";
+        if (k->line) /* else it is about all of it */
+            snprintf(line, sizeof line, "line %u ", k->line);
+        snprintf(text, sizeof text, "%s %s%s [%s]", severity_name(k->severity), line, k->text,
+                 k->rule);
+        field(p, i ? "" : "findings", text, view_severity_role(k->severity), width);
     }
     for (size_t i = 0; i < r->flag_count; i++) {
         const struct state_flag *f = &r->flags[i];

@@ -359,13 +359,14 @@ static bool is_set_in(const struct buf *text, const char *name)
     return false;
 }
 
-/* The first line that sets it is replaced, further ones are dropped: the last would hold. Those of
- * a contract add up, so they stay. */
+/* The first line that sets it is replaced, further ones are dropped: the last would hold. Mounts
+ * and variables of a contract add up, so they stay. */
 static int rewrite(const struct buf *old, const char *name, const char *value, struct buf *out)
 {
     char section[64] = "", key[256];
     const char *dot = strchr(name, '.'), *last = dot != NULL ? dot + 1 : name;
-    bool done = false, adds_up = strncmp(name, "contract.", 9) == 0;
+    bool done = false,
+         adds_up = strcmp(name, "contract.files.mount") == 0 || strcmp(name, "contract.env") == 0;
     int bad = 0;
     if (dot == NULL && !is_set_in(old, name)) {
         /* Keys without a section come before the first one. */

@@ -9,9 +9,9 @@
 uint32_t saved_find_run(const struct state *st, const char *word)
 {
     char *end;
-    if (strspn(word, " +-") > 0)
-        return 0; /* strtoul would take them */
     if (word[0] != 's') {
+        if (word[0] < '0' || word[0] > '9')
+            return 0; /* strtoul would take signs and blanks */
         unsigned long n = strtoul(word, &end, 10);
         return *end == '\0' && n >= 1 && n <= st->run_count ? (uint32_t)n : 0;
     }

@@ -97,9 +97,13 @@ static void fill_why(struct screen *s, const char *why)
     buf_reset(&s->why_text);
     if (why[0] != '\0')
         (void)buf_addf(&s->why_text, "asked because: %s\n", why);
-    for (size_t i = 0; i < sr->finding_count; i++)
-        (void)buf_addf(&s->why_text, "%s line %u %s: %s\n", severity_name(sr->findings[i].severity),
-                       sr->findings[i].line, sr->findings[i].rule, sr->findings[i].text);
+    for (size_t i = 0; i < sr->finding_count; i++) {
+        const struct state_finding *f = &sr->findings[i];
+        (void)buf_addf(&s->why_text, "%s ", severity_name(f->severity));
+        if (f->line != 0) /* else it is about all of it */
+            (void)buf_addf(&s->why_text, "line %u ", f->line);
+        (void)buf_addf(&s->why_text, "%s: %s\n", f->rule, f->text);
+    }
     for (size_t i = 0; i < st->run_count; i++) {
         const struct state_run *o = st->runs[i];
         if (o->number == sr->number || o->finding_count == 0 || sr->finding_count == 0 ||

@@ -214,8 +214,10 @@ static void test_rewritten(void **state)
         { "[planner]\ntries = 2\n[gate]\nown = ask\n", "planner.effort", "low",
           "[planner]\ntries = 2\n[gate]\nown = ask\n[planner]\neffort = low\n" },
         { "[masks]\nid = a\n", "masks.id", "b|c", "[masks]\nid = b|c\n" },
-        { "[contract]\npids = 15\npids = 16\n", "contract.pids", "17",
-          "[contract]\npids = 17\npids = 16\n" },
+        { "[contract]\npids = 15\npids = 16\n", "contract.pids", "17", "[contract]\npids = 17\n" },
+        { "[contract]\nenv = A\nenv = B\n", "contract.env", "C", "[contract]\nenv = C\nenv = B\n" },
+        { "[contract]\nfiles.mount = /a:/b:ro\nfiles.mount = /c:/d:ro\n", "contract.files.mount",
+          "/e:/f:ro", "[contract]\nfiles.mount = /e:/f:ro\nfiles.mount = /c:/d:ro\n" },
         { "[planner]\neffort = low\n", "planner.effort", "", "[planner]\neffort = \n" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

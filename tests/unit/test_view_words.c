@@ -22,7 +22,8 @@ static void begin_run(struct scene *s, const char *expect)
     scene_propose(s, 1, 1, "1", 1, "python", "print(1)\n", expect, "count the rows");
     scene_review(s, 1,
                  "{'line':1,'severity':'LOW','rule':'r.one','text':'prints'},"
-                 "{'line':1,'severity':'HIGH','rule':'r.two','text':'prints again'}");
+                 "{'line':1,'severity':'HIGH','rule':'r.two','text':'prints again'},"
+                 "{'line':0,'severity':'INFO','rule':'r.all','text':'all of it'}");
     scene_gate(s, 1, 1, SCENE_CAPSULE_1);
     scene_decide(s, 1, "approve", SCENE_CAPSULE_1, "");
     scene_start(s, 1, SCENE_CAPSULE_1);
@@ -150,7 +151,8 @@ static void test_record(void **state)
                                          "took      61 s, stdout 0 B, stderr 0 B",
                                          "error     OSError: no room",
                                          "findings  LOW line 1 prints [r.one]",
-                                         "HIGH line 1 prints again [r.two]" };
+                                         "HIGH line 1 prints again [r.two]",
+                                         "INFO all of it [r.all]" };
     for (size_t i = 0; i < ARRAY_LEN(there); i++)
         shot_must(text, there[i], true);
     struct state_run *r = state_run_at(&s.st, 1);
