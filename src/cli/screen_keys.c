@@ -204,7 +204,8 @@ static void back(struct screen *s, uint32_t key)
         screen_focus(s, PANE_PROMPT);
 }
 
-/* In the plan along the runs of the step; without steps, and elsewhere, along all of them. */
+/* In the plan along the runs of the step, in a shown result along the results of its run; without
+ * steps, and elsewhere, along all runs. */
 static void choose_run(struct screen *s, enum view_move m)
 {
     const struct state *st = screen_state(s);
