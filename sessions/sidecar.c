@@ -91,8 +91,8 @@ bool lock_is_held(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return false;
-    bool held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+        return errno != ENOENT && errno != ENOTDIR;
+    bool held = flock(fd, LOCK_SH | LOCK_NB) < 0; /* EWOULDBLOCK, or nobody can tell (ENOLCK) */
     close(fd);
     return held;
 }

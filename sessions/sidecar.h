@@ -12,7 +12,9 @@
  * open in process 4711". *fd is closed by lock_drop. */
 int lock_take(const char *path, int *fd, struct err *e) MUST_CHECK;
 void lock_drop(const char *path, int fd); /* removes the file; fd -1 is fine */
-/* Does a process hold it? Never blocks and never gets in a writer's way for more than a moment. */
+/* Does a process hold it? True also where that can't be found out (no rights, no descriptors, a
+ * file system without locks): who asks is about to remove something or to call a session nobody's.
+ * Never blocks and never gets in a writer's way for more than a moment. */
 bool lock_is_held(const char *path);
 
 /* What a session file that is being made lies in: "<id>.new" and what SQLite puts beside it. */

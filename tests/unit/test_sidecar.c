@@ -3,6 +3,7 @@
 #include "session_fixture.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <utime.h>
@@ -15,14 +16,15 @@
 
 static struct {
     const char *replace; /* this file is made anew while it is being locked, once */
-    bool no_lock;        /* flock fails, and not since somebody has it */
+    int no_lock;         /* flock fails so, and not since somebody has it */
+    int no_open;         /* open without writing fails so */
     bool half, no_cut;   /* write is short; ftruncate fails */
 } wrong;
 
 int flock(int fd, int how)
 {
-    if (wrong.no_lock) {
-        errno = ENOLCK;
+    if (wrong.no_lock != 0) {
+        errno = wrong.no_lock;
         return -1;
     }
     if (wrong.replace != NULL && (how & LOCK_EX) != 0) {
@@ -31,6 +33,21 @@ int flock(int fd, int how)
         wrong.replace = NULL;
     }
     return (int)syscall(SYS_flock, fd, how);
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list ap;
+    va_start(ap, flags);
+    mode_t mode = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE
+                      ? (mode_t)va_arg(ap, unsigned)
+                      : 0;
+    va_end(ap);
+    if (wrong.no_open != 0 && (flags & O_ACCMODE) == O_RDONLY) {
+        errno = wrong.no_open;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 ssize_t write(int fd, const void *p, size_t n)
@@ -125,15 +142,48 @@ static void no_lock_is_no_answer(void **state)
     char *path = beside("x.lock");
     int fd = -1;
     put(path, "", 0);
-    wrong.no_lock = true;
+    wrong.no_lock = ENOLCK;
     int rc = lock_take(path, &fd, &e);
-    bool held = lock_is_held(path);
-    wrong.no_lock = false;
+    wrong.no_lock = 0;
     assert_int_equal(rc, -1);
     assert_int_equal(e.code, ERR_IO);
     assert_non_null(strstr(e.msg, "lock "));
-    assert_false(held);
     free(path);
+}
+
+/* What can't be told counts as held: whoever asks wants to remove something. */
+static void doubt_counts_as_held(void **state)
+{
+    (void)state;
+    static const struct {
+        int no_lock, no_open;
+        bool held;
+    } cases[] = {
+        { 0, 0, false },     { ENOLCK, 0, true }, { EINTR, 0, true },   { EIO, 0, true },
+        { 0, EACCES, true }, { 0, EMFILE, true }, { 0, ENFILE, true },  { 0, EIO, true },
+        { 0, ELOOP, true },  { 0, ENOMEM, true }, { 0, ENOENT, false }, /* there is no lock */
+    };
+    struct utimbuf then = { 1000000000, 1000000000 };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *lock = beside("x.lock"), *unborn = beside("x.new"),
+             *copy = beside("x.db.copy-123456");
+        put(lock, "", 0);
+        put(unborn, "x", 1);
+        put(copy, "x", 1);
+        assert_int_equal(utime(copy, &then), 0);
+        wrong.no_lock = cases[i].no_lock;
+        wrong.no_open = cases[i].no_open;
+        bool held = lock_is_held(lock);
+        sidecar_remove_stray(fx.dir, "x.db.copy-123456");
+        sidecar_remove_leftovers(fx.dir, "x");
+        wrong.no_lock = wrong.no_open = 0;
+        if (held != cases[i].held || (access(unborn, F_OK) == 0) != held ||
+            (access(lock, F_OK) == 0) != held || (access(copy, F_OK) == 0) != held)
+            fail_msg("case %zu: held %d", i, held);
+        free(lock);
+        free(unborn);
+        free(copy);
+    }
 }
 
 /* ---- anchors ---- */
@@ -263,6 +313,7 @@ int main(void)
         T(who_has_it_is_said_if_it_is_known),
         T(a_replaced_file_is_locked_again),
         T(no_lock_is_no_answer),
+        T(doubt_counts_as_held),
         T(lines_that_are_none_are_left_out),
         T(half_a_line_shifts_nothing),
         T(no_place_for_a_reserve_is_told),
