@@ -512,7 +512,7 @@ static const struct keymap_entry table[] = {
       "[RUN]",
       "diff",
       "compare with the attempt before (or RUN), and back",
-      "" },
+      "The key is for the pane at hand; :diff turns code and output on, and both off again." },
     { CMD_MASKS,
       PANES | DIFF | TYPED,
       { 'm' },

@@ -134,6 +134,14 @@ void view_toggle_diff(const struct state *st, struct view_model *vm, enum view_p
         vm->diff_output = view_output_is_compared(st, vm) ? VIEW_DIFF_OFF : VIEW_DIFF_ON;
 }
 
+void view_toggle_diffs(const struct state *st, struct view_model *vm, uint32_t base)
+{
+    bool shown = view_code_is_compared(st, vm) || view_output_is_compared(st, vm);
+    bool off = shown && base == vm->base;
+    vm->base = off ? 0 : base;
+    vm->diff_code = vm->diff_output = off ? VIEW_DIFF_OFF : VIEW_DIFF_ON;
+}
+
 /* ---- titles ---- */
 
 void title_add(struct title *t, enum style_role role, const char *fmt, ...)

@@ -315,6 +315,9 @@ const struct state_run *view_twin(const struct state *st, const struct state_run
 char *view_selected_name(const struct state *st, const struct view_model *vm, bool *file);
 /* D: turn the comparison in `pane` (code, else output) on or off. */
 void view_toggle_diff(const struct state *st, struct view_model *vm, enum view_pane pane);
+/* :diff: compare code and output with run `base` (0: the attempt before), or turn it off where that
+ * is what is shown. */
+void view_toggle_diffs(const struct state *st, struct view_model *vm, uint32_t base);
 
 /* v: begin to select lines in `pane` (code, out, err) at its top, or stop. While selecting, up and
  * down move the end of the selection. */

@@ -276,22 +276,48 @@ static void do_search(struct screen *s, const char *args, struct err *e)
     screen_on_line(s, args, false);
 }
 
-static void do_base(struct screen *s, const char *args, struct err *e)
+/* The run that is named; 0 none. False: it was told why not. */
+static bool take_base(struct screen *s, const char *word, const char *args, uint32_t *run)
 {
     char *end;
-    unsigned long run = strtoul(args, &end, 10);
-    (void)e;
+    unsigned long number = strtoul(args, &end, 10);
     if (*end != '\0') {
-        screen_toast(s, TONE_INFO,
-                     "base takes the number of a run, or nothing: the attempt before");
-        return;
+        screen_toast(s, TONE_INFO, "%s takes the number of a run, or nothing: the attempt before",
+                     word);
+        return false;
     }
-    if (run > UINT32_MAX || (run != 0 && state_run_at(screen_state(s), (uint32_t)run) == NULL)) {
+    if (number > UINT32_MAX ||
+        (number != 0 && state_run_at(screen_state(s), (uint32_t)number) == NULL)) {
         screen_toast(s, TONE_INFO, "there is no run %s", args);
-        return;
+        return false;
     }
-    s->vm.base = (uint32_t)run;
-    s->vm.diff_code = s->vm.diff_output = VIEW_DIFF_ON;
+    *run = (uint32_t)number;
+    return true;
+}
+
+static void do_base(struct screen *s, const char *args, struct err *e)
+{
+    (void)e;
+    if (take_base(s, "base", args, &s->vm.base))
+        s->vm.diff_code = s->vm.diff_output = VIEW_DIFF_ON;
+}
+
+void screen_say_diff(struct screen *s)
+{
+    const struct state *st = screen_state(s);
+    if (s->vm.diff_code != VIEW_DIFF_OFF && view_base(st, &s->vm) == NULL &&
+        view_output_base(st, &s->vm) == NULL)
+        screen_toast(s, TONE_INFO, "no attempt before it to compare with: name a run, :diff 1");
+}
+
+static void do_diff(struct screen *s, const char *args, struct err *e)
+{
+    uint32_t run;
+    (void)e;
+    if (!take_base(s, "diff", args, &run))
+        return;
+    view_toggle_diffs(screen_state(s), &s->vm, args[0] != '\0' ? run : s->vm.base);
+    screen_say_diff(s);
 }
 
 static void do_pane(struct screen *s, const char *args, struct err *e)
@@ -364,7 +390,7 @@ static const struct verb {
     { CMD_EDITOR, 0, do_editor },
     { CMD_SEARCH, NEEDS_SESSION, do_search },
     { CMD_BASE, NEEDS_SESSION, do_base },
-    { CMD_DIFF, NEEDS_SESSION, do_base },
+    { CMD_DIFF, NEEDS_SESSION, do_diff },
     { CMD_MASKS, 0, screen_set_masks },
     { CMD_PANE, NEEDS_SESSION, do_pane },
     { CMD_GOTO, NEEDS_SESSION, do_goto },

@@ -239,6 +239,7 @@ int screen_edit_text(struct screen *s, const char *name, const char *text, size_
 
 /* ---- screen_command.c ---- */
 void screen_command(struct screen *s, const char *line); /* without the colon */
+void screen_say_diff(struct screen *s); /* behind D and :diff, where there is nothing to compare */
 
 /* ---- screen_plan.c ---- */
 void screen_step(struct screen *s, const char *words, struct err *e); /* `:step WORDS` */

@@ -394,6 +394,7 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         break;
     case CMD_DIFF:
         view_toggle_diff(screen_state(s), &s->vm, s->vm.focus);
+        screen_say_diff(s);
         break;
     case CMD_HELP:
         s->vm.screen = s->vm.screen == SCREEN_HELP ? (is_session(s) ? SCREEN_SESSION : SCREEN_START)

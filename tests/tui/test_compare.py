@@ -128,6 +128,20 @@ def test_search_across_pieces_and_a_flood(airlock):
     assert [h["line"] for h in hits] == list(range(1, 501))
 
 
+def test_diff_is_a_switch(airlock):
+    s = airlock.screen(rows=36, cols=120)
+    s.wait(":tour")
+    s.line("!print('one')")
+    s.wait(r"\bone\b")
+    s.line(":diff")
+    s.wait("no attempt before it to compare with")
+    s.line("!print('two')")
+    s.wait(r"\btwo\b")
+    for line, on in ((":diff 1", True), (":diff 1", False), (":diff 1", True), (":diff", False)):
+        s.line(line)
+        (s.wait if on else s.wait_gone)(r"1: \+1 .1")
+
+
 def test_masks_on_the_screen(airlock):
     s = airlock.screen(rows=36, cols=120)
     s.wait(":tour")

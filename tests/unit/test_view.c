@@ -505,6 +505,28 @@ static void test_copy(void **state)
     scene_end(&s);
 }
 
+/* :diff N, :diff N again, :diff, :diff: on, off, on, off; another run is shown at once. */
+static void test_diff_turns_on_and_off(void **state)
+{
+    static const struct {
+        uint32_t asked, base;
+        bool on;
+    } steps[] = {
+        { 0, 0, false }, { 0, 0, true }, { 1, 1, true },  { 1, 0, false },
+        { 1, 1, true },  { 2, 2, true }, { 2, 0, false }, { 0, 0, true },
+    };
+    struct scene s;
+    (void)state;
+    scene_two_attempts(&s); /* a further attempt at the gate is compared from the beginning */
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        view_toggle_diffs(&s.st, &s.vm, steps[i].asked);
+        if (view_code_is_compared(&s.st, &s.vm) != steps[i].on || s.vm.base != steps[i].base ||
+            (s.vm.diff_output == VIEW_DIFF_ON) != steps[i].on)
+            fail_msg("step %zu: base %u", i, s.vm.base);
+    }
+    scene_end(&s);
+}
+
 static void test_choosing_runs(void **state)
 {
     struct scene s;
@@ -619,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_search_code_and_runs),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_diff_turns_on_and_off),
         cmocka_unit_test(test_choosing_runs),
         cmocka_unit_test(test_place_survives),
         cmocka_unit_test(test_words_for_people),
