@@ -86,75 +86,6 @@ size_t text_grapheme(const char *s, size_t len)
     return at;
 }
 
-/* ---- look-alikes (code only) ---- */
-
-bool text_is_word(uint32_t cp)
-{
-    if (cp < 0x80)
-        return (cp >= '0' && cp <= '9') || (cp >= 'A' && cp <= 'Z') || (cp >= 'a' && cp <= 'z') ||
-               cp == '_';
-    switch (utf8proc_category((utf8proc_int32_t)cp)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Does another spelling of this one code point (not ASCII) exist that a person can't tell apart?
- * One with a longer spelling than eight is no letter to be mistaken for others. */
-static bool has_twin(uint32_t cp)
-{
-    if (cp >= 0xff01 && cp <= 0xff5e)
-        return true; /* fullwidth ASCII */
-    utf8proc_int32_t out[8];
-    int last = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, out, 8,
-                                                 UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &last);
-    if (n == 1 && out[0] != (utf8proc_int32_t)cp)
-        return true; /* canonical twin: U+212A KELVIN SIGN, U+037E … */
-    if (!text_is_word(cp))
-        return false;
-    n = utf8proc_decompose_char((utf8proc_int32_t)cp, out, 8,
-                                UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &last);
-    for (utf8proc_ssize_t i = 0; i < n && n <= 8; i++)
-        if (out[i] >= 0x80)
-            return false;
-    return n <= 8;
-}
-
-/* base + mark that also exists as one code point (é). */
-static bool composes(uint32_t base, uint32_t mark)
-{
-    utf8proc_int32_t pair[2] = { (utf8proc_int32_t)base, (utf8proc_int32_t)mark };
-    return utf8proc_normalize_utf32(pair, 2, UTF8PROC_STABLE | UTF8PROC_COMPOSE) == 1;
-}
-
-static bool is_confusable(struct text_iter *it, const struct text_glyph *g)
-{
-    uint32_t cp = g->cp[0];
-    for (unsigned i = 1; i < g->count; i++)
-        if (composes(cp, g->cp[i]))
-            return true;
-    if (cp < 0x80)
-        return false;
-    if (has_twin(cp))
-        return true;
-    if (!text_is_alike_script(cp))
-        return false;
-    if (g->start >= it->token_end)
-        text_judge_word(it, g->start);
-    return it->token_mixed;
-}
-
 /* ---- expansions: text of ours in place of bytes, one cell at a time ---- */
 
 static void expand(struct text_iter *it, enum text_mark mark, size_t start, size_t end,
@@ -387,7 +318,7 @@ static void take_plain(struct text_iter *it, struct text_glyph *g, uint32_t cp, 
     } else if (!it->ascii && g->end < it->len && (unsigned char)it->line[g->end] >= 0x80) {
         join_cluster(it, g, &extra);
     }
-    if (it->mode == TEXT_CODE && (cp >= 0x80 || g->count > 1) && is_confusable(it, g))
+    if (it->mode == TEXT_CODE && (cp >= 0x80 || g->count > 1) && text_is_confusable(it, g))
         g->mark = MARK_CONFUSABLE;
     it->pos = g->end;
     it->column += g->width;

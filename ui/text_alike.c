@@ -1,5 +1,8 @@
-/* text_alike.c - words of code that mix scripts or are made of look-alikes (U+0430 for a). */
+/* text_alike.c - glyphs of code that can be mistaken for others: words that mix scripts or are made
+ * of look-alikes (U+0430 for a), characters with a twin. */
 #include "ui/text_int.h"
+
+#include <utf8proc.h>
 
 #include "base/utf8.h"
 
@@ -31,7 +34,7 @@ static enum script script_of(uint32_t cp)
     return SCRIPT_OTHER;
 }
 
-bool text_is_alike_script(uint32_t cp)
+static bool is_alike_script(uint32_t cp)
 {
     enum script s = script_of(cp);
     return s == SCRIPT_GREEK || s == SCRIPT_CYRILLIC || s == SCRIPT_RARE;
@@ -53,8 +56,30 @@ static bool looks_latin(uint32_t cp)
     return false;
 }
 
+/* Can it be part of an identifier? */
+static bool is_word(uint32_t cp)
+{
+    if (cp < 0x80)
+        return (cp >= '0' && cp <= '9') || (cp >= 'A' && cp <= 'Z') || (cp >= 'a' && cp <= 'z') ||
+               cp == '_';
+    switch (utf8proc_category((utf8proc_int32_t)cp)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Judge the word that the byte at `pos` lies in: does it mix scripts, or consist of look-alikes? */
-void text_judge_word(struct text_iter *it, size_t pos)
+static void judge_word(struct text_iter *it, size_t pos)
 {
     size_t from = pos, floor = pos > WORD_REACH ? pos - WORD_REACH : 0;
     while (from > floor) {
@@ -62,7 +87,7 @@ void text_judge_word(struct text_iter *it, size_t pos)
         while (back > floor && ((unsigned char)it->line[back] & 0xc0) == 0x80)
             back--;
         uint32_t cp;
-        if (utf8_decode(it->line + back, it->len - back, &cp) != from - back || !text_is_word(cp))
+        if (utf8_decode(it->line + back, it->len - back, &cp) != from - back || !is_word(cp))
             break;
         from = back;
     }
@@ -72,11 +97,11 @@ void text_judge_word(struct text_iter *it, size_t pos)
     while (at < it->len && at < pos + WORD_REACH) {
         uint32_t cp;
         unsigned n = utf8_decode(it->line + at, it->len - at, &cp);
-        if (n == 0 || !text_is_word(cp))
+        if (n == 0 || !is_word(cp))
             break;
         enum script s = script_of(cp);
         seen |= 1u << s;
-        if (text_is_alike_script(cp) && !looks_latin(cp))
+        if (is_alike_script(cp) && !looks_latin(cp))
             all_alike = false;
         at += n;
     }
@@ -84,4 +109,50 @@ void text_judge_word(struct text_iter *it, size_t pos)
     bool mixed = foreign && ((seen & 1u << SCRIPT_LATIN) || (foreign & (foreign - 1)));
     it->token_mixed = mixed || (foreign && all_alike);
     it->token_end = at > pos ? at : pos + 1;
+}
+
+/* Does another spelling of this one code point (not ASCII) exist that a person can't tell apart?
+ * One with a longer spelling than eight is no letter to be mistaken for others. */
+static bool has_twin(uint32_t cp)
+{
+    if (cp >= 0xff01 && cp <= 0xff5e)
+        return true; /* fullwidth ASCII */
+    utf8proc_int32_t out[8];
+    int last = 0;
+    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, out, 8,
+                                                 UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &last);
+    if (n == 1 && out[0] != (utf8proc_int32_t)cp)
+        return true; /* canonical twin: U+212A KELVIN SIGN, U+037E … */
+    if (!is_word(cp))
+        return false;
+    n = utf8proc_decompose_char((utf8proc_int32_t)cp, out, 8,
+                                UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &last);
+    for (utf8proc_ssize_t i = 0; i < n && n <= 8; i++)
+        if (out[i] >= 0x80)
+            return false;
+    return n <= 8;
+}
+
+/* base + mark that also exists as one code point (é). */
+static bool composes(uint32_t base, uint32_t mark)
+{
+    utf8proc_int32_t pair[2] = { (utf8proc_int32_t)base, (utf8proc_int32_t)mark };
+    return utf8proc_normalize_utf32(pair, 2, UTF8PROC_STABLE | UTF8PROC_COMPOSE) == 1;
+}
+
+bool text_is_confusable(struct text_iter *it, const struct text_glyph *g)
+{
+    uint32_t cp = g->cp[0];
+    for (unsigned i = 1; i < g->count; i++)
+        if (composes(cp, g->cp[i]))
+            return true;
+    if (cp < 0x80)
+        return false;
+    if (has_twin(cp))
+        return true;
+    if (!is_alike_script(cp))
+        return false;
+    if (g->start >= it->token_end)
+        judge_word(it, g->start);
+    return it->token_mixed;
 }

@@ -8,11 +8,8 @@
 size_t text_parse_sgr(const char *p, size_t len, struct text_sgr *s);
 struct text_sgr text_visible_sgr(struct text_sgr s);
 
-/* text_alike.c: judge the word that the byte at `pos` lies in; sets token_mixed and token_end. */
-void text_judge_word(struct text_iter *it, size_t pos);
-bool text_is_alike_script(uint32_t cp); /* Greek, Cyrillic and rarer ones with Latin look-alikes */
-
-/* text.c: can it be part of an identifier? */
-bool text_is_word(uint32_t cp);
+/* text_alike.c: can a person take the glyph (of code) for another one? By itself, or because the
+ * word it stands in mixes scripts; a word is judged once (it->token_mixed, it->token_end). */
+bool text_is_confusable(struct text_iter *it, const struct text_glyph *g);
 
 #endif
