@@ -278,6 +278,9 @@ bool view_draw_typed(const struct state *st, const struct view_model *vm, struct
 void view_layout(const struct state *st, const struct view_model *vm, int w, int h,
                  struct layout *out);
 
+/* Where a key means something (enum keymap_context), by the screen and the focus. */
+unsigned view_key_context(const struct view_model *vm);
+
 /* ---- moving about: pure changes of the model ---- */
 enum view_move {
     MOVE_UP,

@@ -11,30 +11,11 @@
 #include "cli/commands.h"
 #include "cli/screen_replay.h"
 
+/* The gate of a replay is only looked at. */
 unsigned screen_context(const struct screen *s)
 {
-    if (s->vm.screen == SCREEN_HELP || s->vm.screen == SCREEN_CONTEXT)
-        return KEYMAP_IN_HELP;
-    if (s->vm.focus == PANE_PROMPT)
-        return KEYMAP_IN_PROMPT;
-    if (s->vm.screen == SCREEN_PAGE)
-        return KEYMAP_IN_PAGE;
-    if (s->vm.screen == SCREEN_START)
-        return KEYMAP_IN_START;
-    if (s->vm.screen == SCREEN_HITS)
-        return KEYMAP_IN_HITS;
-    switch (s->vm.focus) {
-    case PANE_CODE:
-    case PANE_OUT:
-    case PANE_ERR:
-        return KEYMAP_IN_PANE;
-    case PANE_GATE:
-        return s->film != NULL ? KEYMAP_IN_LIST : KEYMAP_IN_GATE;
-    case PANE_PLAN:
-        return KEYMAP_IN_PLAN;
-    default:
-        return KEYMAP_IN_LIST;
-    }
+    unsigned context = view_key_context(&s->vm);
+    return s->film != NULL && context == KEYMAP_IN_GATE ? KEYMAP_IN_LIST : context;
 }
 
 void screen_focus(struct screen *s, enum view_pane p)
