@@ -1,32 +1,14 @@
-/* session.c - wires one session file to one state and one round. */
-#include "cli/session.h"
+/* session.c - wires one session file to one state and one round: made, opened again, closed. */
+#include "cli/session_int.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "cli/app.h"
 #include "cli/branch.h"
 #include "cli/doctor.h"
-#include "cli/frame.h"
 #include "providers/sandboxes/local.h"
-
-#define DROP_ROWS 2 /* rows of a checkpoint that one turn takes out: at most 1 MiB each */
-
-struct session {
-    struct app *app;
-    struct store *store;
-    struct state state;
-    struct round *round;
-    struct session_listener listener;
-    struct loop_source *flush;
-    uint64_t told_seq; /* durable up to here was told */
-    char id[ID_LEN + 1];
-    char timeout_proved[128]; /* when, in words; "" not */
-};
 
 /* ---- output for views ---- */
 
@@ -45,204 +27,6 @@ struct output_source store_output_source(struct store *store)
 struct output_source session_output(struct session *s)
 {
     return store_output_source(s->store);
-}
-
-/* ---- the port ---- */
-
-static void tell_durable(struct session *s)
-{
-    uint64_t seq = store_durable_seq(s->store);
-    if (seq > s->told_seq && s->listener.durable != NULL)
-        s->listener.durable(s->listener.arg, seq);
-    s->told_seq = seq;
-}
-
-static int flush(struct session *s, struct err *e)
-{
-    if (store_flush(s->store, e) < 0)
-        return -1;
-    tell_durable(s);
-    return 0;
-}
-
-static void on_flush(void *arg)
-{
-    struct session *s = arg;
-    struct err e = ERR_INIT;
-    if (flush(s, &e) < 0)
-        round_stop_record(s->round, &e);
-}
-
-/* The open group is committed when it is due, or at once when the loop has nothing else to do with
- * it. */
-static void after_append(struct session *s)
-{
-    int64_t due = store_flush_due_us(s->store);
-    if (due == 0) {
-        loop_arm_us(s->app->loop, s->flush, -1);
-        return;
-    }
-    int64_t left = due - clock_boot_us();
-    loop_arm_us(s->app->loop, s->flush, left > 0 ? left : 0);
-}
-
-static int port_append(void *arg, struct event *ev, struct err *e)
-{
-    struct session *s = arg;
-    if (store_append(s->store, ev, e) < 0)
-        return -1;
-    after_append(s);
-    return 0;
-}
-
-static int port_append_artifact(void *arg, struct event *ev, const char *mime, const char *name,
-                                const void *p, size_t len, struct err *e)
-{
-    struct session *s = arg;
-    if (store_append_artifact(s->store, ev, mime, name, p, len, e) < 0)
-        return -1;
-    after_append(s);
-    return 0;
-}
-
-static int port_append_checkpoint(void *arg, struct event *ev, const char *kind, const char *ref,
-                                  const void *p, size_t len, struct err *e)
-{
-    struct session *s = arg;
-    if (store_append_checkpoint(s->store, ev, kind, ref, p, len, "{}", e) < 0)
-        return -1;
-    after_append(s);
-    return 0;
-}
-
-static int port_read_checkpoint(void *arg, const char *ref, struct buf *out, struct err *e)
-{
-    struct session *s = arg;
-    return store_read_checkpoint(s->store, ref, out, e);
-}
-
-struct names {
-    char **names;
-    size_t count;
-};
-
-static int take_name(void *arg, const struct store_artifact *a)
-{
-    struct names *n = arg;
-    n->names = xreallocarray(n->names, n->count + 1, sizeof *n->names);
-    n->names[n->count++] = xstrdup(a->name);
-    return 0;
-}
-
-static int port_each_artifact(void *arg, uint32_t run,
-                              void (*fn)(void *fn_arg, const char *name, const void *p, size_t len),
-                              void *fn_arg, struct err *e)
-{
-    struct session *s = arg;
-    struct names n = { .count = 0 };
-    int rc = store_each_artifact(s->store, run, take_name, &n, e);
-    for (size_t i = 0; i < n.count; i++) {
-        struct buf bytes = BUF_INIT(STORE_BLOB_MAX);
-        if (rc == 0)
-            rc = store_read_artifact(s->store, run, n.names[i], &bytes, e);
-        if (rc == 0)
-            fn(fn_arg, n.names[i], buf_str(&bytes), bytes.len);
-        buf_release(&bytes);
-        free(n.names[i]);
-    }
-    free(n.names);
-    return rc;
-}
-
-static int port_drop_checkpoint(void *arg, const char *ref, bool *more, struct err *e)
-{
-    struct session *s = arg;
-    if (store_drop_checkpoint(s->store, ref, DROP_ROWS, more, e) < 0)
-        return -1;
-    after_append(s);
-    return 0;
-}
-
-static void port_applied(void *arg, const struct event *ev)
-{
-    struct session *s = arg;
-    log_msg(LOG_DEBUG, "session", "%s: event %llu %s, run %u", s->id, (unsigned long long)ev->seq,
-            event_type_name(ev->type), ev->run);
-    if (s->app->frames != NULL) {
-        struct output_source source = session_output(s);
-        frames_add(s->app->frames, &s->state, &source);
-    }
-    if (s->listener.applied != NULL)
-        s->listener.applied(s->listener.arg, ev);
-    if (event_is_durable(ev->type))
-        tell_durable(s);
-}
-
-static void port_ask(void *arg, uint32_t run, const char *why)
-{
-    struct session *s = arg;
-    s->listener.ask(s->listener.arg, run, why);
-}
-
-static void port_streaming(void *arg, const struct planner_event *ev)
-{
-    struct session *s = arg;
-    if (s->listener.streaming != NULL)
-        s->listener.streaming(s->listener.arg, ev);
-}
-
-static void port_completion(void *arg, uint64_t token, const char *const *names, size_t count)
-{
-    struct session *s = arg;
-    if (s->listener.completion != NULL)
-        s->listener.completion(s->listener.arg, token, names, count);
-}
-
-/* ---- the end of a record that can't be written ---- */
-
-static int write_last_word(struct session *s, const struct err *why, struct event_builder *b,
-                           struct err *e)
-{
-    const char *reason = why->sys == ENOSPC || why->sys == EDQUOT ? "disk full"
-                         : why->sys == EROFS                      ? "read-only file system"
-                         : why->sys == EFBIG                      ? "file too large"
-                                                                  : why->msg;
-    char *text = xasprintf("stopped: %s", reason);
-    event_begin(b, EVENT_ERROR, 0);
-    json_w_str(&b->w, "code", err_code_name(why->code));
-    json_w_strn(&b->w, "message", text, strlen(text));
-    json_w_str(&b->w, "hint",
-               "nothing more runs in this session; what was recorded is safe: make room, then "
-               "airlock resume");
-    json_w_bool(&b->w, "stopped", true);
-    free(text);
-    if (event_end(b, e) < 0)
-        return -1;
-    return store_failed(s->store, NULL) ? store_append_last(s->store, &b->ev, e)
-                                        : store_append(s->store, &b->ev, e);
-}
-
-/* One last event says why, in the reserve of disk space; on the screen it stands even if that
- * failed too. What runs was stopped by the round before. [AUD-4] */
-static void port_failed(void *arg, const struct err *e)
-{
-    struct session *s = arg;
-    struct err why = *e, none = ERR_INIT;
-    struct event_builder b;
-    (void)store_failed(s->store, &why);
-    log_msg(LOG_ERROR, "session", "%s: %s", s->id, why.msg);
-    if (write_last_word(s, &why, &b, &none) < 0)
-        log_msg(LOG_ERROR, "session", "%s: the last word is not recorded: %s", s->id, none.msg);
-    uint64_t seq = b.ev.seq;
-    b.ev.seq = 0; /* what was shown but not yet on disk had higher numbers */
-    if (b.ev.body != NULL && state_apply(&s->state, &b.ev, NULL, &none) == 0) {
-        b.ev.seq = seq != 0 ? seq : s->state.last_seq;
-        port_applied(s, &b.ev);
-        if (s->listener.durable != NULL && seq != 0)
-            s->listener.durable(s->listener.arg, seq);
-    }
-    event_release(&b);
-    s->listener.failed(s->listener.arg, &why);
 }
 
 /* ---- opening ---- */
@@ -287,21 +71,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
         .timeout_proved = s->timeout_proved,
         .typed_runs = spec->typed_runs,
         .allow_warm = spec->allow_warm,
-        .port = {
-            .append = port_append,
-            .append_artifact = port_append_artifact,
-            .append_checkpoint = port_append_checkpoint,
-            .read_checkpoint = port_read_checkpoint,
-            .each_artifact = port_each_artifact,
-            .drop_checkpoint = port_drop_checkpoint,
-            .output = session_output(s),
-            .applied = port_applied,
-            .ask = port_ask,
-            .streaming = port_streaming,
-            .completion = port_completion,
-            .failed = port_failed,
-            .arg = s,
-        },
+        .port = session_port(s),
     };
     if (rc.planner == NULL || rc.sandbox == NULL)
         return -1;
@@ -319,8 +89,22 @@ static struct session *session_new(struct app *app, const struct session_listene
     s->app = app;
     s->listener = *l;
     state_init(&s->state);
-    s->flush = loop_add_timer(app->loop, on_flush, s);
+    s->flush = loop_add_timer(app->loop, session_on_flush, s);
     return s;
+}
+
+/* Where no round is there yet to do it: appended, applied, told. Releases `b`. */
+static int record(struct session *s, struct event_builder *b, struct err *e)
+{
+    int rc = event_end(b, e);
+    if (rc == 0)
+        rc = store_append(s->store, &b->ev, e);
+    if (rc == 0)
+        rc = state_apply(&s->state, &b->ev, NULL, e);
+    if (rc == 0)
+        session_tell_applied(s, &b->ev);
+    event_release(b);
+    return rc;
 }
 
 static int record_created(struct session *s, const struct session_spec *spec, struct err *e)
@@ -348,15 +132,7 @@ static int record_created(struct session *s, const struct session_spec *spec, st
         json_w_str(&b.w, "parent_chain", spec->branch->chain);
         json_w_strn(&b.w, "name", spec->branch->name, strlen(spec->branch->name));
     }
-    int rc = event_end(&b, e);
-    if (rc == 0)
-        rc = store_append(s->store, &b.ev, e);
-    if (rc == 0)
-        rc = state_apply(&s->state, &b.ev, NULL, e);
-    if (rc == 0)
-        port_applied(s, &b.ev);
-    event_release(&b);
-    return rc;
+    return record(s, &b, e);
 }
 
 /* Where sessions and settings lie is never mounted into a sandbox, wherever that is. [SBX-6] */
@@ -487,15 +263,7 @@ static int record_resumed(struct session *s, struct err *e)
     struct event_builder b;
     event_begin(&b, EVENT_SESSION_RESUMED, 0);
     json_w_str(&b.w, "version", AIRLOCK_VERSION);
-    int rc = event_end(&b, e);
-    if (rc == 0)
-        rc = store_append(s->store, &b.ev, e);
-    if (rc == 0)
-        rc = state_apply(&s->state, &b.ev, NULL, e);
-    if (rc == 0)
-        port_applied(s, &b.ev);
-    event_release(&b);
-    return rc;
+    return record(s, &b, e);
 }
 
 int session_fork(struct session **out, struct app *app, const struct branch *b,
@@ -570,7 +338,7 @@ void session_close(struct session *s)
 
 int session_refresh_index(struct session *s, struct err *e)
 {
-    if (flush(s, e) < 0) {
+    if (session_flush(s, e) < 0) {
         round_stop_record(s->round, e);
         return -1;
     }
