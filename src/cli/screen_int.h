@@ -219,9 +219,14 @@ void screen_edit_code(struct screen *s); /* the code at the gate, in $EDITOR */
 
 /* ---- screen_keys.c ---- */
 void screen_on_key(void *arg, const struct key_event *ev);
-unsigned screen_context(const struct screen *s); /* enum keymap_context of the focus */
-void screen_focus(struct screen *s, enum view_pane p);
 void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint32_t key);
+
+/* ---- screen_look.c ---- */
+/* Looking and moving. False: `cmd` is none of these. `key`: which one it was. */
+bool screen_look(struct screen *s, enum keymap_command cmd, uint32_t key);
+void screen_focus(struct screen *s, enum view_pane p);
+/* On from here for s->search, which was asked for in s->vm.search.pane. */
+void screen_search(struct screen *s, int dir);
 
 /* ---- screen_prompt.c ---- */
 void screen_on_line(void *arg, const char *line, bool typed);
@@ -229,11 +234,18 @@ void screen_use_prompt(struct screen *s, enum prompt_use use, const char *text);
 void screen_prompt_done(struct screen *s); /* back to the main prompt, the draft restored */
 void screen_fill_prompt(struct screen *s); /* the model's view of it */
 void screen_paste(struct screen *s, const char *text, size_t len);
-void screen_tab(struct screen *s);
+void screen_write_code(struct screen *s, const char *language); /* own code in $EDITOR */
+
+/* ---- screen_complete.c ---- */
+void screen_tab(struct screen *s); /* what the interpreter knows comes later */
+/* … namely so: whole names. `token` of an older question: nothing happens. */
 void screen_take_completion(struct screen *s, uint64_t token, const char *const *names,
                             size_t count);
 void screen_drop_candidates(struct screen *s);
-void screen_write_code(struct screen *s, const char *language); /* own code in $EDITOR */
+
+/* ---- screen_editor.c ---- */
+/* Let the person edit `text` in a file that is called …-`name`; `out` is what it held when the
+ * editor ended. ERR_MISSING without an editor, ERR_CANCELLED when it failed. */
 int screen_edit_text(struct screen *s, const char *name, const char *text, size_t len,
                      struct buf *out, struct err *e) MUST_CHECK;
 

@@ -12,32 +12,10 @@
 #include "cli/screen_replay.h"
 
 /* The gate of a replay is only looked at. */
-unsigned screen_context(const struct screen *s)
+static unsigned key_context(const struct screen *s)
 {
     unsigned context = view_key_context(&s->vm);
     return s->film != NULL && context == KEYMAP_IN_GATE ? KEYMAP_IN_LIST : context;
-}
-
-void screen_focus(struct screen *s, enum view_pane p)
-{
-    if (p == PANE_GATE) {
-        if (s->gate.open)
-            screen_gate_focus(s, true);
-        else if (s->film != NULL && screen_state(s)->gate.open)
-            s->vm.focus = PANE_GATE;
-        screen_changed(s);
-        return;
-    }
-    gate_focus(&s->gate, false, clock_boot_us());
-    s->vm.focus = p;
-    if (s->vm.screen == SCREEN_START && p != PANE_PROMPT)
-        screen_list_entered(s);
-    screen_changed(s);
-}
-
-static bool is_session(const struct screen *s)
-{
-    return s->session != NULL || s->film != NULL;
 }
 
 /* ---- questions with y/n: only about leaving and killing, never about the gate ---- */
@@ -123,33 +101,6 @@ static void interrupt(struct screen *s)
 
 /* ---- commands ---- */
 
-static enum view_pane list_pane(const struct screen *s)
-{
-    return s->vm.screen == SCREEN_START || s->vm.screen == SCREEN_HITS ? PANE_TIMELINE
-                                                                       : s->vm.focus;
-}
-
-static void move(struct screen *s, enum view_move m)
-{
-    view_move(screen_state(s), &s->vm, s->grid.w, s->grid.h, list_pane(s), m, 1);
-    if (s->vm.screen == SCREEN_START)
-        screen_list_moved(s);
-}
-
-static void search_again(struct screen *s, int dir)
-{
-    const size_t budget = (size_t)256 << 20;
-    if (s->search.len == 0) {
-        screen_toast(s, TONE_INFO, "nothing was searched for yet: /");
-        return;
-    }
-    enum view_found f = view_search(screen_state(s), &s->vm, s->grid.w, s->grid.h, dir, budget);
-    if (f != VIEW_FOUND)
-        screen_toast(s, TONE_INFO,
-                     f == VIEW_MORE ? "not in the next 256 MiB: n goes on" : "not found: %s",
-                     buf_str(&s->search));
-}
-
 static void suspend(struct screen *s)
 {
     struct sigaction sa = { .sa_handler = SIG_DFL }, old;
@@ -159,56 +110,6 @@ static void suspend(struct screen *s)
     sigaction(SIGTSTP, &old, NULL);
     term_resume(s->term);
     screen_terminal_is_back(s);
-}
-
-static void back(struct screen *s, uint32_t key)
-{
-    if (s->vm.screen == SCREEN_HELP || s->vm.screen == SCREEN_CONTEXT)
-        s->vm.screen = is_session(s) ? SCREEN_SESSION : SCREEN_START;
-    else if (s->vm.screen == SCREEN_HITS)
-        screen_list_sessions(s, s->query);
-    else if (s->vm.screen == SCREEN_PAGE)
-        screen_page_close(s);
-    else if (s->vm.screen == SCREEN_START && screen_list_back(s))
-        return;
-    else if (s->vm.screen == SCREEN_START && s->session != NULL)
-        s->vm.screen = SCREEN_SESSION;
-    else if (s->vm.select.pane != PANE_PROMPT)
-        s->vm.select.pane = PANE_PROMPT;
-    else if (s->vm.zoom != PANE_PROMPT)
-        s->vm.zoom = PANE_PROMPT;
-    else if (s->vm.run != 0)
-        s->vm.run = 0;
-    else if (s->film != NULL && key == 'q')
-        screen_leave(s, EXIT_OK);
-    else if (s->film == NULL)
-        screen_focus(s, PANE_PROMPT);
-}
-
-/* In the plan along the runs of the step, in a shown result along the results of its run; without
- * steps, and elsewhere, along all runs. */
-static void choose_run(struct screen *s, enum view_move m)
-{
-    const struct state *st = screen_state(s);
-    enum view_pane pane =
-        s->vm.focus == PANE_PLAN && st->step_count == 0 ? PANE_TIMELINE : s->vm.focus;
-    view_move(st, &s->vm, s->grid.w, s->grid.h, pane, m, 1);
-}
-
-static void next_result(struct screen *s)
-{
-    const struct state_run *sr = view_run(screen_state(s), &s->vm);
-    if (sr == NULL || sr->result_count == 0) {
-        screen_toast(s, TONE_INFO, "this run has no results beside its output");
-        return;
-    }
-    if (!s->vm.show_result) {
-        s->vm.show_result = true;
-        s->vm.result = 0;
-    } else if (++s->vm.result >= sr->result_count) {
-        s->vm.show_result = false;
-        s->vm.result = 0;
-    }
 }
 
 static void open_item(struct screen *s)
@@ -221,105 +122,23 @@ static void open_item(struct screen *s)
         screen_fail(s, &e);
 }
 
-/* Looking and moving: never changes the session. True when `cmd` was one of these. */
-static bool do_looking(struct screen *s, enum keymap_command cmd)
+static void begin_command(struct screen *s)
 {
-    switch (cmd) {
-    case CMD_UP:
-        move(s, MOVE_UP);
-        break;
-    case CMD_DOWN:
-        move(s, MOVE_DOWN);
-        break;
-    case CMD_PAGE_UP:
-        move(s, MOVE_PAGE_UP);
-        break;
-    case CMD_PAGE_DOWN:
-        move(s, MOVE_PAGE_DOWN);
-        break;
-    case CMD_HALF_UP:
-        move(s, MOVE_HALF_UP);
-        break;
-    case CMD_HALF_DOWN:
-        move(s, MOVE_HALF_DOWN);
-        break;
-    case CMD_TOP:
-        move(s, MOVE_TOP);
-        break;
-    case CMD_BOTTOM:
-        move(s, MOVE_BOTTOM);
-        break;
-    case CMD_LEFT:
-        choose_run(s, MOVE_LEFT);
-        break;
-    case CMD_RIGHT:
-        choose_run(s, MOVE_RIGHT);
-        break;
-    case CMD_ZOOM:
-        s->vm.zoom = s->vm.zoom != PANE_PROMPT ? PANE_PROMPT : s->vm.focus;
-        break;
-    case CMD_SEARCH_NEXT:
-        search_again(s, 1);
-        break;
-    case CMD_SEARCH_PREV:
-        search_again(s, -1);
-        break;
-    case CMD_SELECT:
-        view_select(screen_state(s), &s->vm, s->grid.w, s->grid.h, s->vm.focus);
-        break;
-    case CMD_RAW:
-        s->vm.raw = !s->vm.raw;
-        break;
-    case CMD_WORD:
-        s->vm.no_word_marks = !s->vm.no_word_marks;
-        break;
-    case CMD_FOLLOW:
-        s->vm.scroll[s->vm.focus].follow = !s->vm.scroll[s->vm.focus].follow;
-        break;
-    case CMD_RESULT:
-        next_result(s);
-        break;
-    default:
-        return false;
-    }
-    return true;
+    if (s->vm.focus != PANE_PROMPT)
+        s->film_focus = s->vm.focus;
+    screen_focus(s, PANE_PROMPT);
+    prompt_set(":");
 }
 
-static void do_focus(struct screen *s, enum keymap_command cmd, uint32_t key)
+/* What has no key of its own can be typed behind a colon. */
+static void do_as_typed(struct screen *s, enum keymap_command cmd, const char *args)
 {
-    switch (cmd) {
-    case CMD_FOCUS_PROMPT:
-        screen_focus(s, PANE_PROMPT);
-        break;
-    case CMD_LEAVE_PROMPT:
-        screen_drop_candidates(s);
-        if (s->use != USE_MAIN)
-            screen_prompt_done(s);
-        else
-            screen_focus(s, list_pane(s) == PANE_TIMELINE ? PANE_TIMELINE : PANE_CODE);
-        if (s->film != NULL)
-            prompt_clear();
-        break;
-    case CMD_FOCUS_GATE:
-        if (s->vm.screen == SCREEN_CONTEXT)
-            s->vm.screen = SCREEN_SESSION;
-        if (s->gate.open)
-            screen_gate_focus(s, true);
-        else
-            screen_toast(s, TONE_INFO, "no gate is open");
-        break;
-    case CMD_NEXT_PANE:
-    case CMD_PREV_PANE:
-        screen_focus(s,
-                     layout_next_pane(&s->info.layout, s->vm.focus, cmd == CMD_NEXT_PANE ? 1 : -1));
-        break;
-    case CMD_PANE:
-        if (key >= '1' && key <= '8')
-            screen_focus(s, (enum view_pane)(key - '0'));
-        break;
-    default:
-        break;
-    }
+    const struct keymap_entry *k = keymap_entry(cmd);
+    if (k == NULL)
+        return;
+    char *line = xasprintf("%s %s", k->name, args);
+    screen_command(s, line);
+    free(line);
 }
 
 static bool only_in_a_replay(struct screen *s, enum keymap_command cmd)
@@ -334,20 +153,9 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
 {
     if (s->film != NULL ? film_do(s->film, cmd, args) : only_in_a_replay(s, cmd))
         return;
-    if (do_looking(s, cmd) || screen_list_key(s, cmd))
+    if (screen_look(s, cmd, key) || screen_list_key(s, cmd))
         return;
     switch (cmd) {
-    case CMD_FOCUS_PROMPT:
-    case CMD_LEAVE_PROMPT:
-    case CMD_FOCUS_GATE:
-    case CMD_NEXT_PANE:
-    case CMD_PREV_PANE:
-    case CMD_PANE:
-        do_focus(s, cmd, key);
-        break;
-    case CMD_BACK:
-        back(s, key);
-        break;
     case CMD_OPEN:
         open_item(s);
         break;
@@ -362,24 +170,13 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         screen_use_prompt(s, USE_SEARCH, "");
         break;
     case CMD_COMMAND_LINE:
-        if (s->vm.focus != PANE_PROMPT)
-            s->film_focus = s->vm.focus;
-        screen_focus(s, PANE_PROMPT);
-        prompt_set(":");
+        begin_command(s);
         break;
     case CMD_COPY:
         screen_copy(s);
         break;
     case CMD_SAVE:
         screen_save_result(s, args);
-        break;
-    case CMD_DIFF:
-        view_toggle_diff(screen_state(s), &s->vm, s->vm.focus);
-        screen_say_diff(s);
-        break;
-    case CMD_HELP:
-        s->vm.screen = s->vm.screen == SCREEN_HELP ? (is_session(s) ? SCREEN_SESSION : SCREEN_START)
-                                                   : SCREEN_HELP;
         break;
     case CMD_FIND:
         screen_find(s, args);
@@ -413,15 +210,9 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         if (screen_round(s) != NULL)
             round_end_lease(screen_round(s), "ended by the person");
         break;
-    default: {
-        /* The rest is what can be typed behind a colon as well. */
-        const struct keymap_entry *k = keymap_entry(cmd);
-        if (k != NULL) {
-            char *line = xasprintf("%s %s", k->name, args);
-            screen_command(s, line);
-            free(line);
-        }
-    }
+    default:
+        do_as_typed(s, cmd, args);
+        break;
     }
 }
 
@@ -457,7 +248,7 @@ static void on_prompt_key(struct screen *s, const struct key_event *ev)
 
 static void on_press(struct screen *s, const struct key_event *ev)
 {
-    unsigned context = screen_context(s);
+    unsigned context = key_context(s);
     if (s->film != NULL && film_key(s->film, ev))
         return;
     if (context == KEYMAP_IN_GATE) {
@@ -489,8 +280,7 @@ static bool is_typed(const struct screen *s, const struct key_event *ev)
 {
     return ev->kind == KEY_PRESS && ev->key != KEYMAP_TAB && s->asking == ASK_NOTHING &&
            s->use == USE_MAIN && s->candidate_count == 0 && s->film == NULL &&
-           screen_context(s) == KEYMAP_IN_PROMPT &&
-           keymap_find_key(KEYMAP_IN_PROMPT, ev->key) == NULL;
+           key_context(s) == KEYMAP_IN_PROMPT && keymap_find_key(KEYMAP_IN_PROMPT, ev->key) == NULL;
 }
 
 void screen_on_key(void *arg, const struct key_event *ev)

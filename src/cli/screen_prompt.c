@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "cli/screen_replay.h"
 #include "tool/capsule.h"
 
@@ -129,6 +127,22 @@ static void run_own(struct screen *s, const char *language, const char *code, si
         screen_fail(s, &e);
 }
 
+void screen_write_code(struct screen *s, const char *language)
+{
+    struct err e = ERR_INIT;
+    const char *ending = strcmp(language, "python") == 0 ? "py"
+                         : strcmp(language, "bash") == 0 ? "sh"
+                                                         : "js";
+    char name[32];
+    struct buf text = BUF_INIT(CODE_MAX + 1);
+    snprintf(name, sizeof name, "own.%s", ending);
+    if (screen_edit_text(s, name, "", 0, &text, &e) < 0)
+        screen_fail(s, &e);
+    else if (text.len > 0)
+        run_own(s, language, text.ptr, text.len, false);
+    buf_release(&text);
+}
+
 static bool add_block_line(struct screen *s, const char *line, bool typed)
 {
     if (s->block.len == 0)
@@ -248,9 +262,8 @@ static void search_for(struct screen *s, const char *text)
     (void)buf_add_str(&s->search, text);
     screen_prompt_done(s);
     s->vm.search = (struct view_search){ .text = buf_str(&s->search), .pane = pane };
-    if (text[0] != '\0' && view_search(screen_state(s), &s->vm, s->grid.w, s->grid.h, 1,
-                                       (size_t)256 << 20) != VIEW_FOUND)
-        screen_toast(s, TONE_INFO, "not found: %s", text);
+    if (text[0] != '\0')
+        screen_search(s, 1);
 }
 
 static void deny_with(struct screen *s, const char *text)
@@ -360,175 +373,4 @@ void screen_on_line(void *arg, const char *line, bool typed)
     }
     free(copy);
     screen_changed_by_key(s);
-}
-
-/* ---- completion ---- */
-
-void screen_drop_candidates(struct screen *s)
-{
-    for (size_t i = 0; i < s->candidate_count; i++)
-        free(s->candidates[i]);
-    free(s->candidates);
-    s->candidates = NULL;
-    s->candidate_count = 0;
-    s->completion_token++;
-}
-
-static void offer(struct screen *s, const char *const *names, size_t count)
-{
-    s->candidates = xcalloc(count, sizeof *s->candidates);
-    for (size_t i = 0; i < count; i++)
-        s->candidates[i] = xstrdup(names[i]);
-    s->candidate_count = count;
-}
-
-/* Put in what all candidates agree on beyond what stands there; show them when that is nothing. */
-static void complete_word(struct screen *s, size_t start, const char *const *names, size_t count)
-{
-    size_t len, cursor;
-    const char *line = prompt_line(&len, &cursor);
-    size_t have = cursor - start, common = count > 0 ? strlen(names[0]) : 0;
-    for (size_t i = 1; i < count; i++) {
-        size_t n = 0;
-        while (n < common && names[i][n] == names[0][n])
-            n++;
-        common = n;
-    }
-    if (count == 0 || common < have || strncmp(line + start, names[0], have) != 0)
-        return;
-    if (common > have)
-        prompt_complete(names[0] + have, common - have);
-    if (count > 1)
-        offer(s, names, count);
-    screen_changed(s);
-}
-
-void screen_tab(struct screen *s)
-{
-    struct err e = ERR_INIT;
-    size_t len, cursor;
-    const char *line = prompt_line(&len, &cursor), *language = s->block_language, *code;
-    screen_drop_candidates(s);
-    if (s->use != USE_MAIN)
-        return;
-    if (line[0] == ':' && memchr(line, ' ', cursor) == NULL) {
-        const char *names[64] = { NULL };
-        char *prefix = xstrndup(line + 1, cursor - 1);
-        complete_word(s, 1, names, keymap_complete(prefix, names, ARRAY_LEN(names)));
-        free(prefix);
-        return;
-    }
-    if (strncmp(line, ":model ", 7) == 0 && cursor >= 7) {
-        const char *names[64] = { NULL };
-        size_t count = 0;
-        for (size_t i = 0; i < s->model_count && count < ARRAY_LEN(names); i++) {
-            if (strncmp(s->models[i], line + 7, cursor - 7) == 0)
-                names[count++] = s->models[i];
-        }
-        complete_word(s, 7, names, count);
-        return;
-    }
-    if (screen_round(s) == NULL ||
-        (s->block.len == 0 && !own_code_parse(line, s->language, &language, &code)))
-        return;
-    s->completion_start = s->block.len > 0 ? 0 : (size_t)(code - line);
-    if (cursor < s->completion_start)
-        return;
-    if (round_complete(screen_round(s), language, line + s->completion_start,
-                       cursor - s->completion_start, ++s->completion_token, &e) < 0)
-        screen_toast(s, TONE_INFO, "%s", e.msg);
-}
-
-/* Names come whole ("obj.attr"); the word they replace ends at the cursor. */
-void screen_take_completion(struct screen *s, uint64_t token, const char *const *names,
-                            size_t count)
-{
-    size_t len, cursor;
-    const char *line = prompt_line(&len, &cursor);
-    if (token != s->completion_token || count == 0)
-        return;
-    size_t start = cursor;
-    while (start > s->completion_start &&
-           (line[start - 1] == '_' || line[start - 1] == '.' ||
-            (unsigned char)line[start - 1] >= 0x80 ||
-            (line[start - 1] >= '0' && line[start - 1] <= '9') ||
-            ((line[start - 1] | 0x20) >= 'a' && (line[start - 1] | 0x20) <= 'z')))
-        start--;
-    complete_word(s, start, names, count);
-}
-
-/* ---- the editor ---- */
-
-static int editor_command(char ***out, struct err *e)
-{
-    const char *names[] = { getenv("VISUAL"), getenv("EDITOR"), "editor", "nano", "vi" };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        char **words = NULL, *path = NULL;
-        if (names[i] == NULL || names[i][strspn(names[i], " \t")] == '\0')
-            continue;
-        if (proc_split_words(names[i], &words, e) < 0)
-            return err_wrap(e, "the editor (VISUAL, EDITOR)");
-        if (proc_resolve(words[0], &path, e) == 0) {
-            size_t n = 0;
-            while (words[n] != NULL)
-                n++;
-            char **all = xcalloc(n + 2, sizeof *all);
-            all[0] = path;
-            for (size_t k = 1; k < n; k++)
-                all[k] = xstrdup(words[k]);
-            proc_free_words(words);
-            *out = all;
-            return 0;
-        }
-        proc_free_words(words);
-        if (i < 2)
-            return err_wrap(e, "the editor (VISUAL, EDITOR)");
-    }
-    return err_set(e, ERR_MISSING, "no editor: set EDITOR, for example EDITOR=nano");
-}
-
-int screen_edit_text(struct screen *s, const char *name, const char *text, size_t len,
-                     struct buf *out, struct err *e)
-{
-    char **words = NULL, id[ID_LEN + 1];
-    int status = 0;
-    if (editor_command(&words, e) < 0)
-        return -1;
-    INVARIANT(words != NULL);
-    id_new(id);
-    char *path = xasprintf("%s/edit-%s-%s", s->app->paths.state_dir, id, name);
-    size_t n = 0;
-    while (words[n] != NULL)
-        n++;
-    words[n] = path;
-    int rc = path_make_private_dir(s->app->paths.state_dir, e);
-    if (rc == 0)
-        rc = path_write_file(path, text, len, e);
-    if (rc == 0)
-        rc = screen_run_program(s, (const char *const *)words, &status, e);
-    if (rc == 0 && status != 0)
-        rc = err_set(e, ERR_CANCELLED, "the editor ended with an error: nothing was changed");
-    if (rc == 0)
-        rc = path_read_file(path, out, e);
-    unlink(path);
-    for (size_t i = 0; i <= n; i++)
-        free(words[i]);
-    free(words);
-    return rc;
-}
-
-void screen_write_code(struct screen *s, const char *language)
-{
-    struct err e = ERR_INIT;
-    const char *ending = strcmp(language, "python") == 0 ? "py"
-                         : strcmp(language, "bash") == 0 ? "sh"
-                                                         : "js";
-    char name[32];
-    struct buf text = BUF_INIT(CODE_MAX + 1);
-    snprintf(name, sizeof name, "own.%s", ending);
-    if (screen_edit_text(s, name, "", 0, &text, &e) < 0)
-        screen_fail(s, &e);
-    else if (text.len > 0)
-        run_own(s, language, text.ptr, text.len, false);
-    buf_release(&text);
 }
