@@ -297,9 +297,11 @@ static size_t fold_name(struct fold *f, size_t i, size_t end)
     }
     struct ident *id = &n->ids[n->toks[i].aux];
     id->looked = true;
-    if (name > i && id->has_dotted_value)
-        id = &n->ids[names_intern_dotted(n, i, name)];
-    if ((name == i || memchr(id->p, '.', id->len) != NULL) && id->value != NULL) {
+    if (name > i) {
+        int64_t dotted = id->has_dotted_value ? names_find_dotted(n, i, name) : -1;
+        id = dotted >= 0 ? &n->ids[dotted] : NULL;
+    }
+    if (id != NULL && id->value != NULL) {
         add_value(f, id);
         f->out->many |= id->values > 1 || id->dynamic;
         if (id->values > VALUES_MAX || id->dynamic) {

@@ -173,8 +173,10 @@ bool chain_calls(const struct names *n, const struct chain *c);
 /* The whole chain at i; returns the token behind it. */
 size_t chain_resolve(struct names *n, size_t i, unsigned k, struct chain *c);
 
-/* `a.b` over tokens [from, to] as a name of its own. */
+/* `a.b` over tokens [from, to] as a name of its own. Names may move. */
 uint32_t names_intern_dotted(struct names *n, size_t from, size_t to);
+/* The same when it is there already, else -1. Nothing moves. */
+int64_t names_find_dotted(const struct names *n, size_t from, size_t to);
 /* The `a` of a name `a.b`; NULL for a plain name. Names may move. */
 struct ident *names_first_part(struct names *n, uint32_t id);
 void names_add_alias(struct names *n, uint32_t id, const char *target, size_t len);

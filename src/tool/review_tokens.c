@@ -112,27 +112,45 @@ uint32_t names_intern(struct names *n, const char *p, size_t len)
     return (uint32_t)n->id_count - 1;
 }
 
-uint32_t names_intern_dotted(struct names *n, size_t from, size_t to)
+/* `a.b` over tokens [from, to] into `text`; 0 when it is too long. */
+static size_t dotted_text(const struct names *n, size_t from, size_t to, char text[NAME_TEXT_MAX])
 {
-    char text[NAME_TEXT_MAX];
     size_t len = 0;
     for (size_t i = from; i <= to; i++) {
         size_t part = n->toks[i].len;
-        if (len + part >= sizeof(text))
-            return n->toks[to].aux;
+        if (len + part >= NAME_TEXT_MAX)
+            return 0;
         memcpy(text + len, tok_text(n, i), part);
         len += part;
     }
-    if (names_find(n, text, len) >= 0)
-        return (uint32_t)names_find(n, text, len);
-    return names_intern(n, names_copy(n, text, len), len);
+    return len;
+}
+
+uint32_t names_intern_dotted(struct names *n, size_t from, size_t to)
+{
+    char text[NAME_TEXT_MAX];
+    size_t len = dotted_text(n, from, to, text);
+    if (len == 0)
+        return n->toks[to].aux;
+    int64_t known = names_find(n, text, len);
+    return known >= 0 ? (uint32_t)known : names_intern(n, names_copy(n, text, len), len);
+}
+
+int64_t names_find_dotted(const struct names *n, size_t from, size_t to)
+{
+    char text[NAME_TEXT_MAX];
+    size_t len = dotted_text(n, from, to, text);
+    return len > 0 ? names_find(n, text, len) : -1;
 }
 
 struct ident *names_first_part(struct names *n, uint32_t id)
 {
     const char *p = n->ids[id].p;
     const char *dot = memchr(p, '.', n->ids[id].len);
-    return dot != NULL ? &n->ids[names_intern(n, p, (size_t)(dot - p))] : NULL;
+    if (dot == NULL)
+        return NULL;
+    uint32_t first = names_intern(n, p, (size_t)(dot - p)); /* n->ids may move */
+    return &n->ids[first];
 }
 
 /* ---- tokens ---- */

@@ -420,6 +420,25 @@ static void test_large(void **state)
     buf_release(&code);
 }
 
+/* Tables of names grow in the middle of a look at one: found on a file of Python's library. */
+static void test_many_names(void **state)
+{
+    (void)state;
+    struct buf code = BUF_INIT(1 << 20);
+    for (unsigned names = 480; names < 520; names++) {
+        struct review r;
+        buf_reset(&code);
+        buf_add_str(&code, "self.a = '/etc/a'\n");
+        for (unsigned i = 0; i < names; i++)
+            buf_addf(&code, "n%u = 0\n", i);
+        buf_add_str(&code, "x = self.b\nimport os\nos.remove(self.c)\nos.remove(self.a)\n");
+        review_run(rules, "python", code.ptr, code.len, &open_context, &r);
+        assert_int_equal(r.count, 2);
+        review_release(&r);
+    }
+    buf_release(&code);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_text),           cmocka_unit_test(test_order),
         cmocka_unit_test(test_limit),          cmocka_unit_test(test_empty_and_unknown),
         cmocka_unit_test(test_damaged),        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_many_names),
     };
     return cmocka_run_group_tests_name("review", tests, load_rules, free_rules);
 }
