@@ -1,6 +1,11 @@
 """`airlock doctor` and `airlock contract`, in the shell and on the screen: what a sandbox proved, and what it must keep."""
 import json
 import os
+import shutil
+import subprocess
+import tempfile
+
+from conftest import BINARY
 
 
 def probed(airlock):
@@ -74,6 +79,26 @@ def test_what_the_doctor_proved_is_remembered_for_these_circumstances(airlock):
     with open(file, "w") as f:
         f.write(text.replace(" uid ", " of another kernel, uid "))
     assert timeout_light() == ["UNPROVED"]
+
+
+def test_an_ordinary_user_s_own_walls_are_tried():
+    """What root may open anywhere is no measure for anybody else: the walls hold for both, and doctor must find that."""
+    root = os.geteuid() == 0
+    home = tempfile.mkdtemp(prefix="airlock-user-")
+    try:
+        shutil.copy(BINARY, home)
+        os.chmod(os.path.join(home, os.path.basename(BINARY)), 0o755)
+        if root:
+            os.chown(home, 65534, 65534)
+        env = {"HOME": home, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+        who = {"user": 65534, "group": 65534, "extra_groups": []} if root else {}
+        done = subprocess.run([os.path.join(home, os.path.basename(BINARY)), "doctor", "-s", "e2b", "--json"], cwd=home, env=env,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **who)
+        said = [json.loads(line) for line in done.stdout.splitlines()]
+        (landlock,) = [x for x in said if x.get("check") == "landlock"]
+        assert landlock["result"] == "PASS" or not landlock["detail"].startswith("ABI"), landlock
+    finally:
+        shutil.rmtree(home)
 
 
 def test_a_contract_is_a_file(airlock, tmp_path):
