@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/headless.h"
+#include "cli/lineinput.h"
 #include "cli/screen_int.h"
 #include "ui/keymap.h"
 
@@ -16,7 +17,8 @@ struct linemode {
     struct app *app;
     struct buf block;
     char block_language[16];
-    bool leaving, prompted;
+    bool leaving, prompted, ended; /* ended: by a signal */
+    uint8_t signals;               /* so many had come when the next line was waited for */
 };
 
 static void say(const char *text)
@@ -167,26 +169,37 @@ static void take_line(void *arg, const char *line)
     }
 }
 
+/* A signal came while the next line was waited for: there is nothing else it could mean. */
+static bool is_over(void *arg)
+{
+    const struct linemode *m = arg;
+    return headless_must_end(&m->h) || m->h.signals > m->signals;
+}
+
 /* Input that is no terminal: a line, then everything it sets off, then the next line. */
 static int feed_input(struct linemode *m, struct err *e)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-    int rc = 0;
-    while (rc == 0 && !m->leaving && !headless_must_end(&m->h) &&
-           (n = getline(&line, &cap, stdin)) >= 0) {
-        if (n > 0 && line[n - 1] == '\n')
-            line[n - 1] = '\0';
+    struct line_input in;
+    char *line;
+    int got, rc = line_input_open(&in, m->app->loop, STDIN_FILENO, e);
+    while (rc == 0 && !m->leaving && !m->ended) {
+        m->signals = m->h.signals;
+        got = line_input_next(&in, is_over, m, &line, e);
+        m->ended = is_over(m);
+        if (got <= 0) {
+            rc = got;
+            break;
+        }
         take_line(m, line);
         if (m->h.session != NULL)
             rc = headless_run(&m->h, e);
+        m->ended = headless_must_end(&m->h);
     }
-    if (rc == 0 && m->block.len > 0 && !headless_must_end(&m->h)) {
+    line_input_close(&in);
+    if (rc == 0 && m->block.len > 0 && !m->ended) {
         take_line(m, "");
         rc = m->h.session != NULL ? headless_run(&m->h, e) : 0;
     }
-    free(line);
     return rc;
 }
 
@@ -248,7 +261,7 @@ int linemode_run(struct app *app, const char *task, const char *resume, const ch
     if (m.h.session != NULL && rc == 0)
         rc = headless_run(&m.h, &e);
     struct err broken = m.h.broken;
-    bool ended = headless_must_end(&m.h);
+    bool ended = m.ended || headless_must_end(&m.h);
     headless_leave_session(&m.h);
     headless_end(&m.h, "");
     buf_release(&m.block);

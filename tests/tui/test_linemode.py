@@ -2,10 +2,12 @@
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 
+from conftest import BINARY
 from hand import at_line_gate as at_gate, events
 
 IDLE, MORE = r"\n> \s*\Z", r"\n… \s*\Z"  # its prompts, and nothing behind them
@@ -293,3 +295,46 @@ def test_from_a_pipe_quit_ends_it_and_nobody_is_asked(airlock):
     assert done.returncode == 0
     assert b"no person is there to ask" in done.stdout and b"line by line" not in done.stdout
     assert len(events(airlock, "run.proposed")) == 1
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("typed", [b"", b"!print('ready')\n"])
+def test_a_signal_ends_it_while_the_pipe_is_silent(airlock, signo, typed):
+    p = subprocess.Popen([BINARY, "--plain", "--lease", "runs=9"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         env=airlock.env, cwd=airlock.home)
+    try:
+        p.stdin.write(typed)
+        p.stdin.flush()
+        while typed and b"out| ready" not in p.stdout.readline():
+            pass
+        end = time.monotonic() + 10
+        while not watches(p.pid):
+            assert time.monotonic() < end
+        for _ in range(3 if signo == signal.SIGINT and typed else 1):  # the first may still find the run
+            p.send_signal(signo)
+            try:
+                p.wait(0.5)
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        assert p.wait(10) == 130
+    finally:
+        p.kill()
+        p.communicate()
+
+
+def watches(pid):
+    """It looks after these signals by itself; while it forks, all are blocked for a moment."""
+    with open("/proc/%d/status" % pid) as f:
+        mask = int(re.search(r"SigBlk:\s*(\w+)", f.read()).group(1), 16)
+    return mask >> (signal.SIGTERM - 1) & 1 and not mask >> (signal.SIGUSR1 - 1) & 1
+
+
+def test_files_and_lines_without_an_end(airlock):
+    (airlock.home / "in").write_bytes(b"!print('a')\n!print('b')")
+    with open(airlock.home / "in", "rb") as f:
+        done = subprocess.run([BINARY, "--plain", "--lease", "runs=9"], stdin=f, capture_output=True, env=airlock.env, timeout=60)
+    assert done.returncode == 0 and b"out| a" in done.stdout and b"out| b" in done.stdout
+    done = airlock.run("--plain", input=b"x" * (3 << 20))
+    assert done.returncode == 6 and b"longer than 2 MiB" in done.stderr
+    assert airlock.run("--plain").returncode == 0  # /dev/null
