@@ -69,10 +69,11 @@ struct view_gate {
     size_t attachment_count;
     const char *sandbox_title; /* "local python3 · process (namespaces + seccomp)" */
     const char *state_line;    /* "continues run 13" / "fresh interpreter" */
-    const char *held_by;     /* who sees to it that only this runs: a line; NULL or "" not known */
-    bool checked_only;       /* … and nobody does before it has run: shown as the worst */
-    const char *deny_text;   /* words typed for the denial so far; NULL when not typing */
-    size_t deny_cursor;      /* byte offset */
+    const char *held_by; /* who sees to it that only this runs: a line; NULL or "" not known */
+    bool checked_only;   /* … and nobody does before it has run: shown as the worst */
+    const char *no_dry_run, *no_lease; /* why they are not offered; NULL: they are */
+    const char *deny_text;             /* words typed for the denial so far; NULL when not typing */
+    size_t deny_cursor;                /* byte offset */
     const char *why;         /* page of `w`: more lines about rules and history; NULL closed */
     const char *edited_from; /* the code before it was edited at the gate; NULL */
     size_t edited_from_len;

@@ -340,6 +340,9 @@ static void draw_keys(const struct view *v, struct rect r, int y)
     }
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const char *word = wide ? keys[i].wide : keys[i].narrow;
+        if ((keys[i].key[0] == 'r' && v->vm->gate.no_dry_run) ||
+            (keys[i].key[0] == 'l' && v->vm->gate.no_lease))
+            continue;
         bool on = ready && (i > 0 || (g && gate_all_seen(g)));
         if (x + 3 + (int)strlen(word) > end)
             break;

@@ -49,9 +49,13 @@ static void decide(struct line_gate *g, enum round_decision decision, const char
         .seen_lines = (uint32_t)g->gate.line_count,
     };
     g->gate.open = false;
-    if (round_decide(session_round(g->h->session), &d, &e) < 0) {
-        say(e.msg);
-        say("\n");
+    if (round_decide(session_round(g->h->session), &d, &e) == 0)
+        return;
+    say(e.msg);
+    say("\n");
+    if (round_gate_capsule(session_round(g->h->session)) != NULL) { /* nothing was decided */
+        g->gate.open = true;
+        prompt(g);
     }
 }
 
@@ -61,9 +65,22 @@ void line_gate_deny(struct line_gate *g, const char *reason)
         decide(g, DECIDE_DENY, reason);
 }
 
+static void say_no(struct line_gate *g, const char *what, const char *why)
+{
+    char *text = xasprintf("no %s here: %s. Nothing was decided.\n", what, why);
+    say(text);
+    free(text);
+    prompt(g);
+}
+
 /* To run the bytes, for good or in a twin: both ask the same. */
 static void run(struct line_gate *g, enum round_decision decision, const char *rest)
 {
+    const char *why = round_no_dry_run(session_round(g->h->session));
+    if (decision == DECIDE_DRY_RUN && why != NULL) {
+        say_no(g, "dry run", why);
+        return;
+    }
     size_t len = strcspn(rest, " \t");
     bool named = len == 2 && rest[2 + strspn(rest + 2, " \t")] == '\0' &&
                  memcmp(rest, g->gate.capsule_hex, 2) == 0;
@@ -130,8 +147,14 @@ static void lease(struct line_gate *g, const char *words)
 
 static void help(struct line_gate *g)
 {
-    say("a approve once · d WORDS deny and say why · r dry run in a twin · l runs=N[,minutes=M] "
-        "lease · x stop · w show again\n");
+    const struct round *r = session_round(g->h->session);
+    char room[160];
+    say("a approve once · d WORDS deny and say why");
+    if (round_no_dry_run(r) == NULL)
+        say(" · r dry run in a twin");
+    if (round_no_lease(r, room, sizeof room) == NULL)
+        say(" · l runs=N[,minutes=M] lease");
+    say(" · x stop · w show again\n");
     prompt(g);
 }
 

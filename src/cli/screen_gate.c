@@ -80,11 +80,14 @@ static void fill_lines(struct screen *s)
 {
     const struct state *st = screen_state(s);
     const struct sandbox_ops *ops = sandbox_choose(st->sandbox, st->image, NULL);
-    static char title[160], state_line[96];
+    static char title[160], state_line[96], no_lease[160];
     snprintf(title, sizeof title, "%s · %s", ops->name, ops->isolation);
     past_gate_from(st, state_line, sizeof state_line);
     s->vm.gate.sandbox_title = title;
     s->vm.gate.state_line = state_line;
+    s->vm.gate.no_dry_run = round_no_dry_run(screen_round(s));
+    s->vm.gate.no_lease = round_no_lease(screen_round(s), no_lease, sizeof no_lease);
+    s->gate.no_dry_run = s->vm.gate.no_dry_run != NULL;
     s->vm.gate.held_by = ops->held_by;
     s->vm.gate.checked_only = (ops->caps & SANDBOX_IS_CHECKED_ONLY) != 0;
 }
@@ -314,8 +317,14 @@ static void act(struct screen *s, enum gate_action a)
     case GATE_DENY:
         screen_use_prompt(s, USE_DENY, "");
         break;
+    case GATE_NO_DRY_RUN:
+        screen_toast(s, TONE_WAIT, "no dry run here: %s", s->vm.gate.no_dry_run);
+        break;
     case GATE_LEASE:
-        screen_use_prompt(s, USE_LEASE, "runs=5");
+        if (s->vm.gate.no_lease != NULL)
+            screen_toast(s, TONE_WAIT, "no lease here: %s", s->vm.gate.no_lease);
+        else
+            screen_use_prompt(s, USE_LEASE, "runs=5");
         break;
     case GATE_EXPECT:
         text = expect_in_one_line(sr);

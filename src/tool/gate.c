@@ -166,7 +166,7 @@ static enum gate_action char_action(struct gate *g, uint32_t ch)
     case 'a':
         return begin(g, GATE_APPROVE);
     case 'r':
-        return begin(g, GATE_DRY_RUN);
+        return g->no_dry_run ? GATE_NO_DRY_RUN : begin(g, GATE_DRY_RUN);
     case 'e':
         return GATE_EDIT;
     case 'E':

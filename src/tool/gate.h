@@ -31,6 +31,7 @@ enum gate_action {
     GATE_DENY,
     GATE_DENY_SILENT /* ^C */,
     GATE_DRY_RUN,
+    GATE_NO_DRY_RUN, /* there is none here: say why */
     GATE_LEASE,
     GATE_STOP,
     GATE_WHY,
@@ -61,7 +62,7 @@ enum gate_key_kind {
 };
 
 struct gate {
-    bool open, focused, high, painted, confirm_hex_always;
+    bool open, focused, high, painted, confirm_hex_always, no_dry_run;
     bool armed; /* gate_tick saw the quiet time end */
     uint32_t run, rev;
     char capsule_hex[65];
@@ -78,9 +79,9 @@ struct gate {
     size_t typed_len;
 };
 
-/* `g` is zeroed once by its owner; arm_us, expire_us and confirm_hex_always are the owner's
- * settings and stay (0 = the default, less than GATE_ARM_US_MIN = that). Opening closes the gate
- * before. */
+/* `g` is zeroed once by its owner; arm_us, expire_us, confirm_hex_always and no_dry_run are the
+ * owner's settings and stay (0 = the default, less than GATE_ARM_US_MIN = that). Opening closes the
+ * gate before. */
 void gate_open(struct gate *g, uint32_t run, uint32_t rev, const char *capsule_hex, bool high,
                size_t line_count, int64_t now_us);
 void gate_close(struct gate *g);

@@ -117,6 +117,9 @@ struct round_decide {
     bool partial; /* approved with lines unread (typed `unread`) */
 };
 int round_decide(struct round *r, const struct round_decide *d, struct err *e) MUST_CHECK;
+/* Why there is no dry run here: where what runs is only checked afterwards there is no twin that
+ * could be thrown away. NULL: there is. Static. [APR-15] */
+const char *round_no_dry_run(const struct round *r);
 /* Edit at the gate: new code and/or expectation for the run at the gate: rev + 1, new capsule. NULL
  * keeps the old one. */
 int round_edit(struct round *r, const char *code, size_t code_len, const char *expect,
@@ -126,6 +129,9 @@ struct round_lease {
     int64_t runs /* 0: no count */, minutes /* 0: no limit */;
     const char *step;
 };
+/* Why no lease can be granted under this contract in this sandbox, whatever the code; NULL: one
+ * can. Static or in `room`. */
+const char *round_no_lease(const struct round *r, char *room, size_t size);
 int round_grant_lease(struct round *r, const struct round_lease *l, struct err *e) MUST_CHECK;
 void round_end_lease(struct round *r, const char *why);
 

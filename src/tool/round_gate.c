@@ -189,7 +189,7 @@ void round_do_gate(struct round *r, uint32_t run)
     round_record(r, &b);
 }
 
-static struct lease_question lease_facts(struct round *r, const struct state_run *sr)
+static struct lease_question lease_facts(const struct round *r, const struct state_run *sr)
 {
     static const enum contract_field needed[] = { FIELD_NETWORK, FIELD_FILES, FIELD_TIMEOUT,
                                                   FIELD_TTL, FIELD_OUTPUT };
@@ -263,6 +263,14 @@ void round_do_ask(struct round *r, uint32_t run)
     r->cfg.port.ask(r->cfg.port.arg, run, why);
 }
 
+const char *round_no_dry_run(const struct round *r)
+{
+    if ((r->cfg.sandbox->caps & SANDBOX_IS_CHECKED_ONLY) == 0)
+        return NULL;
+    return "what runs there is only checked afterwards: a twin can't be given a copy of the state, "
+           "nor thrown away for certain";
+}
+
 static const char *const decision_names[] = { [DECIDE_APPROVE] = "approve",
                                               [DECIDE_DENY] = "deny",
                                               [DECIDE_DRY_RUN] = "dry-run",
@@ -283,6 +291,9 @@ int round_decide(struct round *r, const struct round_decide *d, struct err *e)
     if (d->decision == DECIDE_DRY_RUN && r->twin.of != 0)
         return err_set(e, ERR_BUSY,
                        "the twin of the last dry run is still being removed: try again");
+    if (d->decision == DECIDE_DRY_RUN && round_no_dry_run(r) != NULL)
+        return err_set(e, ERR_DENIED, "no dry run in %s: %s", r->cfg.sandbox->name,
+                       round_no_dry_run(r));
     uint32_t run = st->gate.run;
     struct event_builder b;
     event_begin(&b, EVENT_GATE_DECIDED, run);
@@ -356,16 +367,21 @@ int round_edit(struct round *r, const char *code, size_t code_len, const char *e
 
 /* ---- lease ---- */
 
-int round_grant_lease(struct round *r, const struct round_lease *l, struct err *e)
+const char *round_no_lease(const struct round *r, char *room, size_t size)
 {
-    static const enum contract_field loose[] = { FIELD_CPU, FIELD_MEMORY, FIELD_PIDS, FIELD_DISK };
-    struct state_run any = { .step = (char *)(uintptr_t) "" };
+    const struct state_run any = { .step = (char *)(uintptr_t) "" };
     struct lease_question q = lease_facts(r, &any);
-    char room[160];
     q.active = q.in_step = true;
     q.runs_left = -1;
     q.until_boot_us = 0;
-    const char *why = lease_refusal(&q, room, sizeof room);
+    return lease_refusal(&q, room, size);
+}
+
+int round_grant_lease(struct round *r, const struct round_lease *l, struct err *e)
+{
+    static const enum contract_field loose[] = { FIELD_CPU, FIELD_MEMORY, FIELD_PIDS, FIELD_DISK };
+    char room[160];
+    const char *why = round_no_lease(r, room, sizeof room);
     if (why != NULL)
         return err_set(e, ERR_DENIED, "no lease under this contract: %s", why);
     if (l->runs < 0 || l->runs > 10000 || l->minutes < 0 || l->minutes > 24 * 60 ||

@@ -190,6 +190,8 @@ static void test_attachments_and_edit(void **state)
     s.vm.gate.edited_from_len = sizeof old - 1;
     s.vm.gate.held_by = "Anthropic's model starts it: we compare afterwards what it ran";
     s.vm.gate.checked_only = true;
+    s.vm.gate.no_dry_run = "what runs there is only checked afterwards";
+    s.vm.gate.no_lease = "this sandbox can't enforce timeout_s";
     golden(&s, "gate-edited", 0, 2);
     scene_end(&s);
 }

@@ -80,6 +80,7 @@ def test_approved_at_a_terminal(airlock, server):
     s.wait("CHECKED, NOT GATED")
     assert "we compare afterwards what it ran" in s.text()
     s.wait("gate>")
+    assert "dry run" not in s.text() and "lease" not in s.text()
     approve(s, r"gate> a\s+42")
     s.close()
     stats = server.stats()
@@ -88,6 +89,29 @@ def test_approved_at_a_terminal(airlock, server):
     events = events_of(airlock.run("show", "last", "--json"))
     results = [e for e in events if e["type"] == "run.result"]
     assert [(e["mime"], e.get("text")) for e in results if not e["main"]] == [("text/csv", "a,b\n")]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_gate_offers_no_dry_run_and_no_lease_and_says_why(airlock, server, plain):
+    s = airlock.screen(*(["--plain"] if plain else []), "-s", "claude-messages", rows=40, cols=140)
+    s.wait("line by line" if plain else ":tour")
+    s.line("!print(6*7)")
+    s.wait("CHECKED, NOT GATED")
+    if not plain:
+        s.send("\x07")
+    s.wait("gate>" if plain else "approve once")
+    assert "dry run" not in s.text() and "[l]" not in s.text() and "lease" not in s.text()
+    s.settle(0.8)
+    for key, why in (("r", "no dry run here: what runs there is only checked afterwards"),
+                     ("l", "no lease[^:]*: this sandbox can't enforce")):
+        end = time.monotonic() + 20
+        while not re.search(why, s.text()):
+            assert time.monotonic() < end, s.text()
+            s.line(key) if plain else s.send(key)
+            s.settle(quiet=0.8)
+    s.line("d") if plain else s.send("\x03")
+    s.wait("denied")
+    assert server.stats()["codes"] == []
 
 
 def test_a_run_its_cost_and_its_end(airlock, server):

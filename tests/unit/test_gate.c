@@ -361,6 +361,14 @@ static void questions_come_in_order_and_a_slip_cancels(void **state)
     assert_int_equal(type(&g, "a7f"), GATE_APPROVE);
     gate_close(&g);
 
+    /* Where there is no dry run nothing is asked before that is said. */
+    arm(&g, true, 10, 10);
+    g.no_dry_run = true;
+    assert_int_equal(press(&g, 'r'), GATE_NO_DRY_RUN);
+    assert_int_equal(g.prompt, GATE_PROMPT_NONE);
+    assert_int_equal(type(&g, "a7f"), GATE_APPROVE);
+    gate_close(&g);
+
     arm(&g, true, 10, 10);
     assert_int_equal(press(&g, 'a'), GATE_PROMPTED);
     assert_int_equal(gate_key(&g, GATE_KEY_OTHER, 0, clock_us), GATE_CANCELLED);

@@ -137,6 +137,8 @@ static void test_a_gate_says_what_holds_it(void **state)
     tell_state(0, 1, "", "");
     GOOD(own_code("print(2)", e));
     assert_false(d.st.gate.state_lost);
+    BAD(decide(DECIDE_DRY_RUN, e), ERR_DENIED, "only checked afterwards");
+    assert_true(d.st.gate.open);
     GOOD(decide(DECIDE_DENY, e));
     d.starts_over = true;
     GOOD(own_code("print(3)", e));
@@ -266,6 +268,10 @@ static void test_a_lease_needs_walls(void **state)
             d.enforcement.field[cases[i].loose].how = APPROXIMATED;
         d.sandbox.caps |= cases[i].caps;
         desk_begin();
+        char room[160];
+        const char *no = round_no_lease(d.r, room, sizeof room);
+        assert_int_equal(no != NULL, cases[i].says != NULL);
+        assert_int_equal(round_no_dry_run(d.r) != NULL, cases[i].caps != 0);
         if (cases[i].says != NULL)
             BAD(grant(3, 0, NULL, e), ERR_DENIED, cases[i].says);
         else
