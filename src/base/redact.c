@@ -6,14 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/redact_forms.h"
 #include "base/redact_shape.h"
 
-#define VALUE_MIN 8
-#define VALUE_MAX 512
-/* Longest form: every byte as \u00XX. Forms are at most FORMS_MAX before doubles are dropped. */
-#define FORM_LEN_MAX (6 * VALUE_MAX)
-#define FORMS_MAX    32
-#define HELD_MAX     (2 * REDACT_SHAPE_MAX) /* twice the longest of either */
+#define HELD_MAX (2 * REDACT_SHAPE_MAX) /* twice the longest of either */
 
 struct pattern {
     const char *text; /* in the arena of its secret */
@@ -26,7 +22,7 @@ struct pattern {
 struct secret {
     char *name;
     char *arena; /* mmap'ed: never in a core file, wiped at the end */
-    size_t arena_len, arena_cap;
+    size_t arena_len;
 };
 
 struct redact {
@@ -54,7 +50,7 @@ void redact_free(struct redact *r)
         global_set = NULL;
     for (size_t i = 0; i < r->secret_count; i++) {
         explicit_bzero(r->secrets[i].arena, r->secrets[i].arena_len);
-        munmap(r->secrets[i].arena, r->secrets[i].arena_cap);
+        munmap(r->secrets[i].arena, REDACT_FORMS_BYTES);
         free(r->secrets[i].name);
     }
     free(r->secrets);
@@ -81,140 +77,6 @@ void redact_set_global(const struct redact *r)
 const struct redact *redact_global(void)
 {
     return global_set;
-}
-
-/* ---- the forms of a value ---- */
-
-/* Forms are written straight to the end of the arena, so no copy of them is left anywhere else. */
-struct forms {
-    struct secret *s;
-    size_t start[FORMS_MAX], len[FORMS_MAX], count;
-    bool wraps[FORMS_MAX], wrap; /* the form being written may be broken into lines */
-    size_t at;                   /* where the form being written begins */
-};
-
-static void form_add(struct forms *f, char c)
-{
-    INVARIANT(f->s->arena_len < f->s->arena_cap);
-    f->s->arena[f->s->arena_len++] = c;
-}
-
-static void form_end(struct forms *f)
-{
-    struct secret *s = f->s;
-    size_t len = s->arena_len - f->at;
-    bool keep = len >= VALUE_MIN;
-    for (size_t i = 0; i < f->count && keep; i++)
-        keep = f->len[i] != len || memcmp(s->arena + f->start[i], s->arena + f->at, len) != 0;
-    if (keep) {
-        INVARIANT(f->count < FORMS_MAX);
-        f->start[f->count] = f->at;
-        f->wraps[f->count] = f->wrap;
-        f->len[f->count++] = len;
-    } else {
-        s->arena_len = f->at;
-    }
-    f->at = s->arena_len;
-}
-
-static void add_exact(struct forms *f, const char *v, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        form_add(f, v[i]);
-    form_end(f);
-}
-
-/* The characters that `v` alone decides when it begins `shift` bytes behind a group of three. */
-static void add_base64(struct forms *f, const char *v, size_t len, size_t shift, bool url)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    size_t first = (8 * shift + 5) / 6, end = 8 * (shift + len) / 6;
-    for (size_t i = first; i < end; i++) {
-        unsigned bits = 0;
-        for (size_t k = 0; k < 6; k++) {
-            size_t bit = 6 * i + k - 8 * shift;
-            bits = bits << 1 | ((unsigned char)v[bit / 8] >> (7 - bit % 8) & 1);
-        }
-        form_add(f, bits < 62 ? digits[bits] : bits == 62 ? (url ? '-' : '+') : (url ? '_' : '/'));
-    }
-    form_end(f);
-}
-
-static void add_hex_byte(struct forms *f, char c, bool upper)
-{
-    const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-    form_add(f, digits[(unsigned char)c >> 4]);
-    form_add(f, digits[(unsigned char)c & 15]);
-}
-
-static void add_hex(struct forms *f, const char *v, size_t len, bool upper)
-{
-    for (size_t i = 0; i < len; i++)
-        add_hex_byte(f, v[i], upper);
-    form_end(f);
-}
-
-static bool is_alnum(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* Encoders differ in what they leave alone besides letters and digits. */
-static void add_url(struct forms *f, const char *v, size_t len, const char *plain, bool upper)
-{
-    bool plus = plain[0] == '+'; /* a form's way to write a blank */
-    plain += plus;
-    for (size_t i = 0; i < len; i++) {
-        if (is_alnum(v[i]) || strchr(plain, v[i]) != NULL) {
-            form_add(f, v[i]);
-        } else if (v[i] == ' ' && plus) {
-            form_add(f, '+');
-        } else {
-            form_add(f, '%');
-            add_hex_byte(f, v[i], upper);
-        }
-    }
-    form_end(f);
-}
-
-/* `u_too`: characters written as \u00XX by this encoder. */
-static void add_json(struct forms *f, const char *v, size_t len, const char *u_too, bool slash)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (strchr(u_too, v[i]) != NULL) {
-            for (const char *u = "\\u00"; *u != '\0'; u++)
-                form_add(f, *u);
-            add_hex_byte(f, v[i], false);
-            continue;
-        }
-        if (v[i] == '"' || v[i] == '\\' || (slash && v[i] == '/'))
-            form_add(f, '\\');
-        form_add(f, v[i]);
-    }
-    form_end(f);
-}
-
-static void add_all_forms(struct forms *f, const char *v, size_t len)
-{
-    /* RFC 3986; encodeURIComponent; Python's quote; HTML forms and quote_plus */
-    static const char *const url_plain[] = { "-._~", "-._~!*'()", "-._~/", "+-._*", "+-._~" };
-    add_exact(f, v, len);
-    for (size_t shift = 0; shift < 3; shift++) {
-        f->wrap = true;
-        add_base64(f, v, len, shift, false);
-        add_base64(f, v, len, shift, true);
-        f->wrap = false;
-    }
-    for (int upper = 0; upper < 2; upper++) {
-        add_hex(f, v, len, upper);
-        for (size_t i = 0; i < ARRAY_LEN(url_plain); i++)
-            add_url(f, v, len, url_plain[i], upper);
-    }
-    for (int slash = 0; slash < 2; slash++) {
-        add_json(f, v, len, "", slash);
-        add_json(f, v, len, "<>&", slash);
-        add_json(f, v, len, "<>&'\"+`", slash);
-    }
 }
 
 /* ---- the set ---- */
@@ -261,9 +123,9 @@ void redact_add_shapes(struct redact *r)
 
 static int check_value(const char *name, const char *value, size_t len, struct err *e)
 {
-    if (len < VALUE_MIN || len > VALUE_MAX)
+    if (len < REDACT_VALUE_MIN || len > REDACT_VALUE_MAX)
         return err_set(e, ERR_FORMAT, "secret %s: %zu bytes long; it must have %d to %d", name, len,
-                       VALUE_MIN, VALUE_MAX);
+                       REDACT_VALUE_MIN, REDACT_VALUE_MAX);
     for (size_t i = 0; i < len; i++) {
         if (value[i] < 0x20 || value[i] > 0x7e)
             return err_set(e, ERR_FORMAT, "secret %s: byte %zu is not printable ASCII", name, i);
@@ -275,18 +137,22 @@ int redact_add(struct redact *r, const char *name, const char *value, size_t len
 {
     if (check_value(name, value, len, e) < 0)
         return -1;
-    struct secret s = { .arena_cap = FORMS_MAX * (size_t)FORM_LEN_MAX };
-    s.arena = mmap(NULL, s.arena_cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct secret s = { 0 };
+    s.arena =
+        mmap(NULL, REDACT_FORMS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (s.arena == MAP_FAILED)
         return err_sys(e, ERR_IO, "secret %s: memory", name);
-    madvise(s.arena, s.arena_cap, MADV_DONTDUMP);
-    madvise(s.arena, s.arena_cap, MADV_DONTFORK); /* parser children see no keys [base/jail] */
+    madvise(s.arena, REDACT_FORMS_BYTES, MADV_DONTDUMP);
+    /* Parser children see no keys [base/jail]. */
+    madvise(s.arena, REDACT_FORMS_BYTES, MADV_DONTFORK);
     s.name = xstrdup(name);
-    struct forms f = { .s = &s };
-    add_all_forms(&f, value, len);
+    struct redact_forms f = { .arena = s.arena };
+    redact_forms_write(&f, value, len);
+    s.arena_len = f.arena_len;
 
     for (size_t i = 0; i < f.count; i++) {
-        struct pattern q = { s.arena + f.start[i], f.len[i], r->secret_count, f.wraps[i], 0 };
+        const struct redact_form *form = &f.form[i];
+        struct pattern q = { s.arena + form->at, form->len, r->secret_count, form->wraps, 0 };
         add_pattern(r, q, q.text[1]);
         if (q.wraps) { /* the line end may come right behind its first character */
             add_pattern(r, q, '\n');

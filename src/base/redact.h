@@ -2,11 +2,10 @@
  * [SEC-4]
  *
  * For each secret the exact value and its base64 (3 alignments, also broken into lines), hex, URL-
- * and JSON-escaped forms
- * are looked for in one pass (first-two-bytes table), across chunk borders: a stream holds back at
- * most the longest pattern - 1 bytes, and only what may be the beginning of one. A hit is replaced
- * by `[secret:NAME]`, named after the longest pattern that begins there; where hits overlap, every
- * byte of each is hidden.
+ * and JSON-escaped forms (redact_forms.h) are looked for in one pass (first-two-bytes table),
+ * across chunk borders: a stream holds back at most the longest pattern - 1 bytes, and only what
+ * may be the beginning of one. A hit is replaced by `[secret:NAME]`, named after the longest
+ * pattern that begins there; where hits overlap, every byte of each is hidden.
  */
 #ifndef AIRLOCK_BASE_REDACT_H
 #define AIRLOCK_BASE_REDACT_H
