@@ -1,4 +1,6 @@
-/* tripwire_impl.h - what the two files of the tripwire share. Nobody else includes it. */
+/* tripwire_impl.h - what the files of the tripwire share: tripwire.c (looking at streams),
+ * tripwire_rules.c (the rules, read once), tripwire_anchor.c (the index of known bytes). Nobody
+ * else includes it. */
 #ifndef AIRLOCK_TOOL_TRIPWIRE_IMPL_H
 #define AIRLOCK_TOOL_TRIPWIRE_IMPL_H
 
@@ -11,7 +13,6 @@
 #define WIRE_PARTS_MAX 6
 #define WIRE_ALTS_MAX  16
 #define WIRE_NEAR_MAX  3
-#define WIRE_ANCHORS   160 /* spellings of one pattern's anchor */
 #define WIRE_BITS      18
 #define WIRE_BUCKETS   4096u
 _Static_assert(WIRE_STRIDE + WIRE_GRAM - 1 == TRIPWIRE_ANCHOR_MIN, "no anchor can be missed");
@@ -85,6 +86,19 @@ struct tripwire {
     void **owned;
     size_t owned_count, owned_cap;
 };
+
+/* ---- tripwire_rules.c ---- */
+char *tripwire_own(struct tripwire *t, char *p); /* taken: freed with `t`; p */
+
+/* ---- tripwire_anchor.c: while the rules are read ---- */
+/* Anchors for a pattern of words: all spellings of the stretch of it that has the fewest. False:
+ * none has TRIPWIRE_ANCHOR_MIN known bytes. */
+bool tripwire_choose_anchor(struct tripwire *t, uint16_t pattern);
+void tripwire_add_anchor(struct tripwire *t, struct wire_anchor a); /* a.text is lent for good */
+void tripwire_add_tags(struct tripwire *t); /* runs of tag characters are looked for, too */
+void tripwire_index(struct tripwire *t);    /* all were added */
+
+/* ---- grams ---- */
 
 /* Six bytes, letters in lower case; reads eight. */
 static inline uint64_t wire_gram(const char *p)

@@ -1,5 +1,5 @@
-/* tripwire_rules.c - the rules of share/review/output.rules: reading, finding anchors, checking the
- * examples. */
+/* tripwire_rules.c - the rules of share/review/output.rules: read, the canary's added, the examples
+ * checked. */
 #include "tool/tripwire_impl.h"
 
 #include <stdio.h>
@@ -16,7 +16,6 @@
 #define CANARY_MIN     16
 #define CANARY_MAX     64
 #define PATTERNS_MAX   400
-#define ANCHOR_ROOM    256
 #define CANARY_ENC_MAX 256
 
 struct reader {
@@ -36,7 +35,7 @@ static int fail(const struct reader *rd, const char *what)
 
 /* ---- memory ---- */
 
-static char *own(struct tripwire *t, char *p)
+char *tripwire_own(struct tripwire *t, char *p)
 {
     if (t->owned_count == t->owned_cap) {
         t->owned_cap = t->owned_cap > 0 ? t->owned_cap * 2 : 256;
@@ -63,175 +62,6 @@ void tripwire_free(struct tripwire *t)
 static struct wire_rule *rule_now(const struct reader *rd)
 {
     return &rd->t->rules[rd->t->rule_count - 1];
-}
-
-/* ---- grams ---- */
-
-static void add_entry(struct tripwire *t, const char gram[WIRE_GRAM], uint16_t anchor,
-                      uint8_t offset)
-{
-    char room[8] = { 0 };
-    memcpy(room, gram, WIRE_GRAM);
-    uint64_t g = wire_gram(room);
-    if (t->entry_count == t->entry_cap) {
-        t->entry_cap = t->entry_cap > 0 ? t->entry_cap * 2 : 4096;
-        t->entries = xreallocarray(t->entries, t->entry_cap, sizeof *t->entries);
-    }
-    t->entries[t->entry_count++] =
-        (struct wire_entry){ .gram = g, .anchor = anchor, .offset = offset };
-}
-
-/* A blank in an anchor may be a line end in the text. */
-static void add_gram(struct tripwire *t, const char *p, uint16_t anchor, uint8_t offset)
-{
-    for (unsigned mask = 0; mask < 1u << WIRE_GRAM; mask++) {
-        char gram[WIRE_GRAM];
-        bool is_used = true;
-        for (unsigned i = 0; i < WIRE_GRAM; i++) {
-            bool turn = mask >> i & 1;
-            is_used = is_used && (!turn || p[i] == ' ');
-            gram[i] = turn ? '\n' : p[i];
-        }
-        if (is_used)
-            add_entry(t, gram, anchor, offset);
-    }
-}
-
-/* Tag characters are F3 A0 80/81 80…BF. A look falls on each second rotation of a run: those that
- * begin with F3 and with A0 are enough. */
-static void add_tags(struct tripwire *t)
-{
-    for (unsigned i = 0; i < 2 * 0x20 * 2; i++) {
-        const char run[8] = {
-            (char)0xf3, (char)0xa0, (char)(0x80 | (i & 1)),     (char)(0xa0 | i >> 2),
-            (char)0xf3, (char)0xa0, (char)(0x80 | (i >> 1 & 1))
-        };
-        add_entry(t, run, WIRE_TAGS, 0);
-        add_entry(t, run + 1, WIRE_TAGS, 0);
-    }
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const struct wire_entry *x = a, *y = b;
-    if (x->offset != y->offset)
-        return x->offset > y->offset ? -1 : 1;
-    if (x->anchor != y->anchor)
-        return x->anchor < y->anchor ? -1 : 1;
-    return x->gram < y->gram ? -1 : x->gram > y->gram;
-}
-
-/* Chains in the order in which the anchors of one gram begin in a text. */
-static void index_entries(struct tripwire *t)
-{
-    size_t n = 0;
-    qsort(t->entries, t->entry_count, sizeof *t->entries, by_place);
-    for (size_t i = 0; i < t->entry_count; i++) {
-        if (n == 0 || by_place(&t->entries[n - 1], &t->entries[i]) != 0)
-            t->entries[n++] = t->entries[i];
-    }
-    t->entry_count = n;
-    for (size_t i = n; i-- > 0;) {
-        uint32_t h = wire_hash(t->entries[i].gram);
-        t->bits[h / 64] |= (uint64_t)1 << (h % 64);
-        t->entries[i].next = t->buckets[h % WIRE_BUCKETS];
-        t->buckets[h % WIRE_BUCKETS] = (uint32_t)i + 1;
-    }
-}
-
-/* ---- anchors ---- */
-
-static void add_anchor(struct tripwire *t, struct wire_anchor a)
-{
-    if (t->anchor_count == t->anchor_cap) {
-        t->anchor_cap = t->anchor_cap > 0 ? t->anchor_cap * 2 : 512;
-        t->anchors = xreallocarray(t->anchors, t->anchor_cap, sizeof *t->anchors);
-    }
-    INVARIANT(t->anchor_count < WIRE_TAGS && a.len >= TRIPWIRE_ANCHOR_MIN);
-    for (uint8_t i = 0; i < WIRE_STRIDE; i++)
-        add_gram(t, a.text + i, (uint16_t)t->anchor_count, i);
-    t->anchors[t->anchor_count++] = a;
-}
-
-static size_t alt_len(const char *alt)
-{
-    return strcspn(alt, "*");
-}
-
-/* How many spellings parts [first, first + count) have as one stretch of text, and the shortest; 0:
- * they can't be one. */
-static size_t count_spellings(const struct wire_pattern *pat, size_t first, size_t count,
-                              size_t *shortest)
-{
-    size_t n = 1;
-    *shortest = count - 1;
-    for (size_t i = first; i < first + count; i++) {
-        const struct wire_part *part = &pat->parts[i];
-        size_t min = SIZE_MAX;
-        if (i > first && part->gap > 0)
-            return 0;
-        for (size_t k = 0; k < part->alt_count; k++) {
-            size_t len = alt_len(part->alts[k]);
-            if (part->alts[k][len] == '*' && i + 1 < first + count)
-                return 0;
-            min = len < min ? len : min;
-        }
-        n *= part->alt_count;
-        *shortest += min;
-        if (n > WIRE_ANCHORS)
-            return 0;
-    }
-    return n;
-}
-
-static void add_spellings(struct tripwire *t, uint16_t pattern, size_t first, size_t count)
-{
-    const struct wire_pattern *pat = &t->patterns[pattern];
-    size_t pick[WIRE_PARTS_MAX] = { 0 };
-    for (;;) {
-        struct buf text = BUF_INIT(ANCHOR_ROOM);
-        bool open = false;
-        for (size_t i = 0; i < count; i++) {
-            const char *alt = pat->parts[first + i].alts[pick[i]];
-            open = alt[alt_len(alt)] == '*';
-            if (i > 0)
-                (void)buf_add_char(&text, ' ');
-            (void)buf_add(&text, alt, alt_len(alt));
-        }
-        size_t len = text.len;
-        add_anchor(t, (struct wire_anchor){ .text = own(t, buf_detach(&text)),
-                                            .len = len,
-                                            .pattern = pattern,
-                                            .first = (uint8_t)first,
-                                            .count = (uint8_t)count,
-                                            .open = open });
-        size_t i = 0;
-        while (i < count && ++pick[i] == pat->parts[first + i].alt_count)
-            pick[i++] = 0;
-        if (i == count)
-            return;
-    }
-}
-
-/* The stretch with the fewest spellings that is long enough everywhere. */
-static int choose_anchor(struct reader *rd, uint16_t pattern)
-{
-    const struct wire_pattern *pat = &rd->t->patterns[pattern];
-    size_t best = 0, best_first = 0, best_count = 0;
-    for (size_t first = 0; first < pat->part_count; first++) {
-        for (size_t count = 1; first + count <= pat->part_count; count++) {
-            size_t shortest, n = count_spellings(pat, first, count, &shortest);
-            if (n == 0 || shortest < TRIPWIRE_ANCHOR_MIN || (best != 0 && n >= best))
-                continue;
-            best = n;
-            best_first = first;
-            best_count = count;
-        }
-    }
-    if (best == 0)
-        return fail(rd, "no stretch of it has 11 known bytes");
-    add_spellings(rd->t, pattern, best_first, best_count);
-    return 0;
 }
 
 /* ---- lines ---- */
@@ -298,7 +128,9 @@ static int take_words(struct reader *rd, char *rest)
     }
     if (pat->part_count == 0 || gap != 0)
         return fail(rd, "words WORD…");
-    return choose_anchor(rd, (uint16_t)(rd->t->pattern_count - 1));
+    if (!tripwire_choose_anchor(rd->t, (uint16_t)(rd->t->pattern_count - 1)))
+        return fail(rd, "no stretch of it has 11 known bytes");
+    return 0;
 }
 
 static int take_string(struct reader *rd, const char *rest)
@@ -313,9 +145,10 @@ static int take_string(struct reader *rd, const char *rest)
         text.ptr[i] = wire_lower(text.ptr[i]);
     (void)add_pattern(rd);
     size_t len = text.len;
-    add_anchor(rd->t, (struct wire_anchor){ .text = own(rd->t, buf_detach(&text)),
-                                            .len = len,
-                                            .pattern = (uint16_t)(rd->t->pattern_count - 1) });
+    tripwire_add_anchor(rd->t,
+                        (struct wire_anchor){ .text = tripwire_own(rd->t, buf_detach(&text)),
+                                              .len = len,
+                                              .pattern = (uint16_t)(rd->t->pattern_count - 1) });
     return 0;
 }
 
@@ -330,7 +163,7 @@ static int take_near(struct reader *rd, char *rest)
     for (size_t i = 0; i < near->alt_count; i++) {
         struct buf text = BUF_INIT(STRING_MAX);
         example_decode(near->alts[i], &text);
-        near->alts[i] = own(rd->t, buf_detach(&text));
+        near->alts[i] = tripwire_own(rd->t, buf_detach(&text));
     }
     return 0;
 }
@@ -367,7 +200,7 @@ static int take_check(struct reader *rd, const char *word)
         return fail(rd, "the one check is `tags`");
     rd->t->tags_rule = (int)rd->t->rule_count - 1;
     rd->has_pattern = true;
-    add_tags(rd->t);
+    tripwire_add_tags(rd->t);
     return 0;
 }
 
@@ -442,9 +275,10 @@ static void add_canary_form(struct tripwire *t, const char *p, size_t len)
     char *text = xstrndup(p, len);
     for (char *c = text; *c != '\0'; c++)
         *c = wire_lower(*c);
-    own(t, text);
-    add_anchor(t, (struct wire_anchor){
-                      .text = text, .len = len, .pattern = (uint16_t)(t->pattern_count - 1) });
+    tripwire_own(t, text);
+    tripwire_add_anchor(t, (struct wire_anchor){ .text = text,
+                                                 .len = len,
+                                                 .pattern = (uint16_t)(t->pattern_count - 1) });
 }
 
 /* Base64 of something that holds it: what does not depend on its neighbours, at each alignment. */
@@ -535,11 +369,11 @@ int tripwire_new_text(struct tripwire **out, const char *canary, const char *tex
     struct tripwire *t = xcalloc(1, sizeof *t);
     struct reader rd = { .t = t, .e = e };
     t->tags_rule = -1;
-    int rc = read_text(&rd, own(t, xstrndup(text, len)));
+    int rc = read_text(&rd, tripwire_own(t, xstrndup(text, len)));
     if (rc == 0 && canary != NULL)
         rc = add_canary(&rd, canary);
     if (rc == 0) {
-        index_entries(t);
+        tripwire_index(t);
         rc = check_examples(t, e);
     }
     if (rc < 0) {
