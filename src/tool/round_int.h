@@ -171,22 +171,23 @@ int round_build_capsule(struct round *r, uint32_t run, struct capsule **out,
 void round_do_start(struct round *r, uint32_t run);
 void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *ev);
 int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e);
-int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, uint32_t twin,
-                       struct err *e) MUST_CHECK;
-void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_t twin);
-void round_record_closed(struct round *r, bool confirmed, uint32_t twin);
-void round_record_sandbox_usage(struct round *r, const struct sandbox_usage *u);
 /* The run that waits for the sandbox does not get it. */
 void round_fail_unstarted(struct round *r, const struct err *why);
-void round_record_cost(struct round *r, int64_t ms); /* what it cost to live so long */
-void round_flush_output(struct round *r);
-void round_streams_reset(struct round *r, int which);
-
 /* An approved run that can't start still has one end, told as such; nothing was executed. */
 void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why);
 /* The sandbox is there, and has what an earlier one of this session left. */
 bool round_can_start(const struct round *r);
 void round_start_waiting(struct round *r);
+
+/* ---- round_sandbox.c: `twin` is the number of the run a twin was opened for, 0 for the session's
+ * own
+ * ---- */
+int round_open_sandbox(struct round *r, struct sandbox **out, sandbox_sink sink, uint32_t twin,
+                       struct err *e) MUST_CHECK;
+void round_record_ready(struct round *r, const struct sandbox_event *ev, uint32_t twin);
+void round_record_closed(struct round *r, bool confirmed, uint32_t twin);
+void round_record_sandbox_usage(struct round *r, const struct sandbox_usage *u);
+void round_record_cost(struct round *r, int64_t ms); /* what it cost to live so long */
 
 /* ---- round_prove.c: before the first use of a new sandbox [SBX-3] ---- */
 /* `done` gets the reports, from the loop; NULL, and at once, where nothing can be tried. */
@@ -200,7 +201,6 @@ void round_save_init(struct round *r);
 void round_save_release(struct round *r);
 /* After a run: have the newest namespace saved, now or after the one that is being written. */
 void round_save_namespace(struct round *r);
-void round_record_net(struct round *r, uint32_t run, const struct sandbox_event *ev);
 void round_on_saved(struct round *r, const struct sandbox_event *ev);
 
 /* ---- round_life.c ---- */
@@ -252,6 +252,8 @@ void round_watch_flags(const struct state_run *sr, struct buf *out);
 void round_record_output(struct round *r, uint32_t run, enum sandbox_stream stream, const char *p,
                          size_t len);
 void round_end_output(struct round *r, uint32_t run);
+void round_flush_output(struct round *r);
+void round_streams_reset(struct round *r, int which);
 void round_record_result(struct round *r, uint32_t run, const struct sandbox_event *ev);
 void round_record_finished(struct round *r, uint32_t run, const struct sandbox_finished *f);
 /* Judge a run that just finished; round_record_judged writes it down. */
@@ -260,6 +262,8 @@ void round_judge(struct round *r, uint32_t run, const struct sandbox_finished *f
 void round_record_judged(struct round *r, uint32_t run, struct judged *j); /* releases j */
 void round_record_verdict(struct round *r, uint32_t run, const struct sandbox_finished *f);
 void round_record_state(struct round *r, uint32_t run, const struct sandbox_event *ev);
+/* An attempt at the network, or its end: *ev->on_record says whether it is written down. */
+void round_record_net(struct round *r, uint32_t run, const struct sandbox_event *ev);
 void round_record_restored(struct round *r, const struct sandbox_event *ev); /* round_resume.c */
 void round_write_names(struct round *r, struct json_w *w, const char *key, const char *const *names,
                        size_t count);

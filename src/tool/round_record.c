@@ -394,3 +394,33 @@ void round_write_names(struct round *r, struct json_w *w, const char *key, const
         write_redacted_str(r, w, NULL, names[i]);
     json_w_close_array(w);
 }
+
+/* ---- the network ---- */
+
+void round_record_net(struct round *r, uint32_t run, const struct sandbox_event *ev)
+{
+    const struct proxy_note *n = ev->net;
+    bool asked = n->kind == PROXY_ASKED;
+    struct event_builder b;
+    event_begin(&b, asked ? EVENT_NETWORK_ASKED : EVENT_NETWORK_CLOSED, run);
+    json_w_int(&b.w, "attempt", n->attempt);
+    if (asked) {
+        json_w_str(&b.w, "verdict", proxy_verdict_name(n->verdict));
+        json_w_str(&b.w, "method", n->method);
+    }
+    json_w_str(&b.w, "host", n->host);
+    if (n->port != 0)
+        json_w_int(&b.w, "port", n->port);
+    if (!asked) {
+        if (n->address[0] != '\0')
+            json_w_str(&b.w, "address", n->address);
+        json_w_int(&b.w, "sent_bytes", (int64_t)n->sent);
+        json_w_int(&b.w, "received_bytes", (int64_t)n->received);
+        json_w_int(&b.w, "wall_ms", n->ms);
+    }
+    if (n->why[0] != '\0')
+        json_w_str(&b.w, "why", n->why);
+    if (ev->background)
+        json_w_bool(&b.w, "background", true);
+    *ev->on_record = round_record(r, &b) == 0;
+}
