@@ -397,8 +397,14 @@ static void put_contract(const struct contract *c, const struct contract_enforce
     buf_release(&value);
 }
 
+void plain_gate_row(struct buf *rows, const char *text)
+{
+    put_lines(rows, "      + ", text, strlen(text), TEXT_CODE);
+}
+
 void plain_gate(const struct state *st, const struct state_run *sr, const struct contract *c,
-                const struct contract_enforcement *en, const char *why, struct buf *out)
+                const struct contract_enforcement *en, const struct buf *rows, const char *why,
+                struct buf *out)
 {
     const struct state_run *before = state_previous_attempt(st, sr);
     (void)buf_addf(out, "\n=== gate: run %u, ", sr->number);
@@ -412,6 +418,7 @@ void plain_gate(const struct state *st, const struct state_run *sr, const struct
         (void)buf_add_char(out, '\n');
     }
     put_code(sr->code, sr->code_len, out);
+    (void)buf_add(out, rows->ptr, rows->len);
     if (before != NULL && before->code_len > 0)
         put_code_diff(before, sr, out);
     for (size_t i = 0; i < sr->finding_count; i++) {

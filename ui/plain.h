@@ -17,9 +17,13 @@ void plain_event(const struct state *st, const struct event *ev, struct text_str
                  struct buf *out);
 
 /* The open gate in full: findings, contract with what is enforced and what is not, expectation,
- * every line of code with its number, diff against the previous attempt, the capsule. */
+ * every line of code with its number, diff against the previous attempt, the capsule and what it
+ * holds beside the code (`rows`, made by plain_gate_row). */
 void plain_gate(const struct state *st, const struct state_run *sr, const struct contract *c,
-                const struct contract_enforcement *en, const char *why, struct buf *out);
+                const struct contract_enforcement *en, const struct buf *rows, const char *why,
+                struct buf *out);
+/* One of tool/gate_rows.h, as code is shown: no two different texts look the same. [APR-7] */
+void plain_gate_row(struct buf *rows, const char *text);
 
 /* One line that says how a run ended: "run 3: exit 0, verified (0.41 s)". */
 void plain_run_end(const struct state_run *sr, struct buf *out);

@@ -37,6 +37,18 @@ static void flush(struct printer *p)
     buf_reset(&p->out);
 }
 
+static void put_rows(const char *attached, struct buf *rows)
+{
+    static const char between[] = { STATE_ROW_END, '\0' };
+    for (const char *at = attached; *at != '\0';) {
+        size_t n = strcspn(at, between);
+        char *row = xstrndup(at, n);
+        plain_gate_row(rows, row);
+        free(row);
+        at += n + (at[n] != '\0');
+    }
+}
+
 /* As the live line mode shows it, when it was a person who was asked. */
 static void put_gate(struct printer *p, const struct state *st)
 {
@@ -46,8 +58,11 @@ static void put_gate(struct printer *p, const struct state *st)
     struct err ignored = ERR_INIT;
     if (player_decision(p->player, &d) && strcmp(d.by, "person") != 0)
         return;
+    struct buf rows = BUF_INIT((size_t)8 << 20);
+    put_rows(st->gate.attached, &rows);
     if (past_gate_contract(st, &c, &en, &ignored) == 0)
-        plain_gate(st, state_run_at(st, st->gate.run), &c, &en, "", &p->out);
+        plain_gate(st, state_run_at(st, st->gate.run), &c, &en, &rows, "", &p->out);
+    buf_release(&rows);
     contract_release(&c);
 }
 

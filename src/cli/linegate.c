@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "cli/headless.h"
 #include "tool/gate.h"
+#include "tool/gate_rows.h"
 #include "ui/plain.h"
 
 struct line_gate {
@@ -266,21 +267,35 @@ void line_gate_free(struct line_gate *g)
     free(g);
 }
 
+static void add_row(void *arg, const char *text)
+{
+    plain_gate_row(arg, text);
+}
+
+static void show(const struct line_gate *g, const char *why)
+{
+    const struct state *st = session_state(g->h->session);
+    const struct round *r = session_round(g->h->session);
+    struct buf out = BUF_INIT((size_t)32 << 20), rows = BUF_INIT((size_t)8 << 20);
+    gate_each_row(round_gate_capsule(r), round_contract(r), add_row, &rows);
+    plain_gate(st, state_run_at(st, st->gate.run), round_contract(r), round_enforcement(r), &rows,
+               why, &out);
+    (void)!write_all_fd(STDOUT_FILENO, buf_str(&out), out.len);
+    buf_release(&rows);
+    buf_release(&out);
+}
+
 void line_gate_open(struct line_gate *g, const char *why)
 {
     const struct state *st = session_state(g->h->session);
     const struct state_run *sr = state_run_at(st, st->gate.run);
-    struct buf out = BUF_INIT((size_t)32 << 20);
     bool high = sr->finding_count > 0 && sr->worst == SEVERITY_HIGH;
     size_t lines = 1;
     for (size_t i = 0; i < sr->code_len; i++)
         lines += sr->code[i] == '\n';
     gate_close(&g->gate);
     gate_open(&g->gate, sr->number, sr->rev, st->gate.capsule, high, lines, clock_boot_us());
-    plain_gate(st, sr, round_contract(session_round(g->h->session)),
-               round_enforcement(session_round(g->h->session)), why, &out);
-    (void)!write_all_fd(STDOUT_FILENO, buf_str(&out), out.len);
-    buf_release(&out);
+    show(g, why);
     help(g);
     tcflush(STDIN_FILENO, TCIFLUSH);
     buf_reset(&g->line);

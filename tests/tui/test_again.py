@@ -27,8 +27,11 @@ def test_exec_asks_at_a_terminal(quick):
     book.write_text("import sys; print('hello', sys.argv[1:])\n")
     s = quick.screen("exec", str(book), "one", "-x", rows=40, cols=100)
     at_gate(s)
+    assert "+ argv one" in s.text() and "+ argv -x" in s.text()  # the capsule holds them, so a person sees them [APR-7]
     s.line("a")
     assert s.ended() == 0 and "hello ['one', '-x']" in s.text()
+    again = quick.run("replay", "last", "--plain", "--speed", "64").stdout
+    assert b"+ argv one\n" in again and b"+ argv -x\n" in again
     s = quick.screen("exec", str(book), rows=40, cols=100)
     at_gate(s)
     s.line("d not today")

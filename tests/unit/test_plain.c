@@ -294,8 +294,11 @@ static void test_hostile_strings(void **state)
 
 static const char *gate_of(struct told *t, uint32_t run, const char *why)
 {
+    struct buf rows = BUF_INIT(1 << 16);
     buf_reset(&t->out);
-    plain_gate(&t->s.st, state_run_at(&t->s.st, run), &t->contract, &t->en, why, &t->out);
+    plain_gate_row(&rows, "argv one\nargv \x1b[2J");
+    plain_gate(&t->s.st, state_run_at(&t->s.st, run), &t->contract, &t->en, &rows, why, &t->out);
+    buf_release(&rows);
     return buf_str(&t->out);
 }
 
@@ -315,6 +318,7 @@ static void test_gate(void **state)
     assert_non_null(
         strstr(said, "=== gate: run 1, python, proposed by planner, capsule 11c2-aa7e"));
     assert_non_null(strstr(said, "    1 | x = 1\n    2 | y = 2\n    3 | z = 3\n"));
+    assert_non_null(strstr(said, "      + argv one\n      + argv ^[[2J\n")); /* [APR-7] */
     assert_non_null(strstr(said, "no findings (that is no proof"));
     assert_non_null(strstr(said, "(approximated: no cgroup)"));
     assert_non_null(strstr(said, "expects: nothing stated: exit 0 will be unverified"));
