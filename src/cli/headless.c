@@ -288,9 +288,8 @@ int headless_resume(struct headless *h, const char *path, struct err *e)
 
 void headless_leave_session(struct headless *h)
 {
-    struct session *old = h->session;
+    session_close(h->session); /* its last events are told, too */
     h->session = NULL;
-    session_close(old);
 }
 
 int headless_print_first(void *arg, const struct event *ev)

@@ -279,7 +279,7 @@ static void decide(struct screen *s, enum round_decision decision, const char *r
         .capsule = s->gate.capsule_hex,
         .reason = reason,
         .seen_lines = (uint32_t)seen,
-        .partial = decision == DECIDE_APPROVE && seen < total,
+        .unseen_lines = decision == DECIDE_APPROVE ? (uint32_t)(total - seen) : 0,
     };
     if (round_decide(screen_round(s), &d, &e) < 0)
         screen_fail(s, &e);

@@ -323,8 +323,10 @@ void session_close(struct session *s)
     struct err e = ERR_INIT;
     if (s == NULL)
         return;
-    if (s->round != NULL)
+    if (s->round != NULL) {
         round_end_remote(s->round, false);
+        (void)!session_flush(s, &e); /* closing the store does it as well, but tells nobody */
+    }
     round_free(s->round);
     loop_remove(s->app->loop, s->flush);
     bool had_store = s->store != NULL;

@@ -114,7 +114,7 @@ struct round_decide {
         *capsule; /* hex of what was on the screen: must be the open gate's, else ERR_INTEGRITY */
     const char *reason; /* deny; "" */
     uint32_t seen_lines;
-    bool partial; /* approved with lines unread (typed `unread`) */
+    uint32_t unseen_lines; /* approved with so many unread (typed `unread`) */
 };
 int round_decide(struct round *r, const struct round_decide *d, struct err *e) MUST_CHECK;
 /* Why there is no dry run here: where what runs is only checked afterwards there is no twin that

@@ -303,8 +303,12 @@ int round_decide(struct round *r, const struct round_decide *d, struct err *e)
     if (d->reason != NULL && d->reason[0] != '\0')
         json_w_strn(&b.w, "reason", d->reason, strlen(d->reason));
     json_w_int(&b.w, "seen_lines", d->seen_lines);
-    if (d->partial)
+    if (d->unseen_lines > 0) {
         json_w_str(&b.w, "reviewed", "partial");
+        json_w_int(&b.w, "unseen_lines", d->unseen_lines);
+    }
+    if (strcmp(d->by, "policy") == 0 && r->cfg.policy != NULL)
+        json_w_str(&b.w, "policy", policy_digest_hex(r->cfg.policy));
     json_w_int(&b.w, "waited_ms", (clock_boot_us() - st->gate.opened_at_us) / 1000);
     /* An approval moves the sealed record from the gate to the run: it is used up there, once. */
     struct capsule *c = r->gate_capsule;

@@ -1,4 +1,5 @@
 """`exec`, `run`, `show`, `verify`, `sessions`: what a script relies on."""
+import hashlib
 import os
 import sqlite3
 import subprocess
@@ -102,6 +103,23 @@ def test_json_is_the_record(airlock):
     assert opened["capsule"] == started["capsule"] and len(opened["capsule"]) == 64
     _, again = airlock.json("show", "--json", "last")
     assert again == events
+    # What is written while it ends (the last saved variables) is told as well.
+    done, events = airlock.json("run", "-p", "runbook:@tour", "--lease", "runs=20", "--json")
+    assert done.returncode == 4 and airlock.record() == events
+
+
+def test_a_policy_file_that_approved_is_named_by_its_digest(airlock):
+    """One pair, from the record of a denied run; the record says which file let it run, so that it can be found again. [APR-13]"""
+    assert airlock.run("exec", "-", input=b"print(6*7)").returncode == 126
+    (opened,) = [e for e in airlock.record() if e["type"] == "gate.opened"]
+    path = airlock.home / "policy"
+    path.write_text("allow %s %s\n" % (opened["contract_digest"], opened["code_key"]))
+    path.chmod(0o600)
+    done = airlock.run("exec", "--policy", path, "-", input=b"print(6*7)", cwd="/")
+    assert (done.returncode, done.stdout) == (0, b"42\n"), done.stderr
+    (decided,) = [e for e in airlock.record() if e["type"] == "gate.decided"]
+    assert decided["by"] == "policy" and decided["policy"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert airlock.run("exec", "--policy", path, "-", input=b"print(6*8)", cwd="/").returncode == 126
 
 
 def test_expectations_are_judged(airlock):
