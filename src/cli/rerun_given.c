@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/rerun.h"
+#include "tool/given.h"
 
 #define FILES_MAX      1000
 #define FILES_BYTE_MAX ((size_t)256 << 20) /* of one run */
@@ -18,26 +19,6 @@ void rerun_given_release(struct rerun_given *g)
     free(g->argv);
     free(g->files);
     buf_release(&g->input);
-}
-
-/* The last proposal of the run (an edit makes a new one) counts. */
-static int take_proposal(struct rerun_given *g, const struct json *body)
-{
-    const struct json *argv = json_get(body, "argv");
-    const char *text = json_get_str(body, "stdin", NULL),
-               *coded = json_get_str(body, "stdin_base64", NULL);
-    for (size_t i = 0; i < g->argv_count; i++)
-        free(g->argv[i]);
-    g->argv_count = 0;
-    if (argv != NULL) {
-        g->argv = xreallocarray(g->argv, json_len(argv) + 1, sizeof *g->argv);
-        for (const struct json *m = json_first(argv); m != NULL; m = json_next(m))
-            g->argv[g->argv_count++] = xstrdup(json_str(m, ""));
-    }
-    buf_reset(&g->input);
-    if (text != NULL)
-        return buf_add_str(&g->input, text) < 0 ? err_set(g->e, ERR_LIMIT, "its input") : 0;
-    return coded != NULL ? base64_decode(&g->input, coded, strlen(coded), g->e) : 0;
 }
 
 /* The file as it was put: of a name that was put twice the store has the newest only. */
@@ -94,7 +75,7 @@ static int take_event(void *arg, const struct event *ev)
         return g->failed;
     }
     if (ev->type == EVENT_RUN_PROPOSED && ev->run == g->run)
-        rc = take_proposal(g, ev->body);
+        rc = given_read(ev->body, &g->argv, &g->argv_count, &g->input, g->e);
     else if (ev->type == EVENT_FILE_PUT && (ev->run == g->run || ev->run == 0))
         rc = take_file(g, ev->run, ev->body);
     g->failed = rc < 0;

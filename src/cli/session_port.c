@@ -121,6 +121,14 @@ static int port_each_artifact(void *arg, uint32_t run,
     return rc;
 }
 
+static int port_each_event(void *arg, uint64_t types, uint64_t from, uint64_t to,
+                           int (*fn)(void *fn_arg, const struct event *ev), void *fn_arg,
+                           struct err *e)
+{
+    struct session *s = arg;
+    return store_each_of(s->store, types, from, to, fn, fn_arg, e);
+}
+
 static int port_drop_checkpoint(void *arg, const char *ref, bool *more, struct err *e)
 {
     struct session *s = arg;
@@ -224,6 +232,7 @@ struct round_port session_port(struct session *s)
         .append_checkpoint = port_append_checkpoint,
         .read_checkpoint = port_read_checkpoint,
         .each_artifact = port_each_artifact,
+        .each_event = port_each_event,
         .drop_checkpoint = port_drop_checkpoint,
         .output = store_output_source(s->store),
         .applied = port_applied,

@@ -40,6 +40,10 @@ struct round_port {
     int (*each_artifact)(void *arg, uint32_t run,
                          void (*fn)(void *fn_arg, const char *name, const void *p, size_t len),
                          void *fn_arg, struct err *e);
+    /* The events from…to of the types whose bits are set, in order, lent; `fn` returns non-zero to
+     * stop. May be NULL: there are none. */
+    int (*each_event)(void *arg, uint64_t types, uint64_t from, uint64_t to,
+                      int (*fn)(void *fn_arg, const struct event *ev), void *fn_arg, struct err *e);
     /* Take some of the bytes of `ref` out of the file; *more: call again. */
     int (*drop_checkpoint)(void *arg, const char *ref, bool *more, struct err *e);
     struct output_source output;

@@ -164,6 +164,7 @@ void round_do_gate(struct round *r, uint32_t run)
         round_break(r, &e);
         return;
     }
+    round_compare_given(r, proposal_of(r, run), capsule_code_key(r->gate_capsule));
     const struct state_run *sr = state_run_at(r->cfg.state, run);
     char digest[SHA256_HEX_LEN + 1];
     hex_encode(r->contract_digest, SHA256_LEN, digest);

@@ -37,6 +37,7 @@ struct proposal {
     size_t file_count;
     bool typed;
     uint32_t twin_of;
+    char waited_as[SHA256_HEX_LEN + 1]; /* code key at the gate of an earlier process; "" */
 };
 
 /* Output on its way into the record: redacted, then coalesced. */
@@ -218,6 +219,12 @@ bool round_snapshot_missing(struct round *r, const struct sandbox_event *ev);
 int round_attach(struct round *r, struct err *e) MUST_CHECK;
 /* It is closed; was it one that was being connected to? Then what follows was begun. */
 bool round_attach_failed(struct round *r, bool gone);
+
+/* ---- round_given.c ---- */
+/* The proposal of a run that waited when the program ended, out of the record. */
+void round_bring_given_back(struct round *r, const struct state_run *sr);
+/* The gate is about to open: is it the one of before? Else that is told, once. */
+void round_compare_given(struct round *r, struct proposal *p, const uint8_t code_key[SHA256_LEN]);
 
 /* ---- round_resume.c ---- */
 int round_open_next(struct round *r, struct err *e) MUST_CHECK; /* a new one, to bring state into */

@@ -314,33 +314,6 @@ int round_travel(struct round *r, uint32_t run, struct err *e)
     return -1;
 }
 
-static void take_file(void *arg, const char *name, const void *bytes, size_t len)
-{
-    struct proposal *p = arg;
-    p->files = xreallocarray(p->files, p->file_count + 1, sizeof *p->files);
-    p->files[p->file_count++] = (struct sandbox_file){
-        .name = xstrdup(name), .mode = 0644, .ptr = xmemdup(bytes, len), .len = len
-    };
-}
-
-/* A run that never started has no artifacts but the files that are to lie there before its code:
- * they belong to its capsule again. [capsule field 14] */
-static void bring_files_back(struct round *r, uint32_t run)
-{
-    struct err e = ERR_INIT;
-    struct proposal *p = proposal_new();
-    char **const words[] = { &p->language, &p->code,   &p->purpose, &p->step,
-                             &p->expect,   &p->author, &p->call_id, &p->input };
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        *words[i] = xstrdup("");
-    p->run = run;
-    p->next = r->proposals;
-    r->proposals = p;
-    if (r->cfg.port.each_artifact != NULL &&
-        r->cfg.port.each_artifact(r->cfg.port.arg, run, take_file, p, &e) < 0)
-        round_record_error(r, run, &e, "the files that belong to this code are missing: deny it");
-}
-
 /* A sandbox of this machine dies with the program, which had no time to write it down: its frozen
  * copies are not offered any more. Nobody saw it die, so its end is not told as confirmed. */
 static void bury_local(struct round *r)
@@ -372,7 +345,7 @@ static void settle_left_over(struct round *r)
     round_tell_past(r);
     const struct state_run *last = state_last_run(st);
     if (last != NULL && (last->status == RUN_PROPOSED || last->status == RUN_REVIEWED))
-        bring_files_back(r, last->number);
+        round_bring_given_back(r, last);
     if (last != NULL && last->status == RUN_PROPOSED)
         round_queue(r, EFFECT_REVIEW, last->number);
     else if (last != NULL && last->status == RUN_REVIEWED)

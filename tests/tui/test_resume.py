@@ -30,8 +30,8 @@ def crash(s):
     s.pid = None
 
 
-def events(airlock):
-    return airlock.json("show", "--json", "last")[1]
+def events(airlock, kind=None):
+    return [e for e in airlock.json("show", "--json", "last")[1] if kind in (None, e["type"])]
 
 
 def decide(s, key="a"):
@@ -122,3 +122,18 @@ def test_files_of_the_code_at_the_gate_are_there_again(airlock):
     decide(s)
     s.wait("finished: done")
     assert [e["verdict"] for e in events(airlock) if e["type"] == "run.verdict"] == ["verified"]
+
+
+def test_arguments_of_own_code_at_the_gate_are_there_again(airlock):
+    (airlock.home / "args.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    s = airlock.screen("exec", str(airlock.home / "args.py"), "one two", "--", "-x", rows=50, cols=120)
+    s.wait("gate>")
+    crash(s)
+    (airlock.home / "args.py").write_text("print('another')\n")
+    s = airlock.screen("resume", "last", rows=36, cols=120)
+    s.wait("to decide|approve once")
+    decide(s)
+    s.wait(r"\['one two', '(--', ')?-x'\]")
+    gates = events(airlock, "gate.opened")
+    assert len(gates) == 2 and gates[0]["code_key"] == gates[1]["code_key"] and gates[0]["attached"] == gates[1]["attached"]
+    assert not events(airlock, "error")

@@ -28,10 +28,12 @@ static inline void fact(const char *type, uint32_t run, const char *json)
                         .run = run,
                         .json = text,
                         .json_len = strlen(text) };
+    assert_true(d.past_count < ARRAY_LEN(d.past));
+    d.past[d.past_count] = ev;
+    d.facts[d.past_count++] = text;
     if (event_parse(&ev, &body, &e) < 0 || state_apply(&d.st, &ev, NULL, &e) < 0)
         fail_msg("%s: %s", type, e.msg);
     json_free(body);
-    free(text);
 }
 
 static inline int desk_setup(void **state)
@@ -90,6 +92,7 @@ static inline int desk_setup(void **state)
                   desk_checkpoint,
                   desk_read,
                   desk_each,
+                  desk_each_event,
                   desk_drop,
                   { desk_output, NULL },
                   desk_applied,
@@ -116,6 +119,8 @@ static inline int desk_teardown(void **state)
     state_release(&d.st);
     contract_release(&d.contract);
     redact_free(d.redact);
+    for (size_t i = 0; i < d.past_count; i++)
+        free(d.facts[i]);
     for (size_t i = 0; i < d.blob_count; i++) {
         free(d.blobs[i].ref);
         buf_release(&d.blobs[i].bytes);

@@ -57,7 +57,11 @@ struct desk {
     const char *refuse_event; /* the append that fails, by type */
     enum err_code refuse_as;
     size_t appends, fail_append; /* the k-th fails, and all after it; 0 none */
-    const char *file;            /* a file that was recorded before a run's code; NULL none */
+    char *facts[64];             /* bodies of the facts before there was a round */
+    struct event past[64];
+    size_t past_count;
+    bool erased;      /* these bodies are gone */
+    const char *file; /* a file that was recorded before a run's code; NULL none */
     unsigned waiting_words, snapshots_kept;
     bool starts_over, tampers, proved_gone;
 };
@@ -473,6 +477,28 @@ static inline int desk_each(void *arg, uint32_t run,
         return -1;
     if (d.file != NULL)
         fn(fn_arg, d.file, "bytes", 5);
+    return 0;
+}
+
+static inline int desk_each_event(void *arg, uint64_t types, uint64_t from, uint64_t to,
+                                  int (*fn)(void *fn_arg, const struct event *ev), void *fn_arg,
+                                  struct err *e)
+{
+    (void)arg;
+    if (answer("events", e) < 0)
+        return -1;
+    for (size_t i = 0; i < d.past_count; i++) {
+        struct event ev = d.past[i];
+        struct json *body = NULL;
+        if ((types >> ev.type & 1) == 0 || ev.seq < from || ev.seq > to)
+            continue;
+        if (!d.erased)
+            assert_int_equal(event_parse(&ev, &body, e), 0);
+        int stop = fn(fn_arg, &ev);
+        json_free(body);
+        if (stop != 0)
+            return 0;
+    }
     return 0;
 }
 

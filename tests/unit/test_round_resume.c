@@ -174,6 +174,61 @@ static void test_what_waited_waits_again(void **state)
     }
 }
 
+/* Arguments and input are fields of the capsule: what waits again is what waited, or it is said. */
+static void test_what_was_given_comes_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *key; /* of the record; key NULL: no gate had opened */
+        const char *refuse, *says, *shows;
+        bool erased;
+    } cases[] = {
+        { "'argv':['f.py','a b']", "", NULL, "? 1", "a b", false },
+        { "'argv':['f.py'],'stdin':'typed'", NULL, NULL, "? 1", "f.py", false },
+        { "'stdin_base64':'AGI='", NULL, NULL, "? 1", "stdin", false },
+        { "'stdin_base64':'?'", NULL, NULL, "that belong to this code are missing: deny it", "",
+          false },
+        { "'argv':['f.py']", "00", NULL, "this is not what waited at the gate before", "f.py",
+          false },
+        { "'argv':['f.py']", NULL, "events", "that belong to this code are missing: deny it", "",
+          false },
+        { "'argv':['f.py']", NULL, NULL, "was erased", "", true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char json[512];
+        if (i > 0)
+            assert_int_equal(desk_setup(NULL), 0);
+        snprintf(json, sizeof json,
+                 "{'rev':1,'step':'','attempt':1,'language':'python','code':'x','purpose':'p',"
+                 "'author':'person',%s}",
+                 cases[i].given);
+        fact("run.proposed", 1, json);
+        fact("run.reviewed", 1, "{'findings':[]}");
+        if (cases[i].key != NULL) {
+            snprintf(json, sizeof json,
+                     "{'rev':1,'capsule':'%064u','contract_digest':'d','sandbox':'b',"
+                     "'code_key':'%s'}",
+                     1, cases[i].key);
+            fact("gate.opened", 1, json);
+            fact("gate.decided", 1,
+                 "{'decision':'dry-run','by':'person','capsule':"
+                 "'0000000000000000000000000000000000000000000000000000000000000001',"
+                 "'seen_lines':1,'waited_ms':1}");
+        }
+        d.refuse = cases[i].refuse;
+        d.erased = cases[i].erased;
+        desk_begin();
+        GOOD(round_resume_state(d.r, e));
+        turns();
+        LOGGED(cases[i].says);
+        assert_true(d.st.gate.open);
+        if (strstr(d.st.gate.attached, cases[i].shows) == NULL)
+            fail_msg("case %zu: %s", i, d.st.gate.attached);
+        if (i + 1 < ARRAY_LEN(cases))
+            assert_int_equal(desk_teardown(NULL), 0);
+    }
+}
+
 /* A record that a person edited: what can't be sealed is not brought to a gate. */
 static void test_what_can_not_be_sealed_is_not_asked(void **state)
 {
@@ -369,6 +424,7 @@ int main(void)
         CASE(test_a_sandbox_that_can_not_be_made_is_said),
         CASE(test_what_was_cut_off_has_an_end),
         CASE(test_what_waited_waits_again),
+        CASE(test_what_was_given_comes_back),
         CASE(test_what_can_not_be_sealed_is_not_asked),
         CASE(test_it_is_found_again),
         CASE(test_it_is_not_there_any_more),
