@@ -14,6 +14,7 @@
  * e2b_run.c      one execution: made ready, its end told
  * e2b_check.c    one execution: read back from what is about to be sent
  * e2b_step.c     one execution: its steps on the wire
+ * e2b_judge.c    one execution: how it ended
  * e2b_report.c   the cells of ours (share/cells/python.py) and what they say
  * e2b_envd.c     processes and files
  * e2b_offer.c    what is kept of a contract, and how
@@ -328,6 +329,11 @@ void e2b_on_deadline(void *arg);
 void e2b_on_step_timer(void *arg); /* e2b_prepare.c */
 void e2b_run_urge(struct e2b *s);  /* an interrupt was not obeyed: the next stronger one */
 void e2b_stream_told(struct e2b *s, struct e2b_stream_told *out);
+/* ---- e2b_judge.c: end, exit status, message and error of s->run, once its request is over */
+void e2b_judge_code(struct e2b *s, const struct net_result *r);    /* run by the interpreter */
+void e2b_judge_process(struct e2b *s, const struct net_result *r); /* by the daemon */
+
+/* ---- e2b_check.c */
 /* The request of our own, as it stands in the parts made ready, for check_body. */
 int e2b_check_parts(struct e2b *s, struct e2b_run *r, struct err *e) MUST_CHECK;
 
