@@ -1,6 +1,7 @@
-/* kernel_int.h - what the files of the kernel share: kernel.c (the stream), kernel_ask.c (what it
- * is asked), kernel_said.c (what the guest says), kernel_done.c (how a run ended), kernel_vars.c
- * (variables and files compared), kernel_codec.c (bodies). */
+/* kernel_int.h - what the files of the kernel share: kernel.c (the stream), kernel_setup.c (the
+ * first messages), kernel_ask.c (what it is asked), kernel_said.c (what the guest says),
+ * kernel_done.c (how a run ended), kernel_vars.c (variables and files compared), kernel_codec.c
+ * (bodies). */
 #ifndef AIRLOCK_PROVIDERS_KERNEL_INT_H
 #define AIRLOCK_PROVIDERS_KERNEL_INT_H
 
@@ -145,6 +146,10 @@ int kernel_language(const char *name); /* -1 */
 void kernel_rearm(struct kernel *k);
 void kernel_file_free(struct kernel_file *f);
 int64_t kernel_counter(const struct kernel *k, int64_t (*fn)(void *)); /* -1 unknown */
+
+/* kernel_setup.c: queued when the kernel is made, sent once the guest has said hello */
+void kernel_queue_setup(struct kernel *k, const struct kernel_config *cfg);
+void kernel_queue_start(struct kernel *k); /* the interpreter of k->start */
 
 /* kernel_ask.c */
 void kernel_go_on(struct kernel *k);    /* after a drop: drop another one, or send what waited */
