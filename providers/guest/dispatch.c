@@ -351,7 +351,7 @@ void dispatch_control(struct str c)
         }
     }
     if (json_is(c, "t", "interrupt"))
-        run_interrupt(id);
+        limits_interrupt(id);
     else if (json_is(c, "t", "drop"))
         frozen_drop(id, "asked");
     else if (json_is(c, "t", "restore"))

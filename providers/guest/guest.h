@@ -5,11 +5,19 @@
  * that comes in has a ceiling. Without memory or with a broken stream it says why on its log and
  * ends; as pid 1 of its namespace it takes everything else with it.
  *
- *     main.c      set-up, self-check, the loop            stream.c  frames to and from us
- *     dispatch.c  messages from us and their bodies       run.c     one execution, start to `done`
- *     interp.c    interpreter processes and their lines   frozen.c  checkpoints: freeze, wake, save
- *     files.c     put, get, exists                        scan.c    what a run changed in
- * /workspace procs.c     /proc: sweep, memory, self-check        text.c    bytes and JSON
+ * main.c      set-up, self-check, the loop
+ * stream.c    frames to and from us
+ * dispatch.c  messages from us and their bodies
+ * run.c       one execution, from its request to its `done`
+ * limits.c    its time, its memory, interrupts
+ * interp.c    interpreter processes and their lines
+ * frozen.c    checkpoints: frozen, woken, given away
+ * save.c      a namespace on its way out
+ * channel.c   sockets between the guest and its interpreters
+ * files.c     put, get, exists
+ * scan.c      what a run changed in /workspace
+ * procs.c     /proc: sweep, memory, self-check
+ * text.c      bytes and JSON
  */
 #ifndef AIRLOCK_GUEST_H
 #define AIRLOCK_GUEST_H
@@ -153,16 +161,22 @@ struct run {
 extern struct run run;
 
 void run_request(void); /* run.* is complete: begin */
-void run_interrupt(uint32_t id);
 void run_interp_ready(struct interp *in);
 void run_interp_done(struct interp *in, struct str line);
 void run_interp_died(struct interp *in, int status);
 void run_relay(struct interp *in); /* its pipes are readable */
 bool run_wants_pipe(const struct interp *in, int which);
 void run_resumed(uint32_t from); /* 0: nothing could be resumed */
-void run_tick(int64_t now_us);
-int64_t run_deadline_us(void); /* 0 none */
+void run_abandon(void);          /* its interpreter, which is still starting, is not waited for */
 void run_reset(void);
+
+/* ---- limits.c */
+
+void limits_starting(void); /* the interpreter of the run is */
+void limits_begin(void);    /* its code begins */
+void limits_interrupt(uint32_t id);
+void limits_tick(int64_t now_us); /* ends what is over a limit */
+int64_t limits_deadline_us(void); /* 0 none */
 
 /* ---- frozen.c */
 

@@ -98,7 +98,7 @@ static void bury(void)
 
 static int wait_ms(void)
 {
-    int64_t at = run_deadline_us(), other = frozen_deadline_us();
+    int64_t at = limits_deadline_us(), other = frozen_deadline_us();
     if (other != 0 && (at == 0 || other < at))
         at = other;
     if (at == 0)
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
             stream_read();
         files_relay();
         int64_t now = now_us();
-        run_tick(now);
+        limits_tick(now);
         frozen_tick(now);
     }
 }
