@@ -93,6 +93,17 @@ void summary_release(struct summary *m);
  * though it did not change. */
 bool summary_update(struct summary *m, const char *path);
 
+/* ---- index_row.c: what is kept of one session. The last two want an open transaction. */
+/* Was the file read when it looked as `now`? `row` begins with STAMP_COLUMNS. */
+bool index_row_matches(struct sql_stmt *row, const struct stamp *now);
+/* *same: there is a row, and it matches. Where it does not, m is what it says, to go on from. */
+int index_row_find(struct index *ix, const char *id, const struct stamp *now, struct summary *m,
+                   bool *same, struct err *e) MUST_CHECK;
+/* Fold what is new in the file into m, then keep m, the texts and the stamp. */
+int index_row_read(struct index *ix, const char *id, struct stamp stamp, struct summary *m,
+                   struct err *e) MUST_CHECK;
+int index_row_forget(struct index *ix, const char *id, struct err *e) MUST_CHECK;
+
 /* One pass over the directory; `id` NULL: all of it. */
 int index_scan(struct index *ix, const char *id, struct err *e);
 
