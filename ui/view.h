@@ -215,6 +215,7 @@ struct view_model {
     enum view_pane main;        /* the pane looked at last: shown where only one fits */
     struct view_scroll scroll[PANE_COUNT];
     struct view_scroll help_scroll;
+    enum view_screen help_over;        /* what the help lies over: its keys come first */
     struct view_scroll context_scroll; /* selected: the item; top: the row of its text */
     struct view_context context;
     uint32_t run;  /* shown in code, out, err, record; 0 = the gate's, else the newest */

@@ -98,17 +98,17 @@ void view_draw_prompt(const struct view *v)
 
 /* ---- the bottom line: what can be done now ---- */
 
-unsigned view_key_context(const struct view_model *vm)
+unsigned view_place(const struct view_model *vm, enum view_screen screen)
 {
-    if (vm->screen == SCREEN_HELP || vm->screen == SCREEN_CONTEXT)
+    if (screen == SCREEN_HELP || screen == SCREEN_CONTEXT)
         return KEYMAP_IN_HELP;
     if (vm->focus == PANE_PROMPT)
         return KEYMAP_IN_PROMPT;
-    if (vm->screen == SCREEN_PAGE)
+    if (screen == SCREEN_PAGE)
         return KEYMAP_IN_PAGE;
-    if (vm->screen == SCREEN_START)
+    if (screen == SCREEN_START)
         return KEYMAP_IN_START;
-    if (vm->screen == SCREEN_HITS)
+    if (screen == SCREEN_HITS)
         return KEYMAP_IN_HITS;
     if (vm->focus == PANE_GATE)
         return KEYMAP_IN_GATE;
@@ -117,6 +117,11 @@ unsigned view_key_context(const struct view_model *vm)
     if (vm->focus == PANE_PLAN)
         return KEYMAP_IN_PLAN;
     return KEYMAP_IN_LIST;
+}
+
+unsigned view_key_context(const struct view_model *vm)
+{
+    return view_place(vm, vm->screen);
 }
 
 static const char *gate_hint(const struct view *v)

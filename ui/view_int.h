@@ -172,4 +172,9 @@ enum style_role view_severity_role(enum finding_severity s);
 void view_draw_hits(const struct view *v);
 size_t view_list_first(size_t count, size_t rows, uint64_t top, int64_t selected);
 
+/* ---- view_bottom.c ---- */
+
+/* Where the keys would go (KEYMAP_IN_…) if `screen` were what is shown. */
+unsigned view_place(const struct view_model *vm, enum view_screen screen);
+
 #endif

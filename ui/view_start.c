@@ -217,6 +217,16 @@ static void add_help_line(struct prose *p, const char *s, size_t n, size_t width
     prose_add_field(p, &f, s + text, n - text, width);
 }
 
+/* Whose keys come first: those of the place one came from. */
+static unsigned place_of(const struct view_model *vm)
+{
+    unsigned place = view_place(vm, vm->help_over);
+    if (vm->replay.on && place != KEYMAP_IN_PAGE)
+        return KEYMAP_IN_REPLAY;
+    return place == KEYMAP_IN_PANE || place == KEYMAP_IN_LIST ? KEYMAP_IN_PANE | KEYMAP_IN_LIST
+                                                              : place;
+}
+
 void view_draw_help(const struct view *v)
 {
     struct buf text = BUF_INIT((size_t)64 << 10);
@@ -229,10 +239,7 @@ void view_draw_help(const struct view *v)
     size_t rows = (size_t)(r.h > 0 ? r.h : 1), columns = r.w >= 2 * HELP_W ? 2 : 1,
            width = (size_t)(r.w > 0 ? r.w : 1) / columns;
     prose_init(&p);
-    (void)keymap_print_help(v->vm->replay.on     ? KEYMAP_IN_REPLAY
-                            : !v->st->session[0] ? KEYMAP_IN_START
-                                                 : 0,
-                            &text);
+    (void)keymap_print_help(place_of(v->vm), &text);
     for (const char *s = buf_str(&text); *s;) {
         size_t n = strcspn(s, "\n");
         add_help_line(&p, s, n, width > 2 ? width - 2 : 1);

@@ -115,6 +115,10 @@ int cmd_contract(struct app *app)
 {
     struct err e = ERR_INIT;
     struct contract_enforcement en;
+    if (app->opt.arg_count > 1) {
+        err_set(&e, ERR_USAGE, "contract takes one ID, or nothing: the configuration's and -c");
+        return app_fail(&e);
+    }
     if (app->opt.arg_count > 0)
         return print_recorded(app, app->opt.args[0]);
     const struct sandbox_ops *ops = app_sandbox(app, NULL, &e);

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/saved.h"
 #include "cli/whatif.h"
+#include "providers/registry.h"
 #include "tool/cost.h"
 #include "ui/text.h"
 
@@ -289,6 +290,12 @@ static int print(struct costing *c)
     return rc < 0 || c->unreadable > 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }
 
+static bool ends_with_us(const char *kind)
+{
+    const struct sandbox_ops *ops = sandbox_find(kind);
+    return ops != NULL && ops->farewell == NULL;
+}
+
 int cmd_cost(struct app *app)
 {
     struct costing c = { .app = app };
@@ -302,6 +309,7 @@ int cmd_cost(struct app *app)
         rc = err_set(&e, ERR_USAGE, "--by takes session, sandbox, model or day, not '%.20s'",
                      app->opt.by);
     cost_init(&c.cost, by);
+    c.cost.ends_with_us = ends_with_us;
     c.cost.call = on_call;
     c.cost.arg = &c;
     buf_init(&c.out, (size_t)16 << 20);

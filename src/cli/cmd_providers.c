@@ -252,6 +252,12 @@ int cmd_providers(struct app *app)
 {
     struct buf out = BUF_INIT((size_t)1 << 20);
     size_t count;
+    if (app->opt.arg_count > 0) {
+        struct err e = ERR_INIT;
+        err_set(&e, ERR_USAGE, "providers takes no '%.40s'; the models of a planner: -p NAME",
+                app->opt.args[0]);
+        return app_fail(&e);
+    }
     if (app->opt.planner != NULL)
         return show_planner(app, app->opt.planner);
     const struct planner_ops *const *planners = planner_list(&count);

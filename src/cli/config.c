@@ -300,9 +300,26 @@ const char *config_setting(const struct config *c, const char *name)
     return v[0] != '\0' ? v : NULL;
 }
 
+/* The values of "contract.KEY" or "masks.NAME" as they stand in the file, a line each. */
+static int get_named(const char *name, const char *key, char *const *pairs, size_t count,
+                     struct buf *out, struct err *e)
+{
+    size_t len = strlen(key), found = 0;
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(pairs[i], key, len) == 0 && pairs[i][len] == '=')
+            rc |= buf_addf(out, "%s%s", found++ > 0 ? "\n" : "", pairs[i] + len + 1);
+    }
+    return found > 0 ? rc : err_set(e, ERR_USAGE, "%.60s is not set in the configuration", name);
+}
+
 int config_get(const struct config *c, const char *name, struct buf *out, struct err *e)
 {
     const struct key *k = find_key(name);
+    if (strncmp(name, "contract.", 9) == 0)
+        return get_named(name, name + 9, c->contract, c->contract_count, out, e);
+    if (strncmp(name, "masks.", 6) == 0)
+        return get_named(name, name + 6, c->masks, c->mask_count, out, e);
     if (k == NULL)
         return unknown_key(name, e);
     const void *at = (const char *)c + k->offset;

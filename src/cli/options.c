@@ -139,6 +139,11 @@ const struct option_spec *option_table(size_t *count)
     return option_specs;
 }
 
+unsigned long option_everywhere(void)
+{
+    return EVERYWHERE;
+}
+
 const struct command *command_table(size_t *count)
 {
     *count = ARRAY_LEN(command_specs);

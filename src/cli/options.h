@@ -73,6 +73,7 @@ struct option_spec {
     const char *name, *takes /* NULL: a flag */, *help;
 };
 const struct option_spec *option_table(size_t *count);
+unsigned long option_everywhere(void); /* one bit each (1 << id): those that go with any command */
 
 struct command {
     const char *name, *args, *help;

@@ -102,9 +102,7 @@ void options_print_help(const struct command *cmd, struct buf *out)
     if (cmd != NULL) {
         (void)buf_addf(out, "airlock %s %s\n  %s\n\nOptions:\n", cmd->name, cmd->args, cmd->help);
         print_options(cmd->options, out);
-        print_options(~cmd->options & ~(BIT(OPT_LEASE) | BIT(OPT_POLICY) | BIT(OPT_EXPECT) |
-                                        BIT(OPT_LANGUAGE) | BIT(OPT_ALL)),
-                      out);
+        print_options(option_everywhere() & ~cmd->options, out);
         return;
     }
     (void)buf_add_str(out, "Airlock: supervise agents that write and run code. You approve bytes, "

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/manage.h"
 #include "cli/screen_replay.h"
 #include "tool/contract.h"
 
@@ -63,37 +64,54 @@ static void do_resume(struct screen *s, const char *args, struct err *e)
 
 /* ---- naming ---- */
 
-static void append_event(struct screen *s, struct event_builder *b, struct err *e)
+/* It is seen at once: in the status line, and in the list when that is what is shown. */
+static bool append_event(struct screen *s, struct event_builder *b, struct err *e)
 {
-    if (round_append_event(screen_round(s), b, e) < 0)
+    if (round_append_event(screen_round(s), b, e) < 0) {
         screen_fail(s, e);
+        return false;
+    }
+    screen_list_told(s);
+    return true;
 }
 
 static void do_rename(struct screen *s, const char *args, struct err *e)
 {
     struct event_builder b;
-    if (args[0] == '\0' || strlen(args) > 200 || strcmp(args, "last") == 0) {
-        screen_toast(s, TONE_INFO, "rename takes a name of 1 to 200 bytes, not `last`");
+    if (manage_check_name(args, e) < 0) {
+        screen_fail(s, e);
         return;
     }
     event_begin(&b, EVENT_SESSION_RENAMED, 0);
     json_w_strn(&b.w, "name", args, strlen(args));
-    append_event(s, &b, e);
+    (void)append_event(s, &b, e);
+}
+
+static int put_tags(struct event_builder *b, const char *words, struct err *e)
+{
+    int rc = 0;
+    event_begin(b, EVENT_SESSION_TAGGED, 0);
+    json_w_array(&b->w, "tags");
+    for (const char *p = words; *p != '\0' && rc == 0;) {
+        size_t n = strcspn(p, " ");
+        rc = manage_check_tag(p, n, e);
+        json_w_strn(&b->w, NULL, p, n);
+        p += n + strspn(p + n, " ");
+    }
+    json_w_close_array(&b->w);
+    return rc;
 }
 
 static void do_tag(struct screen *s, const char *args, struct err *e)
 {
     struct event_builder b;
-    event_begin(&b, EVENT_SESSION_TAGGED, 0);
-    json_w_array(&b.w, "tags");
-    for (const char *p = args; *p != '\0';) {
-        size_t n = strcspn(p, " ");
-        if (n > 0 && n <= 64)
-            json_w_strn(&b.w, NULL, p, n);
-        p += n + (p[n] == ' ');
+    if (put_tags(&b, args, e) < 0) {
+        event_release(&b);
+        screen_fail(s, e);
+    } else if (append_event(s, &b, e)) {
+        const char *tags = screen_state(s)->tags;
+        screen_toast(s, TONE_INFO, "%s%s", tags[0] != '\0' ? "tags: " : "no tags any more", tags);
     }
-    json_w_close_array(&b.w);
-    append_event(s, &b, e);
 }
 
 static void do_note(struct screen *s, const char *args, struct err *e)
@@ -137,6 +155,8 @@ static void do_end_lease(struct screen *s, const char *args, struct err *e)
 {
     (void)args;
     (void)e;
+    if (!screen_state(s)->lease.active)
+        screen_toast(s, TONE_INFO, "no lease is on");
     round_end_lease(screen_round(s), "ended by the person");
 }
 
@@ -154,8 +174,12 @@ static void do_kill(struct screen *s, const char *args, struct err *e)
 {
     (void)args;
     (void)e;
+    enum sandbox_status sbx = screen_state(s)->sbx;
     round_kill_sandbox(screen_round(s));
-    screen_toast(s, TONE_WAIT, "destroying the sandbox");
+    if (sbx == SBX_NONE || sbx == SBX_CLOSED || sbx == SBX_LOST)
+        screen_toast(s, TONE_INFO, "no sandbox is there: the next run makes one");
+    else
+        screen_toast(s, TONE_WAIT, "destroying the sandbox");
 }
 
 static void do_pause(struct screen *s, const char *args, struct err *e)
@@ -331,8 +355,13 @@ static void do_pane(struct screen *s, const char *args, struct err *e)
 
 static void do_goto(struct screen *s, const char *args, struct err *e)
 {
-    unsigned long line = strtoul(args, NULL, 10);
+    char *end;
+    unsigned long line = strtoul(args, &end, 10);
     (void)e;
+    if (end == args || *end != '\0' || line == 0) {
+        screen_toast(s, TONE_INFO, "goto takes the number of a line of the code");
+        return;
+    }
     view_move(screen_state(s), &s->vm, s->grid.w, s->grid.h, PANE_CODE, MOVE_TOP, 1);
     if (line > 1)
         view_move(screen_state(s), &s->vm, s->grid.w, s->grid.h, PANE_CODE, MOVE_DOWN,

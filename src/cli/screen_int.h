@@ -196,6 +196,7 @@ bool screen_list_key(struct screen *s, enum keymap_command cmd); /* false: not o
 bool screen_list_back(struct screen *s); /* leaves marks, filter, trash; false: none of these */
 void screen_list_filter(struct screen *s, const char *text);
 void screen_list_line(struct screen *s, const char *line); /* typed for USE_FILTER … USE_TAG */
+void screen_list_told(struct screen *s); /* the open session changed: its row, when it is shown */
 void screen_list_release(struct screen *s);
 int screen_open_selected(struct screen *s, struct err *e) MUST_CHECK;
 

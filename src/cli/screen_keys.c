@@ -206,10 +206,6 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
     case CMD_STEP_SKIP:
         screen_step_key(s, cmd);
         break;
-    case CMD_LEASE_END:
-        if (screen_round(s) != NULL)
-            round_end_lease(screen_round(s), "ended by the person");
-        break;
     default:
         do_as_typed(s, cmd, args);
         break;

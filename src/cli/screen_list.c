@@ -205,12 +205,21 @@ int screen_open_selected(struct screen *s, struct err *e)
 /* ---- the prompt's uses ---- */
 
 /* Of the session that is open here: through its own door. */
-static int append_here(struct screen *s, enum prompt_use use, const char *line, struct err *e)
+static void append_here(struct screen *s, enum prompt_use use, const char *line)
 {
     char *command = xasprintf("%s %s", use == USE_RENAME ? "rename" : "tag", line);
     screen_command(s, command);
     free(command);
-    return session_refresh_index(s->session, e);
+}
+
+void screen_list_told(struct screen *s)
+{
+    struct err e = ERR_INIT;
+    if (s->session == NULL || s->vm.screen != SCREEN_START)
+        return;
+    if (session_refresh_index(s->session, &e) < 0)
+        screen_fail(s, &e);
+    list_fill(s, s->all_listed ? 0 : RECENT_MAX, false);
 }
 
 static int tag(struct screen *s, const char *id, char *line, struct err *e)
@@ -239,7 +248,7 @@ void screen_list_line(struct screen *s, const char *line)
     if (use == USE_FILTER || id == NULL)
         screen_list_filter(s, text);
     else if (list_is_ours(s, id))
-        rc = append_here(s, use, text, &e);
+        append_here(s, use, text);
     else
         rc = use == USE_RENAME ? manage_rename(s->app, id, text, &e) : tag(s, id, text, &e);
     if (rc < 0)

@@ -111,16 +111,30 @@ static bool do_move(struct screen *s, enum keymap_command cmd)
     return false;
 }
 
-/* What is there when help goes away. */
-static enum view_screen screen_below(const struct screen *s)
+/* ---- back ---- */
+
+static void enter_help(struct screen *s)
 {
-    return s->session != NULL || s->film != NULL ? SCREEN_SESSION : SCREEN_START;
+    s->vm.help_over = s->vm.screen;
+    s->vm.help_scroll = (struct view_scroll){ .selected = -1 };
+    s->vm.screen = SCREEN_HELP;
+}
+
+/* Back to what it lay over; a gate that opened meanwhile wants to be seen whole. */
+static void leave_help(struct screen *s)
+{
+    bool hidden = screen_state(s)->gate.open && s->vm.help_over == SCREEN_PAGE;
+    s->vm.screen = s->vm.help_over;
+    if (hidden)
+        screen_page_close(s);
 }
 
 static void back(struct screen *s, uint32_t key)
 {
-    if (s->vm.screen == SCREEN_HELP || s->vm.screen == SCREEN_CONTEXT)
-        s->vm.screen = screen_below(s);
+    if (s->vm.screen == SCREEN_HELP)
+        leave_help(s);
+    else if (s->vm.screen == SCREEN_CONTEXT)
+        s->vm.screen = SCREEN_SESSION;
     else if (s->vm.screen == SCREEN_HITS)
         screen_list_sessions(s, s->query);
     else if (s->vm.screen == SCREEN_PAGE)
@@ -190,7 +204,10 @@ bool screen_look(struct screen *s, enum keymap_command cmd, uint32_t key)
         back(s, key);
         break;
     case CMD_HELP:
-        s->vm.screen = s->vm.screen != SCREEN_HELP ? SCREEN_HELP : screen_below(s);
+        if (s->vm.screen == SCREEN_HELP)
+            leave_help(s);
+        else
+            enter_help(s);
         break;
     case CMD_ZOOM:
         s->vm.zoom = s->vm.zoom != PANE_PROMPT ? PANE_PROMPT : s->vm.focus;

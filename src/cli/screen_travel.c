@@ -16,7 +16,11 @@ static uint32_t which_run(struct screen *s, const char *args)
     const struct state_run *shown = view_run(st, &s->vm);
     char *end = NULL;
     unsigned long n = args[0] != '\0' ? strtoul(args, &end, 10) : shown != NULL ? shown->number : 0;
-    if (n == 0 || n > st->run_count || (end != NULL && *end != '\0')) {
+    if (args[0] != '\0' && (*end != '\0' || n == 0)) {
+        screen_toast(s, TONE_INFO, "'%s' is no number of a run", args);
+        return 0;
+    }
+    if (n == 0 || n > st->run_count) {
         screen_toast(s, TONE_INFO, n > 0 ? "there is no run %lu" : "no run is chosen", n);
         return 0;
     }

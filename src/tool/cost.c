@@ -197,8 +197,9 @@ void cost_end(struct cost *c)
 {
     while (c->open_count > 0) {
         const struct cost_sandbox *x = &c->open[0];
+        bool ended = c->ends_with_us != NULL && c->ends_with_us(x->kind);
         struct cost_sum s = { .sandbox_ms = lived_ms(x, c->last_at_us, c->last_boot_us),
-                              .unclosed = 1 };
+                              .unclosed = !ended };
         add(c, NULL, x->kind, x->at_us, &s);
         drop_open(c, 0);
     }

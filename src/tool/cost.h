@@ -2,8 +2,8 @@
  *
  * Tokens and money are those of the record, as servers counted them and as prices stood then. A
  * call whose price was not known counts as unknown, never as nothing. A sandbox's seconds run from
- * its ready to its end by the boot clock; one that died with the program, its end unrecorded,
- * counts up to the last thing that is known of it, as "at least".
+ * its ready to its end by the boot clock; one whose end is not recorded counts up to the last thing
+ * that is known of it: as "at least", unless its kind always ends with the program.
  */
 #ifndef AIRLOCK_TOOL_COST_H
 #define AIRLOCK_TOOL_COST_H
@@ -43,6 +43,8 @@ struct cost {
     /* Told of each call of a model, in order. May be NULL. */
     void (*call)(void *arg, const struct event *ev, const char *source, const struct cost_sum *sum);
     void *arg;
+    /* Does a sandbox of this kind end with Airlock, whatever happens? NULL: none does. */
+    bool (*ends_with_us)(const char *kind);
     char *session;                    /* the one being read */
     int64_t last_at_us, last_boot_us; /* of the events so far */
     struct cost_sandbox *open;

@@ -355,6 +355,7 @@ static void test_start_and_help(void **state)
     s.vm.scroll[PANE_TIMELINE].selected = 1;
     golden(&s, "sessions", ALL);
     s.vm.screen = SCREEN_HELP;
+    s.vm.help_over = SCREEN_START;
     golden(&s, "help", 0, 3);
     scene_end(&s);
 }

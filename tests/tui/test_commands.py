@@ -98,6 +98,9 @@ USAGE = """
     sessions purge                   | sessions purge takes ID…
     sessions archive                 | sessions archive takes ID…
     sessions unarchive               | sessions unarchive takes ID…
+    providers nope                   | providers takes no 'nope'
+    contract {id} {id}               | contract takes one ID, or nothing
+    help show diff                   | help takes one COMMAND
     sessions unarchive {id}          | session {id} is
 """
 WANT_A_SESSION = """show verify rerun replay tree fork resume cost contract|diff,{word},{word}|export,{word},--format,md|sessions,rename,{word},x
@@ -176,6 +179,33 @@ def test_help_of_everything(airlock):
         assert one.returncode == 0 and one.stdout == other.stdout and c.encode() in one.stdout, c
 
 
+def test_the_help_of_a_command_lists_what_goes_with_it(airlock, one):
+    whole = set(re.findall(r"^  (?:-., )?(--[a-z-]+)", airlock.run("help").stdout.decode(), re.M))
+    assert len(whole) > 40
+    for c in ("verify", "diff", "replay", "exec", "config"):
+        listed = set(re.findall(r"^  (?:-., )?(--[a-z-]+)", airlock.run(c, "--help").stdout.decode(), re.M))
+        assert {"--json", "--data", "--help"} <= listed < whole
+        for option in whole - listed:
+            done = airlock.run(c, option, "1", one)
+            assert done.returncode == 2 and b"does not go with" in done.stderr, (c, option, done)
+
+
+def test_the_configuration_as_json_and_what_a_file_adds(airlock):
+    for key, value in (("contract.cpu", "2"), ("masks.job", "job [0-9]+"), ("theme", "mono")):
+        assert airlock.run("config", "set", key, value).returncode == 0
+        assert airlock.run("config", "get", key).stdout.decode() == value + "\n"
+        assert re.search(r"^%s +=  ?%s" % (re.escape(key), re.escape(value)), airlock.run("config").stdout.decode(), re.M)
+        assert airlock.json("config", "get", key, "--json")[1] == [{"key": key, "value": value}]
+    rows = {r["key"]: r for r in airlock.json("config", "--json")[1]}
+    assert rows["theme"]["value"] == "mono" and rows["theme"]["default"] == "default"
+    assert rows["contract.cpu"]["value"] == "2" and rows["masks.job"]["value"] == "job [0-9]+"
+    path = airlock.json("config", "path", "--json")[1][0]["value"]
+    assert path.encode() + b"\n" == airlock.run("config", "path").stdout
+    for key in ("contract.pids", "masks.nope"):
+        done = airlock.run("config", "get", key)
+        assert done.returncode == 2 and b"is not set in the configuration" in done.stderr
+
+
 def field(airlock, name, *args):
     done = airlock.run("contract", *args)
     assert done.returncode == 0, done.stderr
@@ -187,7 +217,7 @@ def test_contracts_from_files_and_the_configuration(airlock):
     text.write_text("# mine\npids = 16\n\ntimeout_s=7\n")
     assert [field(airlock, k, "-c", str(text), "--budget", "1.5") for k in ("pids", "timeout_s", "budget_usd")] == ["16", "7", "1.5"]
     assert airlock.run("config", "set", "contract.pids", "32").returncode == 0
-    assert b"contract.pids=32" in airlock.run("config", "list").stdout
+    assert b"contract.pids         = 32\n" in airlock.run("config", "list").stdout
     assert field(airlock, "pids") == "32"
     assert field(airlock, "pids", "-c", str(text)) == "16"  # nearer wins
     assert field(airlock, "pids", "-c", "pids = 64\ntimeout_s = 9") == "64"

@@ -55,6 +55,13 @@ def test_an_unknown_price_is_never_nothing(airlock, api):
     assert got[-1]["cost_nanousd"] is None and got[-1]["calls_without_price"] == 5
 
 
+def test_a_sandbox_of_this_machine_ends_with_airlock(airlock):
+    airlock.run("exec", "--lease", "runs=1", "-", input=b"print(1)")
+    said = airlock.run("cost", "last").stdout.decode()
+    assert "sandbox 0." in said and "at least" not in said and "not in the record" not in said
+    assert rows(airlock.run("cost", "last", "--json"))[-1]["sandboxes_not_closed"] == 0
+
+
 def test_what_can_not_be_told(airlock):
     assert airlock.run("cost", "last").returncode == 3
     assert airlock.run("cost", "a", "b").returncode == 2

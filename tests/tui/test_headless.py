@@ -122,6 +122,14 @@ def test_a_policy_file_that_approved_is_named_by_its_digest(airlock):
     assert airlock.run("exec", "--policy", path, "-", input=b"print(6*8)", cwd="/").returncode == 126
 
 
+def test_the_json_of_a_runbook_ends_with_its_record(airlock):
+    """Also the variables of the last run, which come after the session has finished."""
+    done, events = airlock.json("run", "-p", "runbook:@tour", "--lease", "runs=20", "--json")
+    assert done.returncode == 4
+    assert events == airlock.json("show", "--json", "last")[1]
+    assert [e["run"] for e in events if e["type"] == "state.changed"][-1] == 6
+
+
 def test_expectations_are_judged(airlock):
     _, events = airlock.json("exec", "--json", "--lease", "runs=1", "--expect", "stdout contains 42", "-", input=b"print(41)")
     verdict = [e for e in events if e["type"] == "run.verdict"][0]

@@ -59,10 +59,11 @@ def test_names_tags_and_notes_are_in_the_record(airlock):
     own(s, "!x = 1")
     s.wait("x +int")
     for line in (":rename", ":rename last", ":rename " + "n" * 201):
-        say(s, line, "rename takes a name of 1 to 200 bytes, not `last`")
+        say(s, line, "'last' always means the newest" if "last" in line else "a name has 1 to 200 bytes")
         say(s, ":nix", "no command :nix")
     say(s, ":rename my words  ", "airlock  my words #1")
-    s.send(":tag  one two   %s three\r" % ("t" * 65))
+    say(s, ":tag one %s" % ("t" * 65), "t': one word of at most 64 bytes")
+    say(s, ":tag  one two   three", "^ tags: one two three|\n tags: one two three")
     say(s, ":note", "note takes TEXT")
     s.send(":note  think of it\r:note key is sk-ant-api03-%s\r" % ("Zx9" * 30))
     say(s, ":renmae", "did you mean :rename")
@@ -143,6 +144,7 @@ def test_going_to_places_by_words(airlock):
         say(s, line, "there is no run " + line.split()[1])
     say(s, ":base x", "base takes the number of a run, or nothing")
     say(s, ":diff 9", "there is no run 9")
+    say(s, ":diff x", "diff takes the number of a run, or nothing")
     say(s, ":base 1x", "base takes the number of a run, or nothing")
     s.send(":base 1\r")
     s.wait(r"Code[^\n]*1")
@@ -154,7 +156,10 @@ def test_going_to_places_by_words(airlock):
     s.send("nNN")
     s.settle(0.1)
     to_prompt(s)
-    for line in (":goto 2", ":goto 999999999999", ":goto x"):
+    for line in (":goto", ":goto x", ":goto 2x", ":goto 0"):
+        say(s, line, "goto takes the number of a line of the code")
+        say(s, ":nix", "no command :nix")
+    for line in (":goto 2", ":goto 999999999999"):
         s.send(line + "\r")
         s.settle(0.1)
         s.wait("2 Code")
@@ -181,7 +186,8 @@ def test_a_lease_by_words(airlock):
     s.wait("x +int")
     s.send("\x1b")
     s.settle(0.1)
-    s.send("L")  # no lease: nothing happens
+    s.send("L")
+    s.wait("no lease is on")
     to_prompt(s)
     say(s, ":lease runs=2,minutes=5", "LEASE 2 runs")
     s.send("\x1b[200~!print(6*7)\x1b[201~")
@@ -226,4 +232,6 @@ def test_killing_the_sandbox_asks_nothing_and_says_so(airlock):
     own(s, "!x + 1")
     s.wait("state restored: 1 kept, 0 lost")
     say(s, ":restart", "destroying the sandbox")
+    s.until(lambda: len(events(airlock, "sandbox.closed")) >= 2)
+    say(s, ":kill", "no sandbox is there: the next run makes one")
     assert len(events(airlock, "sandbox.closed")) >= 1

@@ -1,0 +1,78 @@
+"""Where one is on the screen: help and questions lead back to it, and what was changed is seen there at once."""
+import re
+
+import pytest
+
+from hand import events, own, press, start
+from test_compare import record
+
+ESC = "\x1b"
+
+
+def row_of(s, words):
+    """The line of the list with these words; the prompt's own line, where they were typed, is none."""
+    return [line for line in s.text().split("\n") if line.startswith("│") and re.search(words, line)]
+
+
+@pytest.mark.parametrize("way,place,first", [
+    ([ESC, "s"], "Sessions ─", "In the list of sessions"),
+    ([ESC, "s", "F", "f", "i", "r", "s", "t", "\r"], "Found ─", "In what was found"),
+    ([ESC, "T"], "Branches ─", "On a page"),
+    ([ESC, "1"], "1 Plan", "In the plan"),
+    ([ESC, "7"], "7 State", "In the panes"),
+])
+def test_help_begins_with_the_keys_of_the_place_and_leads_back_to_it(airlock, way, place, first):
+    s = start(airlock)
+    own(s, "!first = 1")
+    s.wait("first +int")
+    press(s, way, place)
+    for leave in ("q", "?", ESC):
+        press(s, ["?"], r"Keys and commands[^\n]*\n│ " + first)
+        press(s, [leave], place)
+        assert "Keys and commands" not in s.text()
+    press(s, ["?", "G"], ":quit ")
+    press(s, ["q", "?"], r"Keys and commands[^\n]*\n│ " + first)  # from its top again
+
+
+def test_a_new_name_given_behind_a_colon_is_in_the_list_at_once(airlock):
+    record(airlock, "print('other')")
+    s = start(airlock)
+    own(s, "!x = 1")
+    s.wait("x +int")
+    press(s, [ESC, "s"], "2 sessions")
+    press(s, [":"], "> :")
+    own(s, "rename fine words")
+    s.until(lambda: row_of(s, r"fine words +1 run"))
+    press(s, [ESC, "g", "t"], "tags: ")  # of the row that is selected
+    own(s, "weekly")
+    s.until(lambda: row_of(s, "tags: +weekly|#weekly"))
+    press(s, [":"], "> :")
+    own(s, "tag")
+    s.wait("no tags any more")
+    s.until(lambda: not row_of(s, "weekly"))
+    assert [e["tags"] for e in events(airlock, "session.tagged")] == [["weekly"], []]
+
+
+def test_a_comparison_behind_a_colon_goes_there_and_back(airlock):
+    s = start(airlock)
+    own(s, "!first = 1")
+    s.wait("first +int")
+    own(s, "!second = 2")
+    s.wait("second +int")
+    s.send(":diff 1\r")
+    s.wait("Code[^\\n]*Δ run 1")
+    s.send(":diff\r")
+    s.wait_gone("Δ run 1")
+
+
+@pytest.mark.parametrize("line,says", [
+    (":restore abc", "'abc' is no number of a run"),
+    (":fork 0", "'0' is no number of a run"),
+    (":restore 9", "there is no run 9"),
+])
+def test_a_run_that_is_none_is_named(airlock, line, says):
+    s = start(airlock)
+    own(s, "!x = 1")
+    s.wait("x +int")
+    s.send(line + "\r")
+    s.wait(says)
