@@ -1,6 +1,5 @@
 /* local_cgroup.c - control groups v1 and v2 of one local sandbox. */
 #include <dirent.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,32 +14,44 @@
 
 #define SMALL_FILE 4096
 
+/* What is read before and after each run; the files stay open from the first reading on. */
+enum counter { OOM_KILLS, PIDS_REFUSED, MEMORY_USED, COUNTERS };
+
 struct cgroup {
     int version;
     bool ours;               /* made by us, so removed by us */
     char *dir[CGROUP_PARTS]; /* NULL: that limit is not set; v2: only dir[0] is walked */
     char *unified;
     unsigned has;
+    int counter[COUNTERS]; /* descriptors; -1: not yet, or not there */
 };
 
 static const char *const part_names[CGROUP_PARTS] = { "memory", "pids", "cpu" };
 
 /* ---- small files ---- */
 
-static int read_file(const char *dir, const char *name, char out[SMALL_FILE])
+static int open_file(const char *dir, const char *name)
 {
     char *path = path_join(dir, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     free(path);
-    out[0] = '\0';
-    if (fd < 0)
-        return -1;
-    ssize_t n = read(fd, out, SMALL_FILE - 1);
-    close(fd);
-    if (n < 0)
-        return -1;
-    out[n] = '\0';
-    return 0;
+    return fd;
+}
+
+/* From its beginning; the kernel makes it anew for each reading. */
+static int read_all(int fd, char out[SMALL_FILE])
+{
+    ssize_t n = fd >= 0 ? pread(fd, out, SMALL_FILE - 1, 0) : -1;
+    out[n > 0 ? n : 0] = '\0';
+    return n < 0 ? -1 : 0;
+}
+
+static int read_file(const char *dir, const char *name, char out[SMALL_FILE])
+{
+    int fd = open_file(dir, name), rc = read_all(fd, out);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 static int write_file(const char *dir, const char *name, const char *text)
@@ -63,11 +74,8 @@ static int write_number(const char *dir, const char *name, int64_t n)
 }
 
 /* "key 12" on a line of its own; the whole file when key is "". -1: not there. */
-static int64_t read_number(const char *dir, const char *name, const char *key)
+static int64_t find_number(const char *text, const char *key)
 {
-    char text[SMALL_FILE];
-    if (dir == NULL || read_file(dir, name, text) < 0)
-        return -1;
     size_t key_len = strlen(key);
     for (const char *line = text; line != NULL && *line != '\0';) {
         if (key_len == 0)
@@ -78,6 +86,12 @@ static int64_t read_number(const char *dir, const char *name, const char *key)
         line = line != NULL ? line + 1 : NULL;
     }
     return -1;
+}
+
+static int64_t read_number(const char *dir, const char *name)
+{
+    char text[SMALL_FILE];
+    return dir != NULL && read_file(dir, name, text) == 0 ? find_number(text, "") : -1;
 }
 
 static bool has_word(const char *list, const char *word)
@@ -298,7 +312,7 @@ static bool reads_back(const struct cgroup *g, enum cgroup_part part, const stru
     int64_t want = part == CGROUP_MEMORY ? l->memory_bytes
                    : part == CGROUP_PIDS ? l->pids
                                          : l->cpus * 100000;
-    int64_t got = read_number(g->dir[part], files[g->version - 1][part], "");
+    int64_t got = read_number(g->dir[part], files[g->version - 1][part]);
     return got > 0 && got <= want;
 }
 
@@ -377,13 +391,21 @@ static int make_dirs(struct cgroup *g, const struct cgroup_place *where, const c
     return 0;
 }
 
+static struct cgroup *new_group(int version)
+{
+    struct cgroup *g = xcalloc(1, sizeof *g);
+    g->version = version;
+    for (int i = 0; i < COUNTERS; i++)
+        g->counter[i] = -1;
+    return g;
+}
+
 int cgroup_new(struct cgroup **out, const struct cgroup_place *where, const char *name,
                const struct cgroup_limits *limits, struct err *e)
 {
     if (where->version == 0)
         return err_set(e, ERR_MISSING, "no control group can be made here");
-    struct cgroup *g = xcalloc(1, sizeof *g);
-    g->version = where->version;
+    struct cgroup *g = new_group(where->version);
     g->ours = true;
     bury_all(where);
     int rc = make_dirs(g, where, name, e);
@@ -413,12 +435,11 @@ int cgroup_adopt(struct cgroup **out, const char *root, const char *path, struct
         free(dir);
         return rc;
     }
-    struct cgroup *g = xcalloc(1, sizeof *g);
-    g->version = 2;
+    struct cgroup *g = new_group(2);
     static const char *const files[CGROUP_PARTS] = { "memory.max", "pids.max", "cpu.max" };
     for (int i = 0; i < CGROUP_PARTS; i++) {
         g->dir[i] = xstrdup(dir);
-        if (read_number(dir, files[i], "") > 0) /* "max" reads as 0 */
+        if (read_number(dir, files[i]) > 0) /* "max" reads as 0 */
             g->has |= 1u << i;
     }
     free(dir);
@@ -443,25 +464,38 @@ unsigned cgroup_has(const struct cgroup *g)
     return g != NULL ? g->has : 0;
 }
 
-int64_t cgroup_oom_kills(const struct cgroup *g)
+static int64_t read_counter(struct cgroup *g, enum counter which)
 {
-    if (g == NULL)
+    static const struct {
+        enum cgroup_part part;
+        const char *file[2], *key; /* of v1 and v2 */
+    } at[COUNTERS] = {
+        [OOM_KILLS] = { CGROUP_MEMORY, { "memory.oom_control", "memory.events" }, "oom_kill" },
+        [PIDS_REFUSED] = { CGROUP_PIDS, { "pids.events", "pids.events" }, "max" },
+        [MEMORY_USED] = { CGROUP_MEMORY, { "memory.usage_in_bytes", "memory.current" }, "" },
+    };
+    char text[SMALL_FILE];
+    if (g == NULL || g->dir[at[which].part] == NULL)
         return -1;
-    return read_number(g->dir[CGROUP_MEMORY],
-                       g->version == 2 ? "memory.events" : "memory.oom_control", "oom_kill");
+    int *fd = &g->counter[which];
+    if (*fd < 0)
+        *fd = open_file(g->dir[at[which].part], at[which].file[g->version - 1]);
+    return read_all(*fd, text) == 0 ? find_number(text, at[which].key) : -1;
 }
 
-int64_t cgroup_pids_refused(const struct cgroup *g)
+int64_t cgroup_oom_kills(struct cgroup *g)
 {
-    return g != NULL ? read_number(g->dir[CGROUP_PIDS], "pids.events", "max") : -1;
+    return read_counter(g, OOM_KILLS);
 }
 
-int64_t cgroup_memory_bytes(const struct cgroup *g)
+int64_t cgroup_pids_refused(struct cgroup *g)
 {
-    if (g == NULL)
-        return -1;
-    return read_number(g->dir[CGROUP_MEMORY],
-                       g->version == 2 ? "memory.current" : "memory.usage_in_bytes", "");
+    return read_counter(g, PIDS_REFUSED);
+}
+
+int64_t cgroup_memory_bytes(struct cgroup *g)
+{
+    return read_counter(g, MEMORY_USED);
 }
 
 void cgroup_kill(struct cgroup *g)
@@ -493,6 +527,9 @@ void cgroup_free(struct cgroup *g)
         return;
     for (int i = 0; i < CGROUP_PARTS; i++)
         free(g->dir[i]);
+    for (int i = 0; i < COUNTERS; i++)
+        if (g->counter[i] >= 0)
+            close(g->counter[i]);
     free(g->unified);
     free(g);
 }

@@ -46,10 +46,10 @@ int cgroup_adopt(struct cgroup **out, const char *root, const char *path, struct
 int cgroup_add(struct cgroup *g, pid_t pid, struct err *e) MUST_CHECK;
 /* Limits that were really set, as a mask of 1 << enum cgroup_part. */
 unsigned cgroup_has(const struct cgroup *g);
-int64_t cgroup_oom_kills(const struct cgroup *g);    /* -1 unknown */
-int64_t cgroup_pids_refused(const struct cgroup *g); /* -1 unknown */
-int64_t cgroup_memory_bytes(const struct cgroup *g); /* in use now; -1 unknown */
-void cgroup_kill(struct cgroup *g);                  /* all members, where the kernel can */
+int64_t cgroup_oom_kills(struct cgroup *g);    /* -1 unknown */
+int64_t cgroup_pids_refused(struct cgroup *g); /* -1 unknown */
+int64_t cgroup_memory_bytes(struct cgroup *g); /* in use now; -1 unknown */
+void cgroup_kill(struct cgroup *g);            /* all members, where the kernel can */
 /* Remove the directories. true: gone (or not ours); false: still busy, try again soon. */
 bool cgroup_remove(struct cgroup *g);
 void cgroup_free(struct cgroup *g); /* frees memory only */
