@@ -241,9 +241,10 @@ def thaw(fds, gc_on):
 
 
 def save(fd):
-    """A process of its own pickles the namespace onto fd, then is gone."""
+    """A process of its own pickles the namespace onto fd, then is gone. What runs meanwhile goes before it."""
     try:
         set_oom_score(950)
+        os.nice(10)
         kernel.part('save').save(kernel.ns, _socket.socket(fileno=fd))
     finally:
         os._exit(0)
