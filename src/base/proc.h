@@ -74,6 +74,11 @@ void proc_free(struct proc *p);          /* does not kill */
 /* Register another process the launcher must SIGKILL when we die (sandbox pid 1), by pidfd. */
 int launcher_guard_pidfd(struct launcher *l, int pidfd, struct err *e) MUST_CHECK;
 
+/* Short turns at the processor for this process, not for its children: when a key or an answer
+ * wakes it, it goes before what computes there, the supervised code above all. Linux 6.12 or newer;
+ * without effect elsewhere. */
+void proc_take_short_turns(void);
+
 /* First word of a helper command resolved once against PATH → absolute path (caller frees), or
  * ERR_MISSING. */
 int proc_resolve(const char *word, char **out, struct err *e) MUST_CHECK;

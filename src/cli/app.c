@@ -203,7 +203,10 @@ int app_need_index(struct app *app, struct err *e)
 
 int app_need_loop(struct app *app, struct err *e)
 {
-    return app->loop != NULL ? 0 : loop_new(&app->loop, e);
+    if (app->loop != NULL)
+        return 0;
+    proc_take_short_turns();
+    return loop_new(&app->loop, e);
 }
 
 int app_need_frames(struct app *app, struct err *e)

@@ -921,6 +921,60 @@ static void test_helper_env(void **state)
     proc_free_words(none);
 }
 
+/* ---- turns at the processor ---- */
+
+/* ns of one turn of the calling process, 0 when the kernel does not say; and its nice value. */
+static uint64_t turn_ns(int *nice_value)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+        uint32_t least, most;
+    } at = { .size = sizeof at };
+    assert_int_equal(syscall(SYS_sched_getattr, 0, &at, sizeof at, 0), 0);
+    *nice_value = at.nice;
+    return at.runtime;
+}
+
+/* 0: as it should be; 1: this kernel gives all the same turns; else what is wrong. */
+static int try_short_turns(void)
+{
+    int before = 0, after = 0, in_child = 0, status = 0;
+    if (nice(3) < 0)
+        return 2;
+    uint64_t usual = turn_ns(&before);
+    proc_take_short_turns();
+    uint64_t ours = turn_ns(&after);
+    if (before != after)
+        return 3;
+    if (ours == usual)
+        return 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(turn_ns(&in_child) == usual && in_child == before ? 0 : 1);
+    if (waitpid(child, &status, 0) != child || status != 0)
+        return 4;
+    return ours == 100000 ? 0 : 5;
+}
+
+static void test_short_turns(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(try_short_turns());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 1)
+        skip(); /* before Linux 6.12 */
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -963,6 +1017,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_split_words),
         cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_helper_env),
+        cmocka_unit_test(test_short_turns),
     };
     return cmocka_run_group_tests_name("proc", tests, NULL, NULL);
 }
