@@ -288,9 +288,11 @@ static void search_output(struct search *s, const struct store_chunk *c)
     keep_end(st, c->bytes, c->len);
 }
 
-static void leave_session(struct search *s, bool whole)
+/* `why` NULL: it was read to its end. */
+static void leave_session(struct search *s, const struct err *why)
 {
-    if (!whole) {
+    if (why != NULL) {
+        s->progress.damaged |= why->code == ERR_INTEGRITY;
         s->progress.unreadable++;
         snprintf(s->progress.last, sizeof s->progress.last, "%s", s->ids[s->at]);
     }
@@ -322,12 +324,12 @@ static void step_output(struct search *s, size_t budget)
         }
         done += 4096;
         if (s->store == NULL && open_session(s, &why) < 0) {
-            leave_session(s, false);
+            leave_session(s, &why);
             continue;
         }
         int got = store_walk_output(s->store, &s->walking, &c, &why);
         if (got != 1) {
-            leave_session(s, got == 0);
+            leave_session(s, got == 0 ? NULL : &why);
             continue;
         }
         search_output(s, &c);

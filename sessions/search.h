@@ -54,6 +54,7 @@ void search_free(struct search *s);
 struct search_progress {
     size_t sessions, done; /* with output */
     size_t unreadable;     /* not read to their end */
+    bool damaged;          /* … one of them, since its record is */
     char last[65];         /* the id of one of those; "" */
     uint64_t bytes;
 };

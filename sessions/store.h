@@ -115,6 +115,9 @@ int store_each(struct store *s, uint64_t from, uint64_t to, store_event_fn fn, v
  */
 int store_each_of(struct store *s, uint64_t types, uint64_t from, uint64_t to, store_event_fn fn,
                   void *arg, struct err *e) MUST_CHECK;
+/* Are all events there and linked, as far as that can be told without their bodies (which a fold
+ * looks at)? *whole_to is the last that is. ERR_INTEGRITY says what is wrong behind it. */
+int store_check_links(struct store *s, uint64_t *whole_to, struct err *e) MUST_CHECK;
 /* The chain as it stood after event `seq` (0: at the start). ERR_MISSING. */
 int store_chain_at(struct store *s, uint64_t seq, uint8_t out[SHA256_LEN],
                    struct err *e) MUST_CHECK;

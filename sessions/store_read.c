@@ -91,6 +91,14 @@ bool store_body_matches(struct store *s, const struct event_row *row)
     return memcmp(hash, row->payload_hash, SHA256_LEN) == 0;
 }
 
+/* A page that is torn is damage like any other. */
+static int is_damage(struct err *e)
+{
+    if (e->code == ERR_FORMAT)
+        e->code = ERR_INTEGRITY;
+    return -1;
+}
+
 /* ---- fold ---- */
 
 struct fold {
@@ -164,8 +172,10 @@ int store_each_of(struct store *s, uint64_t types, uint64_t from, uint64_t to, s
         to = last;
     while (f.next <= to && !f.stopped) {
         uint64_t end = to - f.next < FOLD_PIECE ? to : f.next + FOLD_PIECE - 1;
-        if (fold_piece(&f, end, e) < 0)
+        if (fold_piece(&f, end, e) < 0) {
+            is_damage(e);
             return err_wrap(e, "session %s", s->id);
+        }
     }
     return 0;
 }
@@ -425,7 +435,7 @@ int store_walk_output(struct store *s, bool *walking, struct store_chunk *out, s
     if (got != 1) {
         sql_reset(st);
         *walking = false;
-        return got;
+        return got < 0 ? is_damage(e) : 0;
     }
     out->run = (uint32_t)sql_int(st, 0);
     out->stream = (unsigned)sql_int(st, 1);

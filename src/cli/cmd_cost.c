@@ -19,7 +19,8 @@ struct costing {
     struct cost cost;
     struct whatif whatif;
     struct buf out;
-    unsigned calls, unreadable;
+    unsigned calls;
+    int broken; /* the exit code that says that a session was not read to its end; 0 */
     char **ids;
     size_t id_count;
 };
@@ -183,18 +184,32 @@ static void print_rows(struct costing *c)
         put_sum("total", &k->total, &c->out);
 }
 
+/* A sum that lacks something is told as such. */
+static void note_broken(struct costing *c, const char *id, const struct err *why)
+{
+    struct err e = *why;
+    err_wrap(&e, "session %s was not read to its end", id);
+    int code = app_fail(&e);
+    c->broken = c->broken != EXIT_INTEGRITY ? code : c->broken;
+}
+
+/* All of it is read, as `show` does, so that both find the same damage. */
 static int one_session(struct costing *c, const char *word, struct err *e)
 {
     struct store *store = NULL;
+    struct err why = ERR_INIT;
+    uint64_t to = 0;
     if (saved_open_store(&store, c->app, word, e) < 0)
         return -1;
     cost_begin(&c->cost, store_id(store));
-    int rc = store_each_of(store, COST_TYPES, 1, 0, on_event, c, e);
+    bool linked = store_check_links(store, &to, &why) == 0;
+    if ((!linked && to == 0) || store_each(store, 1, to, on_event, c, &why) < 0 || !linked)
+        note_broken(c, store_id(store), &why);
     cost_end(&c->cost);
     store_close(store);
     if (c->calls > 0 && !c->app->opt.json)
         (void)buf_add_char(&c->out, '\n');
-    return rc;
+    return 0;
 }
 
 /* ---- all ---- */
@@ -214,10 +229,8 @@ static void add_session(struct costing *c, const char *id)
     struct err e = ERR_INIT;
     cost_begin(&c->cost, id);
     if (store_open_read(&store, path, &e) < 0 ||
-        store_each_of(store, COST_TYPES, 1, 0, on_event, c, &e) < 0) {
-        c->unreadable++;
-        fprintf(stderr, "airlock: session %s was not read to its end: %s\n", id, e.msg);
-    }
+        store_each_of(store, COST_TYPES, 1, 0, on_event, c, &e) < 0)
+        note_broken(c, id, &e);
     cost_end(&c->cost);
     store_close(store);
     free(path);
@@ -287,7 +300,7 @@ static int print(struct costing *c)
         what = &clean;
     int rc = app_print(what->len > 0 ? what->ptr : "", what->len);
     buf_release(&clean);
-    return rc < 0 || c->unreadable > 0 ? EXIT_WORK_FAILED : EXIT_OK;
+    return rc < 0 ? EXIT_WORK_FAILED : c->broken;
 }
 
 static bool ends_with_us(const char *kind)

@@ -18,7 +18,7 @@
 struct searcher {
     struct app *app;
     size_t hits;
-    bool out_failed;
+    bool out_failed, damaged;
     struct buf out;
 };
 
@@ -98,6 +98,7 @@ static int say_end(struct searcher *s, const struct search_progress *p, struct e
 {
     if (s->out_failed)
         return err_set(e, ERR_IO, "standard output can't be written");
+    s->damaged = p->damaged;
     if (s->app->opt.quiet)
         return 0;
     if (p->unreadable == 1)
@@ -156,5 +157,7 @@ int cmd_search(struct app *app)
     buf_release(&filter);
     if (rc < 0)
         return app_fail(&e);
+    if (s.damaged)
+        return EXIT_INTEGRITY;
     return s.hits > 0 ? EXIT_OK : EXIT_WORK_FAILED;
 }

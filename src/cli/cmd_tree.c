@@ -29,6 +29,8 @@ static void put_json(const struct tree_line *l, struct buf *out)
         json_w_str(&w, "parent_record", tree_kin_name(l->kin));
         json_w_str(&w, "outcome", l->state->outcome);
     }
+    if (l->broken != NULL)
+        json_w_strn(&w, "problem", l->broken->msg, strlen(l->broken->msg));
     json_w_close_object(&w);
     (void)!json_w_end(&w);
     (void)buf_add_char(out, '\n');
@@ -37,7 +39,19 @@ static void put_json(const struct tree_line *l, struct buf *out)
 struct printer {
     struct app *app;
     bool failed, differs;
+    int broken; /* the exit code that says so of a session; 0 */
 };
+
+/* The rest of the tree may still be whole: told, not fatal. */
+static void note_broken(struct printer *p, const struct tree_line *l)
+{
+    struct err e = *l->broken;
+    if (l->state != NULL)
+        err_wrap(&e, "the record is whole only up to event %llu",
+                 (unsigned long long)l->state->last_seq);
+    int code = app_fail(&e);
+    p->broken = p->broken != EXIT_INTEGRITY ? code : p->broken;
+}
 
 static int print_line(void *arg, const struct tree_line *l)
 {
@@ -51,6 +65,8 @@ static int print_line(void *arg, const struct tree_line *l)
         (void)buf_add_char(&out, '\n');
     }
     p->differs |= l->run == 0 && l->kin == TREE_DIFFERS;
+    if (l->broken != NULL)
+        note_broken(p, l);
     p->failed = write_all_fd(STDOUT_FILENO, buf_str(&out), out.len) < 0;
     buf_release(&out);
     return p->failed;
@@ -75,5 +91,5 @@ int cmd_tree(struct app *app)
     free(path);
     if (rc < 0)
         return app_fail(&e);
-    return p.differs ? EXIT_INTEGRITY : EXIT_OK;
+    return p.differs ? EXIT_INTEGRITY : p.broken;
 }

@@ -180,12 +180,17 @@ static int fold_event(void *arg, const struct event *ev)
 static int fold(struct export *x, struct err *e)
 {
     struct fold f = { .state = &x->final };
+    uint64_t to = 0;
     state_init(&x->final);
     state_set_session(&x->final, store_id(x->store));
-    if (walk(x, 0, fold_event, &f, &x->broken) == 0 && f.why.code == ERR_NONE)
-        return 0;
+    bool linked = store_check_links(x->store, &to, &x->broken) == 0;
+    struct err why = ERR_INIT;
+    if ((linked || to > 0) && walk(x, to, fold_event, &f, &why) < 0)
+        x->broken = why;
     if (f.why.code != ERR_NONE)
         x->broken = f.why;
+    if (x->broken.code == ERR_NONE)
+        return 0;
     if (x->final.last_seq != 0)
         return 0;
     *e = x->broken;

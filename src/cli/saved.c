@@ -48,6 +48,19 @@ int saved_resolve(struct app *app, const char *word, char **id, char **path, con
     return rc;
 }
 
+/* What is linked is folded; where that ends, or a body is not what it was, the record is broken. */
+static int load(struct saved *s, struct err *e)
+{
+    uint64_t to = 0;
+    bool linked = store_check_links(s->store, &to, &s->broken) == 0;
+    struct err why = ERR_INIT;
+    if ((linked || to > 0) && session_load_state(s->store, to, &s->state, &why) < 0)
+        s->broken = why;
+    if (s->broken.code == ERR_NONE || s->state.last_seq > 0)
+        return 0;
+    return err_set(e, s->broken.code, "session %s: %s", s->id, s->broken.msg);
+}
+
 int saved_open(struct saved *s, struct app *app, const char *word, struct err *e)
 {
     const char *run;
@@ -56,9 +69,8 @@ int saved_open(struct saved *s, struct app *app, const char *word, struct err *e
     int rc = saved_resolve(app, word, &s->id, &s->path, &run, e);
     if (rc == 0)
         rc = store_open_read(&s->store, s->path, e);
-    if (rc == 0 && session_load_state(s->store, &s->state, &s->broken) < 0 &&
-        s->state.last_seq == 0)
-        rc = err_set(e, s->broken.code, "session %s: %s", s->id, s->broken.msg);
+    if (rc == 0)
+        rc = load(s, e);
     if (rc == 0 && run != NULL) {
         s->run = saved_find_run(&s->state, run);
         if (s->run == 0)

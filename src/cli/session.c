@@ -213,12 +213,12 @@ static int fold_event(void *arg, const struct event *ev)
     return 0;
 }
 
-int session_load_state(struct store *store, struct state *st, struct err *e)
+int session_load_state(struct store *store, uint64_t to, struct state *st, struct err *e)
 {
     struct err why = ERR_INIT;
     struct fold f = { .state = st, .e = &why };
     state_set_session(st, store_id(store));
-    int rc = store_each(store, 1, 0, fold_event, &f, e);
+    int rc = store_each(store, 1, to, fold_event, &f, e);
     if (why.code != ERR_NONE) {
         *e = why;
         rc = -1;
@@ -295,7 +295,7 @@ int session_resume(struct session **out, struct app *app, const char *path,
     if (rc == 0) {
         snprintf(s->id, sizeof s->id, "%s", store_id(s->store));
         s->told_seq = store_last_seq(s->store);
-        rc = session_load_state(s->store, &s->state, e);
+        rc = session_load_state(s->store, 0, &s->state, e);
     }
     if (rc == 0)
         rc = session_check_own(&s->state, e);

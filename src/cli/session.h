@@ -65,7 +65,8 @@ struct output_source session_output(struct session *s);
 
 /* For read-only commands: fold a file into `st`. An integrity error leaves what was whole in `st`
  * and is returned. */
-int session_load_state(struct store *store, struct state *st, struct err *e) MUST_CHECK;
+int session_load_state(struct store *store, uint64_t to, struct state *st,
+                       struct err *e) MUST_CHECK;
 struct output_source store_output_source(struct store *store);
 
 #endif

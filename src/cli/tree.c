@@ -276,7 +276,7 @@ static void walk_session(struct walk *w, const char *id, uint32_t after, struct 
     if (w->stopped || depth > DEPTH_MAX || w->read++ == TREE_SESSIONS_MAX)
         return;
     if (saved_open(&s, w->app, id, &why) < 0) {
-        struct tree_line line = { .session = id, .kin = TREE_MISSING };
+        struct tree_line line = { .session = id, .kin = TREE_MISSING, .broken = &why };
         snprintf(words, sizeof words, "%s  can't be read: %.200s", id, why.msg);
         tell(w, &line, prefix, knee, words);
         return;
@@ -286,7 +286,8 @@ static void walk_session(struct walk *w, const char *id, uint32_t after, struct 
                               .state = &s.state,
                               .after = after,
                               .asked = n.asked,
-                              .kin = tree_check_parent(w->app, &s.state) };
+                              .kin = tree_check_parent(w->app, &s.state),
+                              .broken = s.broken.code != ERR_NONE ? &s.broken : NULL };
     if (after != 0)
         snprintf(from, sizeof from, "fork after run %u  ", after);
     else if (s.state.parent[0] != '\0')

@@ -23,9 +23,10 @@ struct tree_line {
     uint32_t run;                 /* the last of a stretch of runs; 0: the line is the session's */
     const struct state_run *last; /* … and that run */
     const struct state *state;
-    uint32_t first, after; /* the stretch, and the run it goes on from */
-    enum tree_kin kin;     /* of a session's line */
-    bool asked;            /* the session that was asked for */
+    uint32_t first, after;    /* the stretch, and the run it goes on from */
+    enum tree_kin kin;        /* of a session's line */
+    bool asked;               /* the session that was asked for */
+    const struct err *broken; /* of a session's line: why its record is not whole; NULL: it is */
 };
 /* Lent for the call; non-zero stops. */
 typedef int (*tree_fn)(void *arg, const struct tree_line *line);

@@ -98,7 +98,7 @@ static double plain_bytes(const char *path)
     size_t before = mallinfo2().uordblks;
     state_init(&st);
     check(store_open_read(&s, path, &e));
-    check(session_load_state(s, &st, &e));
+    check(session_load_state(s, 0, &st, &e));
     store_close(s);
     double bytes = (double)(mallinfo2().uordblks - before);
     state_release(&st);

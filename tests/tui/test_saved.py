@@ -236,6 +236,31 @@ def test_a_foreign_session_is_watched_not_gone_on_with(airlock):
     s.wait("1 session")
 
 
+@pytest.mark.parametrize("damage", ["chain", "page", "usage"])
+def test_the_tree_the_cost_and_what_is_shown_agree_on_damage(airlock, saved, damage):
+    """A link of the chain, a page of the file, an event that the cost is made of."""
+    db = sqlite3.connect(saved)
+    if damage == "chain":
+        change(saved, ("UPDATE event SET chain = zeroblob(32) WHERE seq = 30",))
+    elif damage == "usage":
+        change(saved, ("UPDATE payload SET json = json || ' ' WHERE seq = (SELECT min(seq) FROM event WHERE type = 'sandbox.ready')",))
+    else:
+        size, = db.execute("PRAGMA page_size").fetchone()
+        page, = db.execute("SELECT pageno FROM dbstat WHERE name = 'payload' AND pagetype = 'leaf' ORDER BY path DESC").fetchone()
+        data = bytearray(saved.read_bytes())
+        data[(page - 1) * size:page * size] = b"\xff" * size
+        saved.write_bytes(data)
+    db.close()
+    said = set()
+    for command in (["show", ID], ["tree", ID], ["cost", ID], ["diff", ID, ID], ["export", ID, "--format", "md"]):
+        done = airlock.run(*command)
+        assert done.returncode == 5 and (done.stdout != b"" or damage == "page"), (command, done)  # that page holds all
+        said.add(done.stderr.strip().split(b": ")[-1])
+    assert said == {{"chain": b"the chain breaks here", "usage": b"the body does not match its hash",
+                     "page": b"database disk image is malformed"}[damage]}
+    assert airlock.run("verify", ID).returncode == 1
+
+
 def test_what_every_command_does_with_a_damaged_record(airlock, saved):
     """What looks says how far it is whole; what would go on from it does nothing."""
     change(saved, ("UPDATE payload SET json = replace(json, 'a', 'b') WHERE seq = 30",))
@@ -250,9 +275,14 @@ def test_what_every_command_does_with_a_damaged_record(airlock, saved):
                           (["resume", ID], b"")):
         done = airlock.run(*command)
         assert done.returncode == 5 and says in done.stderr and where in done.stderr, (command, done)
+    for command in (["tree", ID], ["tree", ID, "--json"], ["cost", ID], ["cost", ID, "--json"]):
+        done = airlock.run(*command)
+        assert done.returncode == 5 and where in done.stderr and done.stdout != b"", (command, done)
     assert b"(not whole: airlock verify tells)" in airlock.run("tree", ID).stdout
+    assert where.decode() in airlock.json("tree", ID, "--json")[1][0]["problem"]
+    assert airlock.run("sessions").returncode == 0  # the list is whole
     done = airlock.run("stats")
-    assert done.returncode == 0 and b"session %s was not read to its end" % ID.encode() in done.stderr and where in done.stderr
+    assert done.returncode == 5 and b"session %s was not read to its end" % ID.encode() in done.stderr and where in done.stderr
     assert airlock.run("stats", "-q").stderr == b"" and airlock.json("stats", "--json")[1][0]["unreadable"] == 1
     assert sorted(p.name for p in saved.parent.iterdir() if not p.name.endswith((".db-wal", ".db-shm"))) == before
     s = airlock.screen("diff", ID + ":1", ID + ":2")

@@ -633,6 +633,42 @@ static void test_fold_stops_at_damage(void **state)
     free_all(&all);
 }
 
+/* Without the bodies: what a row is made of, and that each is there. */
+static void test_links(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *change;
+        uint64_t whole_to;
+    } cases[] = {
+        { "UPDATE event SET chain = zeroblob(32) WHERE seq = 5", 4 },
+        { "UPDATE event SET chain = zeroblob(31) WHERE seq = 5", 4 },
+        { "UPDATE event SET payload_hash = zeroblob(32) WHERE seq = 1", 0 },
+        { "UPDATE event SET at_us = at_us + 1 WHERE seq = 3", 2 },
+        { "UPDATE event SET run = 9 WHERE seq = 4", 3 },
+        { "DELETE FROM event WHERE seq = 5", 4 },
+        { "DELETE FROM event WHERE seq = 1", 0 },
+        { "UPDATE payload SET json = json || ' ' WHERE seq = 5", UINT64_MAX }, /* a fold's affair */
+    };
+    struct err e = ERR_INIT;
+    uint64_t to;
+    make_session();
+    struct saved all = save_all();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        change_raw(cases[i].change);
+        struct store *s = fixture_open(false);
+        int rc = store_check_links(s, &to, &e);
+        if (cases[i].whole_to == UINT64_MAX
+                ? rc != 0 || to != store_last_seq(s)
+                : rc == 0 || e.code != ERR_INTEGRITY || to != cases[i].whole_to)
+            fail_msg("case %zu: up to %llu: %s", i, (unsigned long long)to, e.msg);
+        store_close(s);
+        restore_all(&all);
+        err_clear(&e);
+    }
+    free_all(&all);
+}
+
 /* What is appended next would be chained to it, so a damaged end is not written to. */
 static void test_damaged_end_is_not_written(void **state)
 {
@@ -894,6 +930,7 @@ int main(void)
         T(test_added_and_removed_rows),
         T(test_dropped_trigger),
         T(test_fold_stops_at_damage),
+        T(test_links),
         T(test_damaged_end_is_not_written),
         T(test_anchors),
         T(test_not_a_session),

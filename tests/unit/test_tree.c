@@ -107,7 +107,7 @@ static void chain_of(const char *id, uint64_t *seq, char hex[SHA256_HEX_LEN + 1]
     char *path = xasprintf("%s/%s.db", app.paths.sessions_dir, id);
     state_init(&st);
     assert_ok(store_open_read(&s, path, &e));
-    assert_ok(session_load_state(s, &st, &e));
+    assert_ok(session_load_state(s, 0, &st, &e));
     *seq = st.last_seq;
     assert_ok(store_chain_at(s, *seq, chain, &e));
     hex_encode(chain, sizeof chain, hex);
