@@ -287,8 +287,9 @@ def test_a_replay_runs_under_a_filter_and_alone(airlock, by_hand):
     assert (status["Seccomp"], status["NoNewPrivs"], status["Threads"]) == ("2", "1", "1")
     with open("/proc/%d/task/%d/children" % (s.pid, s.pid)) as f:
         assert f.read() == ""
-    open_files = [os.readlink("/proc/%d/fd/%s" % (s.pid, fd)) for fd in os.listdir("/proc/%d/fd" % s.pid)]
-    assert not [name for name in open_files if name.startswith("socket:")]
+    if os.geteuid() == 0:  # else the kernel shows nobody the files of a process that makes no dumps
+        open_files = [os.readlink("/proc/%d/fd/%s" % (s.pid, fd)) for fd in os.listdir("/proc/%d/fd" % s.pid)]
+        assert not [name for name in open_files if name.startswith("socket:")]
     s.send("\x1b[<0;60;29M")  # a click on the bar
     s.wait_gone(r"#(\d+)/\1 ")
     s.send("q")

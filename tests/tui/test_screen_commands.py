@@ -31,7 +31,7 @@ def test_commands_without_a_session(airlock):
     say(s, ":nix", "no command :nix")
     say(s, ":language", "now it is bash")
     s.send(":language python\r")
-    say(s, ":contract", r"Contract ─[\s\S]*cpu +2 +enforced")
+    say(s, ":contract", r"Contract ─[\s\S]*cpu +2 +(enforced|approximated)")
     s.send("q")
     s.wait_gone("Contract ─")
     assert not [p for p in (airlock.home / "data").rglob("*.db") if p.name != "index.db"]
