@@ -361,7 +361,7 @@ static int print_members(const struct event *ev, struct buf *out)
     INVARIANT(open != NULL && close > open); /* it was parsed */
     (void)buf_add_char(out, ',');            /* where the brace stood */
     size_t at = out->len;
-    if (buf_add(out, open + 1, (size_t)(close - open) - 1) < 0)
+    if (json_add_shown(out, open + 1, (size_t)(close - open) - 1) < 0)
         return -1;
     for (char *p = out->ptr + at; p < out->ptr + out->len; p++) {
         if (*p == '\n' || *p == '\r')

@@ -56,8 +56,13 @@ int json_need_int(const struct json *o, const char *where, const char *key, int6
 /* Print `v` compactly. */
 int json_print(const struct json *v, struct buf *out);
 
+/* Append JSON text that was checked before, with the characters that the writer escapes (below)
+ * escaped, and DEL. 0, or -1 when out is full. */
+int json_add_shown(struct buf *out, const char *json, size_t len);
+
 /* ---- writer: commas and nesting are kept for you; misuse is an INVARIANT. Keys are ASCII
- * literals. Returns nothing: a full buf is remembered and told by json_w_end(). ---- */
+ * literals. Characters that steer a terminal, or hide or turn text around, are written as \u
+ * escapes. Returns nothing: a full buf is remembered and told by json_w_end(). ---- */
 struct json_w {
     struct buf *b;
     uint64_t arrays; /* bit n: what is open at depth n is an array */

@@ -9,17 +9,41 @@
 #include "base/json_check.h"
 #include "base/utf8.h"
 
+/* What steers a terminal (C1), or hides or turns text around. A person may look at the JSON too, so
+ * these are always written as escapes, which mean the same. [SAN-1, SAN-4] */
+static bool is_hidden(uint32_t cp)
+{
+    static const struct {
+        uint32_t from, to;
+    } ranges[] = { { 0x80, 0x9f },     { 0x61c, 0x61c },   { 0x180e, 0x180e },
+                   { 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
+                   { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe0fff } };
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (cp >= ranges[i].from && cp <= ranges[i].to)
+            return true;
+    return false;
+}
+
 static size_t multibyte_run(const char *s, size_t len)
 {
     size_t i = 0;
     while (i < len && (unsigned char)s[i] >= 0x80) {
         uint32_t cp;
         unsigned n = utf8_decode(s + i, len - i, &cp);
-        if (n == 0)
+        if (n == 0 || is_hidden(cp))
             break;
         i += n;
     }
     return i;
+}
+
+/* "\\u202e", a pair of them beyond U+FFFF: its length. */
+static size_t write_escape(uint32_t cp, char out[16])
+{
+    if (cp < 0x10000)
+        return (size_t)snprintf(out, 16, "\\u%04x", cp);
+    cp -= 0x10000;
+    return (size_t)snprintf(out, 16, "\\u%04x\\u%04x", 0xd800 + (cp >> 10), 0xdc00 + (cp & 0x3ff));
 }
 
 /* Room for exactly `len` bytes that the caller then fills, or NULL once the buf was full. */
@@ -58,6 +82,20 @@ static void put_odd_byte(struct json_w *w, unsigned char c)
     }
 }
 
+/* Anything that can't stand as it is; returns its length. */
+static size_t put_odd(struct json_w *w, const char *s, size_t len)
+{
+    char text[16];
+    uint32_t cp;
+    unsigned n = (unsigned char)*s >= 0x80 ? utf8_decode(s, len, &cp) : 0;
+    if (n > 0) {
+        put(w, text, write_escape(cp, text));
+        return n;
+    }
+    put_odd_byte(w, (unsigned char)*s);
+    return 1;
+}
+
 static void put_escaped(struct json_w *w, const char *s, size_t len)
 {
     size_t i = 0;
@@ -65,7 +103,7 @@ static void put_escaped(struct json_w *w, const char *s, size_t len)
         size_t run = json_plain_run(s + i, len - i);
         run += multibyte_run(s + i + run, len - i - run);
         if (run == 0) {
-            put_odd_byte(w, (unsigned char)s[i++]);
+            i += put_odd(w, s + i, len - i);
             continue;
         }
         put(w, s + i, run);
@@ -238,6 +276,26 @@ void json_w_raw(struct json_w *w, const char *key, const char *json, size_t len)
 {
     begin(w, key);
     put(w, json, len);
+}
+
+int json_add_shown(struct buf *out, const char *json, size_t len)
+{
+    size_t done = 0;
+    for (size_t at = 0; at < len;) {
+        uint32_t cp = 0x7f;
+        char text[16];
+        unsigned n = (unsigned char)json[at] < 0x7f ? 0 : 1;
+        if (n > 0 && json[at] != 0x7f)
+            n = utf8_decode(json + at, len - at, &cp);
+        if (n > 0 && (cp == 0x7f || is_hidden(cp))) {
+            if (buf_add(out, json + done, at - done) < 0 ||
+                buf_add(out, text, write_escape(cp, text)) < 0)
+                return -1;
+            done = at + n;
+        }
+        at += n > 0 ? n : 1;
+    }
+    return buf_add(out, json + done, len - done);
 }
 
 void json_w_text_or_base64(struct json_w *w, const char *text_key, const char *base64_key,

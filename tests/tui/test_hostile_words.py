@@ -1,4 +1,5 @@
 """A record of somebody else holds anything in any of its strings; no command prints such bytes as they are. [SAN-1, SAN-2]"""
+import json
 import re
 
 import pytest
@@ -51,6 +52,20 @@ def test_nothing_leaves_as_it_is(airlock, taken):
         said = (done.stdout + done.stderr).decode()
         assert not RAW.search(said), (args, RAW.search(said), said[:2000])
         assert said, args
+
+
+def test_nor_as_json(airlock, taken):
+    """It is read on a terminal as well: U+009B begins a sequence there, U+009D a title or the clipboard. [SAN-4]"""
+    for args in (["show", taken], ["replay", taken, "--speed", "64"], ["sessions"], ["tree", taken], ["stats"], ["cost", taken],
+                 ["diff", taken + ":1", taken + ":2"], ["search", "canary"], ["export", taken, "--format", "jsonl"]):
+        done = airlock.run(*args, *(["--json"] if args[0] != "export" else []))
+        said = done.stdout.decode()
+        assert not RAW.search(said), (args, RAW.search(said), said[:2000])
+        assert [json.loads(line) for line in said.splitlines()], args
+    said = airlock.run("exec", "--lease", "runs=1", "--json", "-", input=b"print('a\\x9b2Jb\\u202ec\\U000e0041')").stdout.decode()
+    assert not RAW.search(said) and not re.search("[\U000e0000-\U000e0fff]", said)
+    (out,) = [e for e in map(json.loads, said.splitlines()) if e["type"] == "run.output"]
+    assert out["text"] == "a\u009b2Jb\u202ec\U000e0041\n"
 
 
 def test_nor_on_the_screen(airlock, taken):

@@ -361,6 +361,37 @@ static void test_writer_full(void **state)
     }
 }
 
+/* What steers a terminal or hides is an escape, whoever wrote the text; it means the same. [SAN-4]
+ */
+static void test_hidden_characters_are_escapes(void **state)
+{
+    static const char raw[] = "\xc2\x9b"
+                              "2J\xc2\x9f\xc2\xa0\xe2\x80\xae\xef\xbb\xbf\xc3\xa9\xf3\xa0\x81\x81!";
+    static const char shown[] = "\"\\u009b2J\\u009f\xc2\xa0\\u202e\\ufeff\xc3\xa9\\udb40\\udc41!\"";
+    (void)state;
+    struct buf b = BUF_INIT(1 << 10), again = BUF_INIT(1 << 10);
+    struct json_w w;
+    json_w_init(&w, &b);
+    json_w_str(&w, NULL, raw);
+    assert_int_equal(json_w_end(&w), 0);
+    assert_string_equal(buf_str(&b), shown);
+    struct json *v = parse(buf_str(&b));
+    assert_string_equal(json_str(v, ""), raw);
+    json_free(v);
+    buf_reset(&b);
+    assert_int_equal(buf_addf(&b, "\"%s\"", raw), 0);
+    assert_int_equal(json_add_shown(&again, b.ptr, b.len), 0);
+    assert_string_equal(buf_str(&again), shown);
+    buf_reset(&again);
+    assert_int_equal(json_add_shown(&again, BYTES("[\"a\x7f\"]")), 0);
+    assert_string_equal(buf_str(&again), "[\"a\\u007f\"]");
+    struct buf small = BUF_INIT(9);
+    assert_int_equal(json_add_shown(&small, b.ptr, b.len), -1);
+    buf_release(&small);
+    buf_release(&again);
+    buf_release(&b);
+}
+
 /* Any bytes as a string come back as themselves, or with U+FFFD where they were not text. */
 static void test_string_round_trip(void **state)
 {
@@ -508,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_writer),
         cmocka_unit_test(test_writer_full),
+        cmocka_unit_test(test_hidden_characters_are_escapes),
         cmocka_unit_test(test_string_round_trip),
         cmocka_unit_test(test_doubles_round_trip),
         cmocka_unit_test(test_decimal_comma),
