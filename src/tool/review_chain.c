@@ -1,11 +1,14 @@
 /* review_chain.c - what a dotted name with calls and subscripts in it stands for. */
-#include "tool/review_names.h"
+#include "tool/review_chain.h"
 
 #include <string.h>
 
+#define GROUPS_MAX 8u /* parentheses around a value */
+#define GROUP_SCAN 32u
+
 /* ---- the name so far ---- */
 
-static void set_name(struct chain *c, const char *p, size_t len)
+void chain_set(struct chain *c, const char *p, size_t len)
 {
     if (len >= NAME_TEXT_MAX)
         len = NAME_TEXT_MAX - 1;
@@ -16,11 +19,11 @@ static void set_name(struct chain *c, const char *p, size_t len)
 }
 
 /* Past the limit the front is given up: rules on the last name still match. */
-static void append(struct chain *c, const char *p, size_t len)
+void chain_append(struct chain *c, const char *p, size_t len)
 {
     if (c->len + len >= NAME_TEXT_MAX) {
         c->known = false;
-        set_name(c, "?", 1);
+        chain_set(c, "?", 1);
         if (len >= NAME_TEXT_MAX - 2)
             len = NAME_TEXT_MAX - 2;
     }
@@ -29,18 +32,7 @@ static void append(struct chain *c, const char *p, size_t len)
     c->name[c->len] = '\0';
 }
 
-static bool name_is(const struct chain *c, const char *name)
-{
-    return strcmp(c->name, name) == 0;
-}
-
-static bool ends_with(const struct chain *c, const char *tail)
-{
-    size_t n = strlen(tail);
-    return c->len >= n && memcmp(c->name + c->len - n, tail, n) == 0;
-}
-
-static void cut(struct chain *c, size_t n)
+void chain_cut(struct chain *c, size_t n)
 {
     c->len -= n;
     c->name[c->len] = '\0';
@@ -53,7 +45,7 @@ static bool is_root(const struct names *n, const char *p, size_t len)
 }
 
 /* The name has changed at its root: is it one that the rules know? */
-static void check_root(const struct names *n, struct chain *c)
+void chain_check_root(const struct names *n, struct chain *c)
 {
     c->known = is_root(n, c->name, strcspn(c->name, ".(["));
 }
@@ -67,7 +59,7 @@ static void follow_dotted(struct names *n, struct chain *c)
     if (id < 0 || n->ids[id].alias_count == 0)
         return;
     const char *to = n->ids[id].alias[0];
-    set_name(c, to, strlen(to));
+    chain_set(c, to, strlen(to));
     c->known = true;
 }
 
@@ -78,9 +70,10 @@ static void normalise_python(struct chain *c)
     static const char *const modules[] = { "os",     "sys",       "subprocess",
                                            "shutil", "importlib", "builtins" };
     const char *dot = memrchr(c->name, '.', c->len);
-    for (size_t i = 0; dot != NULL && i < ARRAY_LEN(modules); i++) {
-        if (strcmp(dot + 1, modules[i]) == 0) {
-            set_name(c, modules[i], strlen(modules[i]));
+    const char *last = dot != NULL ? dot + 1 + (dot[1] == '_' && dot[2] != '_') : "";
+    for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
+        if (strcmp(last, modules[i]) == 0) {
+            chain_set(c, modules[i], strlen(modules[i]));
             break;
         }
     }
@@ -88,8 +81,10 @@ static void normalise_python(struct chain *c)
     for (size_t i = 0; i < ARRAY_LEN(fronts); i++) {
         size_t n = strlen(fronts[i]);
         if (strncmp(c->name, fronts[i], n) == 0 && strcmp(c->name + n, "__dict__") != 0)
-            set_name(c, c->name + n, c->len - n);
+            chain_set(c, c->name + n, c->len - n);
     }
+    if (chain_is(c, "pathlib.Path().parent"))
+        chain_cut(c, strlen(".parent"));
 }
 
 static void normalise_javascript(struct chain *c)
@@ -98,23 +93,32 @@ static void normalise_javascript(struct chain *c)
     for (size_t i = 0; i < ARRAY_LEN(fronts); i++) {
         size_t n = strlen(fronts[i]);
         if (strncmp(c->name, fronts[i], n) == 0)
-            set_name(c, c->name + n, c->len - n);
+            chain_set(c, c->name + n, c->len - n);
+    }
+    /* the global object by its other names: only where no method is called so */
+    static const char *const others[] = { "this.", "self.", "top." };
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        size_t n = strlen(others[i]);
+        if (strncmp(c->name, others[i], n) == 0 &&
+            (strcmp(c->name + n, "eval") == 0 || strcmp(c->name + n, "Function") == 0))
+            chain_set(c, c->name + n, c->len - n);
     }
     if (strncmp(c->name, "node:", 5) == 0)
-        set_name(c, c->name + 5, c->len - 5);
+        chain_set(c, c->name + 5, c->len - 5);
     if (strncmp(c->name, "fs/promises", 11) == 0) {
         c->name[2] = '.';
         c->hashed = 0;
     }
-    if (ends_with(c, ".constructor.constructor"))
-        set_name(c, "Function", 8);
-    else if (c->known && (ends_with(c, ".default") || ends_with(c, ".__esModule")))
-        cut(c, strlen(strrchr(c->name, '.')));
-    else if (c->known && (ends_with(c, ".call") || ends_with(c, ".apply") || ends_with(c, ".bind")))
-        cut(c, strlen(strrchr(c->name, '.')));
+    if (chain_ends(c, ".constructor.constructor"))
+        chain_set(c, "Function", 8);
+    else if (c->known && (chain_ends(c, ".default") || chain_ends(c, ".__esModule")))
+        chain_cut(c, strlen(strrchr(c->name, '.')));
+    else if (c->known &&
+             (chain_ends(c, ".call") || chain_ends(c, ".apply") || chain_ends(c, ".bind")))
+        chain_cut(c, strlen(strrchr(c->name, '.')));
 }
 
-static void normalise(struct names *n, struct chain *c)
+void chain_normalise(struct names *n, struct chain *c)
 {
     size_t before = c->len;
     if (n->j->lang == LEX_LANG_PYTHON)
@@ -122,14 +126,14 @@ static void normalise(struct names *n, struct chain *c)
     else
         normalise_javascript(c);
     if (c->len != before)
-        check_root(n, c); /* a front was taken off */
+        chain_check_root(n, c); /* a front was taken off */
     follow_dotted(n, c);
 }
 
 /* ---- beginning ---- */
 
 /* The chain of an argument; false when they are nested too deep to follow. */
-static bool resolve_inner(struct names *n, size_t i, struct chain *out)
+bool chain_resolve_inner(struct names *n, size_t i, struct chain *out)
 {
     if (n->depth >= 8)
         return false;
@@ -137,21 +141,6 @@ static bool resolve_inner(struct names *n, size_t i, struct chain *out)
     chain_resolve(n, i, 0, out);
     n->depth--;
     return true;
-}
-
-/* `(os).x`, `(await import("fs")).x`: what stands in the parentheses before token i. */
-static void begin_in_parentheses(struct names *n, size_t i, struct chain *c)
-{
-    struct chain inner;
-    if (i < 3 || !tok_is_op(n, i - 1, ')') || n->toks[i - 1].aux + 1 >= i)
-        return;
-    size_t at = (size_t)n->toks[i - 1].aux + 1;
-    for (unsigned k = 0; k < 8 && (tok_is_op(n, at, '(') || tok_is_word(n, at, "await")); k++)
-        at++;
-    if (!tok_is_name(n, at) || !resolve_inner(n, at, &inner) || !tok_is_op(n, inner.at, ')'))
-        return;
-    set_name(c, inner.name, inner.len);
-    c->known = inner.known;
 }
 
 /* What the rules have under the name as it stands now. */
@@ -179,7 +168,7 @@ static void look_up(const struct names *n, struct chain *c)
 
 static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
 {
-    c->first = c->last = i;
+    c->first = c->last = c->open = i;
     c->taint = 0;
     c->key_len = 0;
     c->receiver = 0;
@@ -188,8 +177,7 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
     c->dynamic_key = c->built_key = c->known = false;
     if (!tok_is_name(n, i)) {
         c->at = i; /* behind something without a name */
-        set_name(c, "?", 1);
-        begin_in_parentheses(n, i, c);
+        chain_set(c, "?", 1);
         return k == 0;
     }
     struct ident *id = &n->ids[n->toks[i].aux];
@@ -198,16 +186,18 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
     c->at = i + 1;
     c->receiver = n->toks[i].aux + 1;
     c->taint = id->taint;
-    set_name(c, id->p, id->len);
+    chain_set(c, id->p, id->len);
     c->known = id->is_root;
     if (k < id->alias_count) {
-        set_name(c, id->alias[k], strlen(id->alias[k]));
+        chain_set(c, id->alias[k], strlen(id->alias[k]));
         c->known = true;
+        if (n->j->lang == LEX_LANG_JAVASCRIPT)
+            normalise_javascript(c); /* {eval: e} = globalThis */
     } else if (k >= own && k - own < n->star_count) {
         const char *star = n->stars[k - own]; /* from star import * */
-        set_name(c, star, strlen(star));
-        append(c, ".", 1);
-        append(c, id->p, id->len);
+        chain_set(c, star, strlen(star));
+        chain_append(c, ".", 1);
+        chain_append(c, id->p, id->len);
         c->known = true;
     } else if (k >= own) {
         return false;
@@ -215,184 +205,69 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
     return true;
 }
 
-bool chain_begin(struct names *n, size_t i, unsigned k, struct chain *c)
-{
-    bool ok = begin(n, i, k, c);
-    look_up(n, c);
-    return ok;
-}
+/* ---- going on ---- */
 
-/* ---- steps ---- */
-
-/* Remember a literal key or first argument. */
-static void remember_key(struct chain *c, const struct literal *l)
+/* May the chain that begins at token i be the value of parentheses that opened at `open`: alone,
+ * the last of a choice, or behind the commas of JavaScript? */
+static bool ends_group(const struct names *n, size_t open, size_t i)
 {
-    c->key_len = 0;
-    if (!l->known || l->text.len >= sizeof(c->key))
-        return;
-    memcpy(c->key, l->text.ptr, l->text.len);
-    c->key_len = l->text.len;
-}
-
-/* Things whose items are the names they hold: globals()["eval"]. */
-static bool is_namespace(const struct names *n, const struct chain *c)
-{
-    if (n->j->lang == LEX_LANG_JAVASCRIPT)
-        return (c->known && memchr(c->name, '.', c->len) == NULL) || name_is(c, "globalThis") ||
-               name_is(c, "global") || name_is(c, "window");
-    return name_is(c, "globals()") || name_is(c, "locals()") || name_is(c, "vars()") ||
-           name_is(c, "__builtins__") || (c->known && ends_with(c, ".__dict__")) ||
-           name_is(c, "sys.modules");
-}
-
-static void add_member(struct names *n, struct chain *c, const char *p, size_t len)
-{
-    bool bare = name_is(c, "globals()") || name_is(c, "locals()") || name_is(c, "vars()") ||
-                name_is(c, "sys.modules") || name_is(c, "__builtins__");
-    if (bare) {
-        set_name(c, p, len);
-        check_root(n, c);
-        return;
-    }
-    if (ends_with(c, ".__dict__"))
-        cut(c, strlen(".__dict__"));
-    append(c, ".", 1);
-    append(c, p, len);
-    normalise(n, c);
-}
-
-static void step_index(struct names *n, struct chain *c)
-{
-    size_t close = n->toks[c->at].aux;
-    struct literal l;
-    bool names = is_namespace(n, c);
-    literal_fold(n, c->at + 1, close, &l);
-    remember_key(c, &l);
-    bool member = l.known && l.text.len > 0 && l.text.len < NAME_TEXT_MAX &&
-                  (names || n->j->lang == LEX_LANG_JAVASCRIPT);
-    c->built_key = member && names && l.built;
-    c->dynamic_key = !l.known && names && n->toks[c->at + 1].kind != LEX_NUMBER;
-    if (member)
-        add_member(n, c, l.text.ptr, l.text.len);
-    else
-        append(c, "[]", 2);
-    literal_release(&l);
-    c->step = STEP_INDEX;
-    c->at = close + 1;
-}
-
-/* Calls that name a module: the result is that module. */
-static bool is_import_call(const struct chain *c)
-{
-    return name_is(c, "__import__") || name_is(c, "importlib.import_module") ||
-           name_is(c, "importlib.__import__") || name_is(c, "require") || name_is(c, "import") ||
-           name_is(c, "module.require") || name_is(c, "process.mainModule.require") ||
-           name_is(c, "process.binding") || name_is(c, "process.getBuiltinModule") ||
-           name_is(c, "module.createRequire()") || name_is(c, "import.meta.require");
-}
-
-static void step_import(struct names *n, struct chain *c, const struct args *a)
-{
-    struct literal l;
-    literal_fold(n, a->from[0], a->to[0], &l);
-    remember_key(c, &l);
-    c->built_key = l.known && l.built;
-    c->dynamic_key = !l.known;
-    if (l.known && l.text.len > 0) {
-        bool top = name_is(c, "__import__");
-        size_t len = l.text.len;
-        const char *dot = top ? memchr(l.text.ptr, '.', len) : NULL;
-        set_name(c, l.text.ptr, dot != NULL ? (size_t)(dot - l.text.ptr) : len);
-        normalise(n, c);
-        check_root(n, c);
-        if (n->reporting)
-            names_import(n, buf_str(&l.text), l.text.len, c->first);
-    } else {
-        append(c, "()", 2);
-    }
-    literal_release(&l);
-}
-
-/* getattr(X, "name"), Reflect.get(X, "name") */
-static bool step_getattr(struct names *n, struct chain *c, const struct args *a)
-{
-    if (!(name_is(c, "getattr") || name_is(c, "Reflect.get")) || a->count < 2 ||
-        !tok_is_name(n, a->from[0]))
+    static const char *const before[] = { "||", "&&",  "??",   "=",     ":=", ":",
+                                          "or", "and", "else", "await", "new" };
+    bool callee = open > 0 && (tok_is_name(n, open - 1) || tok_is_op(n, open - 1, ')') ||
+                               tok_is_op(n, open - 1, ']') || n->toks[open - 1].kind == LEX_STRING);
+    static const char *const heads[] = {
+        "if", "while", "for", "switch", "catch", "with", "function"
+    };
+    for (size_t k = 0; open > 0 && k < ARRAY_LEN(heads); k++)
+        callee |= n->j->lang == LEX_LANG_JAVASCRIPT && tok_is_word(n, open - 1, heads[k]);
+    if (callee)
         return false;
-    struct chain object;
-    struct literal l;
-    if (!resolve_inner(n, a->from[0], &object))
-        return false;
-    literal_fold(n, a->from[1], a->to[1], &l);
-    remember_key(c, &l);
-    bool ok = l.known && l.text.len > 0 && l.text.len < NAME_TEXT_MAX;
-    c->built_key = ok && l.built;
-    c->dynamic_key = !l.known && object.known;
-    if (ok) {
-        set_name(c, object.name, object.len);
-        c->known = object.known;
-        add_member(n, c, l.text.ptr, l.text.len);
-    }
-    literal_release(&l);
-    return ok;
+    bool last = i == open + 1 || (tok_is_op(n, i - 1, ',') && n->j->lang == LEX_LANG_JAVASCRIPT);
+    for (size_t k = 0; !last && k < ARRAY_LEN(before); k++)
+        last = tok_is_word(n, i - 1, before[k]);
+    return last;
 }
 
-/* partial(f, …), promisify(f): still f. */
-static bool step_wrapper(struct names *n, struct chain *c, const struct args *a)
+static bool goes_on(const struct names *n, size_t i)
 {
-    struct chain inner;
-    if (!(name_is(c, "functools.partial") || name_is(c, "util.promisify")) || a->count == 0 ||
-        !tok_is_name(n, a->from[0]) || !resolve_inner(n, a->from[0], &inner))
+    return tok_is_op(n, i, '.') || tok_is_op(n, i, '(') || tok_is_op(n, i, '[');
+}
+
+/* `(os).x`, `(0, fs.rm)(…)`, `(Path("/etc") / "a").unlink()`: the chain goes on behind. */
+static bool leave_group(const struct names *n, struct chain *c)
+{
+    size_t close = c->at;
+    bool path = tok_is_op(n, close, '/') && chain_is(c, "pathlib.Path()");
+    while (path && close < c->at + GROUP_SCAN && close < n->count && !tok_is_op(n, close, ')'))
+        close = n->toks[close].kind == LEX_OPERATOR && n->toks[close].aux > close
+                    ? (size_t)n->toks[close].aux + 1
+                    : close + 1;
+    if (!tok_is_op(n, close, ')') || n->toks[close].aux >= c->open)
         return false;
-    set_name(c, inner.name, inner.len);
-    c->known = inner.known;
+    size_t open = n->toks[close].aux, next = close + 1;
+    if (!(goes_on(n, next) || tok_is_op(n, next, ')')) || !ends_group(n, open, c->open))
+        return false;
+    if (path) {
+        c->path_from = open + 1;
+        c->path_to = close;
+    }
+    c->open = open;
+    c->at = next;
     return true;
 }
 
-static bool is_path_class(const struct chain *c)
+static void leave_groups(const struct names *n, struct chain *c)
 {
-    return name_is(c, "pathlib.Path") || name_is(c, "pathlib.PosixPath") ||
-           name_is(c, "pathlib.PurePath");
+    for (unsigned k = 0; k < GROUPS_MAX && leave_group(n, c); k++)
+        ;
 }
 
-static void step_call(struct names *n, struct chain *c)
+bool chain_begin(struct names *n, size_t i, unsigned k, struct chain *c)
 {
-    struct args a;
-    size_t open = c->at;
-    c->step = STEP_CALL;
-    if (!c->known) {
-        c->at = (size_t)n->toks[open].aux + 1;
-        append(c, "()", 2);
-        return;
-    }
-    args_split(n, open, &a);
-    c->at = a.close + 1;
-    if (is_import_call(c) && a.count > 0) {
-        step_import(n, c, &a);
-        return;
-    }
-    if (step_getattr(n, c, &a) || step_wrapper(n, c, &a))
-        return;
-    struct chain object;
-    if (name_is(c, "vars") && a.count == 1 && tok_is_name(n, a.from[0]) &&
-        resolve_inner(n, a.from[0], &object)) {
-        set_name(c, object.name, object.len);
-        c->known = object.known;
-        append(c, ".__dict__", 9);
-        return;
-    }
-    if (is_path_class(c)) {
-        set_name(c, "pathlib.Path", 12);
-        c->path_from = open + 1;
-        c->path_to = a.close;
-    }
-    if (a.count > 0 && strstr(c->name, "env") != NULL) {
-        struct literal l;
-        literal_fold(n, a.from[0], a.to[0], &l);
-        remember_key(c, &l);
-        literal_release(&l);
-    }
-    append(c, "()", 2);
+    bool ok = begin(n, i, k, c);
+    leave_groups(n, c);
+    look_up(n, c);
+    return ok;
 }
 
 /* A line end in the middle of a JavaScript chain does not end it. */
@@ -403,7 +278,7 @@ static size_t skip_newlines(const struct names *n, size_t i)
         return i;
     while (k < n->count && n->toks[k].kind == LEX_NEWLINE && k < i + 16)
         k++;
-    return tok_is_op(n, k, '.') || tok_is_op(n, k, '(') || tok_is_op(n, k, '[') ? k : i;
+    return goes_on(n, k) ? k : i;
 }
 
 bool chain_calls(const struct names *n, const struct chain *c)
@@ -435,9 +310,9 @@ static bool step(struct names *n, struct chain *c)
         c->at = i + 2;
         bool dotted = c->receiver > 0 && n->ids[c->receiver - 1].has_dotted;
         if (c->known || dotted || c->len < 24) {
-            append(c, ".", 1);
-            append(c, tok_text(n, i + 1), n->toks[i + 1].len);
-            normalise(n, c);
+            chain_append(c, ".", 1);
+            chain_append(c, tok_text(n, i + 1), n->toks[i + 1].len);
+            chain_normalise(n, c);
         }
         return true;
     }
@@ -445,24 +320,26 @@ static bool step(struct names *n, struct chain *c)
         return false;
     n->toks[i].mark |= TOK_DONE;
     if (tok_is_op(n, i, '('))
-        step_call(n, c);
+        chain_take_call(n, c);
     else
-        step_index(n, c);
+        chain_take_index(n, c);
     return true;
 }
 
 bool chain_step(struct names *n, struct chain *c)
 {
     bool ok = step(n, c);
-    if (ok)
+    if (ok) {
+        leave_groups(n, c);
         look_up(n, c);
+    }
     return ok;
 }
 
 size_t chain_resolve(struct names *n, size_t i, unsigned k, struct chain *c)
 {
     if (!chain_begin(n, i, k, c)) {
-        set_name(c, "", 0);
+        chain_set(c, "", 0);
         return i;
     }
     while (chain_step(n, c))
@@ -470,24 +347,25 @@ size_t chain_resolve(struct names *n, size_t i, unsigned k, struct chain *c)
     return c->at;
 }
 
-void names_add_alias(struct names *n, uint32_t id, const char *target, size_t len)
+bool names_add_alias(struct names *n, uint32_t id, const char *target, size_t len)
 {
     struct ident *it = &n->ids[id];
     /* what the rules do not know need not be followed */
-    if (!is_root(n, target, strcspn(target, ".([")))
-        return;
-    if (len == 0 || len >= NAME_TEXT_MAX || (it->len == len && memcmp(it->p, target, len) == 0))
-        return;
+    if (len == 0 || len >= NAME_TEXT_MAX || !is_root(n, target, strcspn(target, ".([")))
+        return false;
+    if (it->is_root && it->len == len && memcmp(it->p, target, len) == 0)
+        return true;
     for (size_t i = 0; i < it->alias_count; i++) {
         if (strlen(it->alias[i]) == len && memcmp(it->alias[i], target, len) == 0)
-            return;
+            return true;
     }
     if (it->alias_count == ALIASES_MAX)
-        return;
+        return false;
     const char *copy = names_copy(n, target, len);
     n->again |= it->looked;
     it->alias[it->alias_count++] = copy;
     struct ident *first = names_first_part(n, id);
     if (first != NULL)
         first->has_dotted = true;
+    return true;
 }

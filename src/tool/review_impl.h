@@ -29,21 +29,24 @@ void path_change(char cwd[REVIEW_PATH_MAX], const char *path, size_t len);
 /* ---- rules (review_rules.c) ---- */
 
 enum match_kind {
-    MATCH_CALL,    /* name( */
-    MATCH_USE,     /* name, called or not */
-    MATCH_METHOD,  /* .name( of anything */
-    MATCH_ATTR,    /* .name of anything */
-    MATCH_IMPORT,  /* a module, or anything in it */
-    MATCH_COMMAND, /* shell: the command word */
-    MATCH_CHECK,   /* a finding of a check written in C, by the check's name */
-    MATCH_ENV,     /* an environment variable's name is read; globs */
-    MATCH_STRING,  /* stands in a literal or a shell word */
-    MATCH_SHAPE,   /* stands anywhere, also in comments: a secret's shape */
-    MATCH_DECODED, /* no rule: the result is decoded data */
-    MATCH_FETCHED, /* no rule: the result comes from the network */
-    MATCH_ROOT,    /* no rule: the first name of any of the above */
-    MATCH_PREFIX,  /* no rule: shell commands that run another one */
-    MATCH_PERSIST, /* no rule: files that run at login or boot; globs */
+    MATCH_CALL,     /* name( */
+    MATCH_USE,      /* name, called or not */
+    MATCH_METHOD,   /* .name( of anything */
+    MATCH_ATTR,     /* .name of anything */
+    MATCH_IMPORT,   /* a module, or anything in it */
+    MATCH_COMMAND,  /* shell: the command word */
+    MATCH_CHECK,    /* a finding of a check written in C, by the check's name */
+    MATCH_ENV,      /* an environment variable's name is read; globs */
+    MATCH_STRING,   /* stands in a literal or a shell word */
+    MATCH_SHAPE,    /* stands anywhere, also in comments: a secret's shape */
+    MATCH_DECODED,  /* no rule: the result is decoded data */
+    MATCH_FETCHED,  /* no rule: the result comes from the network */
+    MATCH_VALUE,    /* name, neither called nor a member of it taken: handed on */
+    MATCH_ROOT,     /* no rule: the first name of any of the above */
+    MATCH_IMPORTED, /* no rule: a root only where it was imported: a word as others */
+    MATCH_LOOKS,    /* no rule: functions that hand nothing on */
+    MATCH_PREFIX,   /* no rule: shell commands that run another one */
+    MATCH_PERSIST,  /* no rule: files that run at login or boot; globs */
     MATCH_KINDS
 };
 

@@ -33,10 +33,13 @@ static size_t read_dotted(const struct names *n, size_t i, char out[NAME_TEXT_MA
     return i;
 }
 
-/* What os is made of has its functions, too. */
+/* What os is made of has its functions, too; and modules are found in others: shutil.os. */
 static void name_as_os(char *module, size_t *len)
 {
-    if (strcmp(module, "posix") != 0 && strcmp(module, "nt") != 0)
+    const char *dot = memrchr(module, '.', *len);
+    const char *last = dot != NULL ? dot + 1 + (dot[1] == '_') : module;
+    bool is_os = strcmp(last, "os") == 0 && dot != NULL;
+    if (!is_os && strcmp(module, "posix") != 0 && strcmp(module, "nt") != 0)
         return;
     memcpy(module, "os", 3);
     *len = 2;
@@ -101,7 +104,11 @@ static size_t python_from(struct names *n, size_t i)
         module[whole] = '\0';
         if (tok_is_word(n, i + 1, "as") && tok_is_name(n, i + 2))
             bound = i + 2;
-        names_add_alias(n, n->toks[bound].aux, module, whole);
+        char found[NAME_TEXT_MAX];
+        size_t found_len = whole;
+        memcpy(found, module, whole + 1);
+        name_as_os(found, &found_len);
+        names_add_alias(n, n->toks[bound].aux, found, found_len);
         names_import(n, module, whole, i);
         i = bound + 1;
         if (!tok_is_op(n, i, ','))
@@ -174,6 +181,10 @@ static void bind_names(struct names *n, size_t i, size_t close, const char *modu
         if (tok_is_op(n, i, OP_SPREAD) && tok_is_name(n, i + 1)) {
             names_add_alias(n, n->toks[i + 1].aux, module, len);
             next = i + 2;
+        } else if (name_len == 0 && tok_is_op(n, i, '[')) {
+            /* {[name]: x} = fs */
+            job_check(n->j, "dynamic-name", n->toks[i].start, n->toks[i].len);
+            next = (size_t)n->toks[i].aux + 1;
         } else if (name_len > 0 && fits) {
             size_t bound = i;
             memcpy(whole, module, len);
@@ -199,6 +210,14 @@ static void bind_names(struct names *n, size_t i, size_t close, const char *modu
     }
 }
 
+void javascript_bind(struct names *n, size_t open, const struct chain *c)
+{
+    if (tok_is_op(n, open, '{') && n->toks[open].aux > open)
+        bind_names(n, open + 1, n->toks[open].aux, c->name, c->len, 0);
+    else if (tok_is_name(n, open))
+        names_add_alias(n, n->toks[open].aux, c->name, c->len);
+}
+
 void javascript_destructure(struct names *n, size_t i, size_t right)
 {
     size_t close = i - 1, open = n->toks[close].aux;
@@ -208,8 +227,10 @@ void javascript_destructure(struct names *n, size_t i, size_t right)
     for (unsigned k = 0; chain_begin(n, right, k, &c); k++) {
         while (chain_step(n, &c))
             ;
-        if (c.known)
-            bind_names(n, open + 1, close, c.name, c.len, 0);
+        if (!c.known)
+            continue;
+        bind_names(n, open + 1, close, c.name, c.len, 0);
+        n->toks[right].mark |= TOK_LEARNT;
     }
 }
 

@@ -1,6 +1,6 @@
 /* review_learn.c - what assignments teach: which name stands for what, which holds decoded or
  * fetched data, which literal it was set to. */
-#include "tool/review_names.h"
+#include "tool/review_chain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +101,19 @@ static void taint_parameters(struct names *n, size_t open, uint8_t bits)
     }
 }
 
+/* import("fs").then(f => …), .then(({rm}) => …): the parameter is the module. */
+static void learn_then(struct names *n, const struct chain *c)
+{
+    static const char then[] = ".then";
+    struct chain of = *c;
+    size_t i = c->at + 1;
+    chain_cut(&of, sizeof(then) - 1);
+    while (i < c->at + 5 &&
+           (tok_is_op(n, i, '(') || tok_is_word(n, i, "async") || tok_is_word(n, i, "function")))
+        i++;
+    javascript_bind(n, i, &of);
+}
+
 static uint8_t chain_taint(struct names *n, size_t i)
 {
     struct chain c;
@@ -121,6 +134,9 @@ static uint8_t chain_taint(struct names *n, size_t i)
                 bits |= TOK_DECODED;
             if (bits != 0 && n->j->lang == LEX_LANG_JAVASCRIPT && tok_is_op(n, c.at, '('))
                 taint_parameters(n, c.at, bits);
+            if (c.known && n->j->lang == LEX_LANG_JAVASCRIPT && chain_ends(&c, ".then") &&
+                tok_is_op(n, c.at, '('))
+                learn_then(n, &c);
         } while (chain_step(n, &c));
     }
     n->toks[i].mark |= bits;
@@ -146,14 +162,16 @@ static bool find_target(struct names *n, size_t last, size_t *first, uint32_t *i
     return true;
 }
 
-/* The names before the `=` at token i, the last one first. */
-static void find_targets(struct names *n, size_t i, struct targets *out)
+/* The names before the `=` at token i, the last one first. Behind a comma there are more of them
+ * only in a statement of Python (`a, b = x`), not among parameters or declarations. */
+static void find_targets(struct names *n, size_t i, bool tuple, struct targets *out)
 {
     size_t last = i;
     out->count = 0;
     /* x: int = … */
     for (size_t k = i; n->j->lang == LEX_LANG_PYTHON && k >= 2 && k + 8 > i; k--) {
-        bool starts = k < 3 || n->toks[k - 3].kind == LEX_NEWLINE;
+        bool starts = k < 3 || n->toks[k - 3].kind == LEX_NEWLINE ||
+                      (!tuple && (tok_is_op(n, k - 3, ',') || tok_is_op(n, k - 3, '(')));
         if (tok_is_op(n, k - 1, ':') && tok_is_name(n, k - 2) && starts)
             last = k - 1;
     }
@@ -162,7 +180,7 @@ static void find_targets(struct names *n, size_t i, struct targets *out)
         if (!find_target(n, last - 1, &first, &out->ids[out->count]))
             return;
         out->count++;
-        if (first < 2 || !tok_is_op(n, first - 1, ','))
+        if (!tuple || first < 2 || !tok_is_op(n, first - 1, ','))
             return;
         last = first - 1;
     }
@@ -221,8 +239,10 @@ static void learn_chain(struct names *n, uint32_t id, size_t start, size_t end)
         bool path = strcmp(c.name, "pathlib.Path()") == 0;
         bool whole = next >= end || n->toks[next].kind != LEX_OPERATOR || tok_is_op(n, next, ')') ||
                      is_choice(n, next) || (path && tok_is_op(n, next, '/'));
-        if (c.known && whole)
-            names_add_alias(n, id, c.name, c.len);
+        if (!c.known || !whole || !names_add_alias(n, id, c.name, c.len))
+            continue;
+        if (memchr(n->ids[id].p, '.', n->ids[id].len) == NULL)
+            n->toks[start].mark |= TOK_LEARNT; /* an attribute may be reached by other names */
     }
 }
 
@@ -249,7 +269,7 @@ static void learn_value(struct names *n, uint32_t id, size_t from)
     literal_release(&l);
 }
 
-static void learn_assignment(struct names *n, size_t i, struct targets *t)
+static void learn_assignment(struct names *n, size_t i, bool tuple, struct targets *t)
 {
     size_t from = i + 1;
     if (i > 0 && tok_is_op(n, i - 1, '}') && n->j->lang == LEX_LANG_JAVASCRIPT) {
@@ -257,7 +277,7 @@ static void learn_assignment(struct names *n, size_t i, struct targets *t)
         t->count = 0;
         return;
     }
-    find_targets(n, i, t);
+    find_targets(n, i, tuple, t);
     for (size_t k = t->count; k-- > 0;) {
         bool cut;
         learn_value(n, t->ids[k], from);
@@ -362,7 +382,7 @@ static void learn_token(struct names *n, struct learner *l, size_t i)
                tok_is_op(n, i, OP_WALRUS)) {
         l->taint = 0;
         if (l->chained++ < CHAINED_MAX)
-            learn_assignment(n, i, &l->open);
+            learn_assignment(n, i, l->depth == 0 && n->j->lang == LEX_LANG_PYTHON, &l->open);
     } else if (t->kind == LEX_KEYWORD && (tok_is_word(n, i, "in") || tok_is_word(n, i, "of"))) {
         learn_loop(n, i, &l->open);
     } else if (t->kind == LEX_KEYWORD && tok_is_word(n, i, "return")) {

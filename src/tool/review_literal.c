@@ -234,21 +234,29 @@ static const char *const same_calls[] = {
 static const char *const code_calls[] = { "chr", "String.fromCharCode", "String.fromCodePoint" };
 static const char *const home_calls[] = { "Path.home", "os.homedir" };
 
+/* The name at token i: `id` is it, or what it stands for when it is the first of its chain. */
+static const char *called(const struct names *n, size_t i, size_t first, size_t *len)
+{
+    const struct ident *id = &n->ids[n->toks[i].aux];
+    const char *p = i == first && id->alias_count > 0 ? id->alias[0] : id->p;
+    *len = p == id->p ? id->len : strlen(p);
+    return p;
+}
+
 static void call_name(const struct names *n, size_t name, size_t first, char out[NAME_TEXT_MAX])
 {
-    const struct ident *id = &n->ids[n->toks[name].aux];
-    size_t len = 0;
-    if (name >= first + 2 && n->toks[name - 2].len + id->len + 2 < NAME_TEXT_MAX) {
-        len = n->toks[name - 2].len;
-        memcpy(out, tok_text(n, name - 2), len);
-        out[len++] = '.';
+    size_t front_len = 0, len, at = 0;
+    const char *p = called(n, name, first, &len);
+    const char *front = name >= first + 2 ? called(n, name - 2, first, &front_len) : NULL;
+    if (front != NULL && front_len + len + 2 <= NAME_TEXT_MAX) {
+        memcpy(out, front, front_len);
+        out[front_len] = '.';
+        at = front_len + 1;
     }
-    const char *p = name == first && id->alias_count > 0 ? id->alias[0] : id->p;
-    size_t p_len = p == id->p ? id->len : strlen(p);
-    if (len + p_len + 1 > NAME_TEXT_MAX)
-        p_len = 0;
-    memcpy(out + len, p, p_len);
-    out[len + p_len] = '\0';
+    if (at + len + 1 > NAME_TEXT_MAX)
+        len = 0;
+    memcpy(out + at, p, len);
+    out[at + len] = '\0';
 }
 
 /* Is `name` one of the words, or does it end in one behind a dot? */
@@ -281,6 +289,26 @@ static bool fold_call(struct fold *f, size_t name, size_t first)
     return true;
 }
 
+/* Names whose value is known without their being set. */
+static bool fold_constant(struct fold *f, size_t name, size_t first)
+{
+    static const char *const known[][2] = {
+        { "sys.executable", "python3" },
+        { "process.execPath", "node" },
+        { "os.sep", "/" },
+        { "path.sep", "/" },
+    };
+    char text[NAME_TEXT_MAX];
+    call_name(f->n, name, first, text);
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (is_call_of(text, &known[i][0], 1)) {
+            add_bytes(f, known[i][1], strlen(known[i][1]));
+            return true;
+        }
+    }
+    return false;
+}
+
 /* `a.b.c` or `a.b.c(…)` at i; returns the token behind. */
 static size_t fold_name(struct fold *f, size_t i, size_t end)
 {
@@ -308,7 +336,7 @@ static size_t fold_name(struct fold *f, size_t i, size_t end)
             add_bytes(f, "\n", 1);
             add_hole(f);
         }
-    } else {
+    } else if (!fold_constant(f, name, i)) {
         add_hole(f);
     }
     return name + 1;

@@ -1,5 +1,5 @@
 /* review_names.c - the walk over Python and JavaScript: every chain of names against the rules. */
-#include "tool/review_names.h"
+#include "tool/review_chain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -304,13 +304,17 @@ static void check_step(struct names *n, const struct chain *c)
 {
     struct call k = { .n = n, .c = c, .is_call = chain_calls(n, c) };
     const struct ident *last = tok_is_name(n, c->last) ? &n->ids[n->toks[c->last].aux] : NULL;
+    if (c->step == STEP_INDEX && n->j->lang == LEX_LANG_JAVASCRIPT) { /* x["rmSync"] */
+        int64_t id = names_find(n, c->key, c->key_len);
+        last = id >= 0 ? &n->ids[id] : NULL;
+    }
     size_t start = n->toks[c->first].start;
     size_t len = n->toks[c->at - 1].start + n->toks[c->at - 1].len - start;
     if (c->built_key && c->known)
         job_check(n->j, "built-name", start, len);
     if (c->dynamic_key)
         job_check(n->j, "dynamic-name", start, len);
-    bool method = c->step == STEP_NAME && last != NULL && (last->has_method || last->has_attr);
+    bool method = c->step != STEP_CALL && last != NULL && (last->has_method || last->has_attr);
     if (!c->known && !method)
         return;
     if (k.is_call) {
@@ -330,7 +334,7 @@ static void check_step(struct names *n, const struct chain *c)
         if (k.is_call)
             named |= try_kind(&k, MATCH_CALL);
     }
-    if (!method || named || c->last == c->first)
+    if (!method || named || (c->last == c->first && c->step == STEP_NAME))
         return;
     if (k.is_call && last->has_method)
         try_key(&k, MATCH_METHOD, last->p, last->len, NULL, 0);
@@ -355,6 +359,20 @@ static bool is_only_label(const struct names *n, size_t i)
     return tok_is_op(n, (size_t)n->toks[i + 1].aux + 1, '{');
 }
 
+/* Does the chain hold, as a value, what the rules want to know of: `f(os)`, `[os]`, `return os`? */
+static void check_value(struct names *n, const struct chain *c)
+{
+    const struct call k = { .n = n, .c = c };
+    struct chain bare = *c;
+    if (!c->known || (n->toks[c->first].mark & TOK_LEARNT) != 0)
+        return;
+    if (chain_ends(c, ".__dict__")) /* vars(os) */
+        chain_cut(&bare, strlen(".__dict__"));
+    if (rules_find(n->j->rules, n->j->lang, MATCH_VALUE, bare.name, bare.len, NULL) != NULL &&
+        names_is_value(n, c->open, c->at))
+        try_key(&k, MATCH_VALUE, bare.name, bare.len, NULL, 0);
+}
+
 static void report_chain(struct names *n, size_t i)
 {
     struct chain c;
@@ -363,6 +381,7 @@ static void report_chain(struct names *n, size_t i)
             check_step(n, &c);
         while (chain_step(n, &c))
             check_step(n, &c);
+        check_value(n, &c);
     }
 }
 

@@ -24,6 +24,7 @@ enum {
 #define TOK_TAINT   (TOK_DECODED | TOK_FETCHED)
 #define TOK_NAME    0x10u /* a name in the widest sense: see tok_is_name() */
 #define TOK_IMPORT  0x08u /* part of an import statement */
+#define TOK_LEARNT  0x20u /* what it stands for was given to a name that is followed */
 
 struct tok {
     uint32_t start, len; /* a string that is one literal spans all its lines */
@@ -152,6 +153,7 @@ struct chain {
     unsigned parent_kinds;
     bool known;       /* it starts at something the rules or an import know */
     size_t first, at; /* first token; the next one to read */
+    size_t open;      /* … first, or the outermost parenthesis it was followed out of */
     size_t last;      /* last name token that was read */
     uint8_t taint;
     char key[64]; /* of the last ["key"] or first literal argument, for environment look-ups */
@@ -179,7 +181,8 @@ uint32_t names_intern_dotted(struct names *n, size_t from, size_t to);
 int64_t names_find_dotted(const struct names *n, size_t from, size_t to);
 /* The `a` of a name `a.b`; NULL for a plain name. Names may move. */
 struct ident *names_first_part(struct names *n, uint32_t id);
-void names_add_alias(struct names *n, uint32_t id, const char *target, size_t len);
+/* False when it can't be followed. */
+bool names_add_alias(struct names *n, uint32_t id, const char *target, size_t len);
 
 /* ---- what statements teach (review_learn.c, review_python.c, review_javascript.c) ---- */
 
@@ -188,10 +191,15 @@ void python_imports(struct names *n);
 void javascript_imports(struct names *n);
 /* `}` before the `=` at token i: `const {a: b} = X`. */
 void javascript_destructure(struct names *n, size_t i, size_t right);
+/* The name or `{…}` pattern at token `open` is set to what the chain stands for. */
+void javascript_bind(struct names *n, size_t open, const struct chain *c);
 /* Assignments and taint; run again, it follows what was used before it was set. */
 void names_learn(struct names *n);
 /* The rules of a module that is imported at token `tok`; only in the last pass. */
 void names_import(struct names *n, const char *module, size_t len, size_t tok);
+
+/* Is the name in tokens [first, next) handed on as a value (review_value.c)? */
+bool names_is_value(const struct names *n, size_t first, size_t next);
 
 void review_loops(struct names *n);    /* review_loops.c */
 void review_oddities(struct names *n); /* review_odd.c */

@@ -96,7 +96,8 @@ static void add_entry(struct reader *rd, enum match_kind kind, const char *key, 
 /* `a.b.c`, `a.b.*`, `a.b.exec*`; the first name becomes a root. */
 static void add_name(struct reader *rd, enum match_kind kind, char *word)
 {
-    if (kind == MATCH_CALL || kind == MATCH_USE || kind == MATCH_DECODED || kind == MATCH_FETCHED) {
+    if (kind == MATCH_CALL || kind == MATCH_USE || kind == MATCH_VALUE || kind == MATCH_DECODED ||
+        kind == MATCH_FETCHED) {
         size_t n = strcspn(word, ".([");
         if (rules_find(rd->r, rd->lang, MATCH_ROOT, word, n, NULL) == NULL) {
             char *root = xstrndup(word, n);
@@ -330,7 +331,8 @@ static int name_kind(const char *key)
         { "attr", MATCH_ATTR },       { "import", MATCH_IMPORT }, { "command", MATCH_COMMAND },
         { "check", MATCH_CHECK },     { "env", MATCH_ENV },       { "decoded", MATCH_DECODED },
         { "fetched", MATCH_FETCHED }, { "prefix", MATCH_PREFIX }, { "persist", MATCH_PERSIST },
-        { "root", MATCH_ROOT },
+        { "root", MATCH_ROOT },       { "value", MATCH_VALUE },   { "imported", MATCH_IMPORTED },
+        { "looks", MATCH_LOOKS },
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (strcmp(kinds[i].key, key) == 0)
@@ -394,7 +396,8 @@ static int read_line(struct reader *rd, char *line)
         return start_rule(rd, rest);
     int kind = name_kind(key);
     bool list = kind == MATCH_DECODED || kind == MATCH_FETCHED || kind == MATCH_PREFIX ||
-                kind == MATCH_PERSIST || kind == MATCH_ROOT;
+                kind == MATCH_PERSIST || kind == MATCH_ROOT || kind == MATCH_IMPORTED ||
+                kind == MATCH_LOOKS;
     if (kind >= 0 && (list || rd->rule != NULL))
         return take_names(rd, (enum match_kind)kind, rest);
     if (rd->rule == NULL)

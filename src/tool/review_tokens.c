@@ -104,7 +104,7 @@ uint32_t names_intern(struct names *n, const char *p, size_t len)
         .p = p,
         .len = (uint32_t)len,
         .hash = h,
-        .is_root = (kinds & 1u << MATCH_ROOT) != 0,
+        .is_root = (kinds & (1u << MATCH_ROOT | 1u << MATCH_IMPORTED)) == 1u << MATCH_ROOT,
         .has_method = (kinds & 1u << MATCH_METHOD) != 0,
         .has_attr = (kinds & 1u << MATCH_ATTR) != 0,
     };
