@@ -10,25 +10,15 @@
 
 #include "base/utf8.h"
 #include "cli/export_doc.h"
+#include "cli/export_ipynb.h"
 #include "cli/export_mdtext.h"
 
-#define CELL_MAX ((size_t)96 << 20)
-
-struct notebook {
-    struct export *x;
-    struct outfile *out;
-    struct buf text; /* prose of the cell at hand */
-    size_t cells;
-    const char *language;
-};
-
-static void put(struct notebook *nb, const char *s)
+void nb_put(struct notebook *nb, const char *s)
 {
     outfile_add_str(nb->out, s);
 }
 
-/* A JSON string without its quotes: cleaned text goes out in pieces. */
-static void put_piece(struct notebook *nb, const char *p, size_t len)
+void nb_put_piece(struct notebook *nb, const char *p, size_t len)
 {
     struct buf one = BUF_INIT(CELL_MAX);
     struct json_w w;
@@ -39,20 +29,20 @@ static void put_piece(struct notebook *nb, const char *p, size_t len)
     buf_release(&one);
 }
 
-static void put_string(struct notebook *nb, const char *s)
+void nb_put_string(struct notebook *nb, const char *s)
 {
-    put(nb, "\"");
-    put_piece(nb, s, strlen(s));
-    put(nb, "\"");
+    nb_put(nb, "\"");
+    nb_put_piece(nb, s, strlen(s));
+    nb_put(nb, "\"");
 }
 
-static void put_cleaned(struct notebook *nb, const char *p, size_t len, enum text_mode mode)
+void nb_put_cleaned(struct notebook *nb, const char *p, size_t len, enum text_mode mode)
 {
     struct buf clean = BUF_INIT(CELL_MAX);
     export_clean(nb->x, &clean, p, len, mode);
-    put(nb, "\"");
-    put_piece(nb, buf_str(&clean), clean.len);
-    put(nb, "\"");
+    nb_put(nb, "\"");
+    nb_put_piece(nb, buf_str(&clean), clean.len);
+    nb_put(nb, "\"");
     buf_release(&clean);
 }
 
@@ -63,231 +53,50 @@ static void begin_cell(struct notebook *nb, const char *type)
     nb->cells++;
 }
 
-/* The prose that was put together becomes a cell. */
-static void prose_cell(struct notebook *nb)
+static void put_fact(struct notebook *nb, const char *key, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    outfile_addf(nb->out, ",\"%s\":", key);
+    nb_put_cleaned(nb, value, strlen(value), TEXT_PROSE);
+}
+
+/* What a program can read of an event that a person reads in a sentence. */
+static void put_event(struct notebook *nb, const struct event *ev)
+{
+    static const char *const words[] = { "path", "sha256", "step", "why" }, *const numbers[] = {
+        "bytes", "runs", "minutes", "from_run"
+    };
+    outfile_addf(nb->out, "\"airlock\":{\"seq\":%" PRIu64, ev->seq);
+    put_fact(nb, "event", ev->type_name);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        put_fact(nb, words[i], json_get_str(ev->body, words[i], ""));
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        if (json_get(ev->body, numbers[i]) != NULL)
+            outfile_addf(nb->out, ",\"%s\":%" PRId64, numbers[i],
+                         json_get_int(ev->body, numbers[i], 0));
+    }
+    nb_put(nb, "}");
+}
+
+/* The prose that was put together becomes a cell; `ev` NULL: of no event. */
+static void prose_cell(struct notebook *nb, const struct event *ev)
 {
     while (nb->text.len > 0 && nb->text.ptr[nb->text.len - 1] == '\n')
         buf_truncate(&nb->text, nb->text.len - 1);
     if (nb->text.len == 0)
         return;
     begin_cell(nb, "markdown");
-    put(nb, ",\"metadata\":{},\"source\":\"");
-    put_piece(nb, nb->text.ptr, nb->text.len);
-    put(nb, "\"}");
+    nb_put(nb, ",\"metadata\":{");
+    if (ev != NULL)
+        put_event(nb, ev);
+    nb_put(nb, "},\"source\":\"");
+    nb_put_piece(nb, nb->text.ptr, nb->text.len);
+    nb_put(nb, "\"}");
     buf_reset(&nb->text);
-}
-
-/* ---- outputs ---- */
-
-struct outputs {
-    struct notebook *nb;
-    const struct state_run *r;
-    size_t count;
-};
-
-static void begin_output(struct outputs *o, const char *type)
-{
-    outfile_addf(o->nb->out, "%s\n {\"output_type\":\"%s\"", o->count++ > 0 ? "," : "", type);
-}
-
-static int stream_line(void *arg, const char *line, size_t len, bool had_lf)
-{
-    struct notebook *nb = arg;
-    buf_reset(&nb->text);
-    export_clean_line(nb->x, &nb->text, line, len, TEXT_OUTPUT, had_lf);
-    put_piece(nb, buf_str(&nb->text), nb->text.len);
-    put(nb, had_lf ? "\\n" : "");
-    return outfile_failed(nb->out);
-}
-
-static int stream_gap(void *arg, uint64_t bytes)
-{
-    struct notebook *nb = arg;
-    outfile_addf(nb->out, "[… %" PRIu64 " bytes are not shown here]\\n", bytes);
-    return 0;
-}
-
-static void put_stream(struct outputs *o, unsigned stream)
-{
-    struct export_lines lines = { stream_line, stream_gap, o->nb };
-    if (o->r->out[stream].bytes == 0)
-        return;
-    begin_output(o, "stream");
-    outfile_addf(o->nb->out, ",\"name\":\"%s\",\"text\":\"",
-                 stream == STREAM_STDERR ? "stderr" : "stdout");
-    export_stream(o->nb->x, o->r->number, stream, &lines);
-    buf_reset(&o->nb->text);
-    if (o->r->out[stream].dropped > 0)
-        outfile_addf(o->nb->out, "[truncated +%" PRIu64 " bytes]\\n", o->r->out[stream].dropped);
-    put(o->nb, "\"}");
-}
-
-static bool is_mime(const char *s)
-{
-    size_t len = strlen(s);
-    return len >= 3 && len <= 100 && strchr(s, '/') != NULL &&
-           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-/_") == len;
-}
-
-static bool is_json(const char *mime)
-{
-    size_t len = strlen(mime);
-    return strcmp(mime, "application/json") == 0 ||
-           (len > 5 && strcmp(mime + len - 5, "+json") == 0);
-}
-
-/* Kinds that a viewer shows without executing or loading anything. */
-static bool is_passive(const char *mime, const struct buf *b)
-{
-    static const struct {
-        const char *mime, *magic;
-        size_t len;
-    } pictures[] = {
-        { "image/png", "\x89PNG\r\n\x1a\n", 8 },
-        { "image/jpeg", "\xff\xd8\xff", 3 },
-        { "image/gif", "GIF8", 4 },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(pictures); i++) {
-        if (strcmp(mime, pictures[i].mime) == 0)
-            return b->len > pictures[i].len &&
-                   memcmp(b->ptr, pictures[i].magic, pictures[i].len) == 0;
-    }
-    return strcmp(mime, "text/plain") == 0 || strcmp(mime, "application/json") == 0;
-}
-
-static void put_json(struct notebook *nb, struct buf *b)
-{
-    struct json *o = NULL;
-    struct err ignored = ERR_INIT;
-    struct buf text = BUF_INIT(CELL_MAX);
-    if (json_parse(&o, buf_str(b), b->len, &ignored) == 0 && json_print(o, &text) == 0)
-        outfile_add(nb->out, text.ptr, text.len);
-    else
-        put_cleaned(nb, buf_str(b), b->len, TEXT_OUTPUT);
-    json_free(o);
-    buf_release(&text);
-}
-
-static void put_base64(struct notebook *nb, const struct buf *b)
-{
-    struct buf text = BUF_INIT(CELL_MAX);
-    put(nb, "\"");
-    if (base64_encode(&text, b->ptr, b->len) == 0)
-        outfile_add(nb->out, buf_str(&text), text.len);
-    put(nb, "\"");
-    buf_release(&text);
-}
-
-static void put_data(struct notebook *nb, const char *mime, struct buf *b)
-{
-    bool text = strncmp(mime, "text/", 5) == 0 || strcmp(mime, "image/svg+xml") == 0 ||
-                strcmp(mime, "application/javascript") == 0;
-    if (is_json(mime))
-        put_json(nb, b);
-    else if (text)
-        put_cleaned(nb, buf_str(b), b->len, TEXT_OUTPUT);
-    else
-        put_base64(nb, b);
-}
-
-/* How many of the results from `at` on are one value in several forms: its text comes first. */
-static size_t bundle_length(const struct state_run *r, size_t at)
-{
-    size_t n = 1;
-    while (at + n < r->result_count && r->results[at + n].main == r->results[at].main &&
-           strcmp(r->results[at + n].mime, "text/plain") != 0) {
-        for (size_t i = 0; i < n; i++) {
-            if (strcmp(r->results[at + i].mime, r->results[at + n].mime) == 0)
-                return n;
-        }
-        n++;
-    }
-    return n;
-}
-
-/* One member of the bundle; false: it was left out, for the reason in `why`. */
-static bool put_member(struct outputs *o, const struct state_result *res, bool first,
-                       struct err *why)
-{
-    struct notebook *nb = o->nb;
-    struct buf b = BUF_INIT(STORE_BLOB_MAX);
-    int rc = export_result(nb->x, o->r, res, &b, why);
-    if (rc == 0 && (!is_mime(res->mime) || (!nb->x->raw && !is_passive(res->mime, &b))))
-        rc = err_set(why, ERR_DENIED, "%.80s", res->mime);
-    if (rc == 0) {
-        put(nb, first ? "" : ",");
-        put_string(nb, res->mime);
-        put(nb, ":");
-        put_data(nb, res->mime, &b);
-    }
-    buf_release(&b);
-    return rc == 0;
-}
-
-static void put_bundle(struct outputs *o, size_t at, size_t n)
-{
-    struct notebook *nb = o->nb;
-    bool main = o->r->results[at].main && at + n == o->r->result_count, first = true;
-    struct buf left = BUF_INIT(64 << 10);
-    begin_output(o, main ? "execute_result" : "display_data");
-    if (main)
-        outfile_addf(nb->out, ",\"execution_count\":%u", o->r->number);
-    put(nb, ",\"data\":{");
-    for (size_t i = 0; i < n; i++) {
-        struct err why = ERR_INIT;
-        if (put_member(o, &o->r->results[at + i], first, &why))
-            first = false;
-        else
-            (void)buf_addf(&left, "%s%s", left.len > 0 ? "; " : "", why.msg);
-    }
-    if (first) { /* nothing else is shown for it */
-        put(nb, "\"text/plain\":\"[left out: ");
-        export_clean(nb->x, &nb->text, buf_str(&left), left.len, TEXT_PROSE);
-        put_piece(nb, buf_str(&nb->text), nb->text.len);
-        put(nb, "]\"");
-        buf_reset(&nb->text);
-    }
-    put(nb, "},\"metadata\":{");
-    if (left.len > 0) {
-        put(nb, "\"airlock\":{\"left_out\":");
-        put_cleaned(nb, left.ptr, left.len, TEXT_PROSE);
-        put(nb, "}");
-    }
-    put(nb, "}}");
-    buf_release(&left);
-}
-
-static void put_error(struct outputs *o)
-{
-    const struct state_run *r = o->r;
-    struct notebook *nb = o->nb;
-    if (r->error_name == NULL || r->error_name[0] == '\0')
-        return;
-    begin_output(o, "error");
-    put(nb, ",\"ename\":");
-    put_cleaned(nb, r->error_name, strlen(r->error_name), TEXT_PROSE);
-    put(nb, ",\"evalue\":");
-    put_cleaned(nb, r->error_value, strlen(r->error_value), TEXT_PROSE);
-    put(nb, ",\"traceback\":[");
-    const char *s = r->error_traceback != NULL ? r->error_traceback : "";
-    for (bool first = true; *s != '\0'; first = false) {
-        size_t n = strcspn(s, "\n");
-        put(nb, first ? "" : ",");
-        put_cleaned(nb, s, n, TEXT_OUTPUT);
-        s += n + (s[n] == '\n');
-    }
-    put(nb, "]}");
 }
 
 /* ---- cells ---- */
-
-static void put_fact(struct notebook *nb, const char *key, const char *value)
-{
-    if (value == NULL || value[0] == '\0')
-        return;
-    outfile_addf(nb->out, ",\"%s\":", key);
-    put_cleaned(nb, value, strlen(value), TEXT_PROSE);
-}
 
 static void put_facts(struct notebook *nb, const struct state_run *now)
 {
@@ -300,10 +109,11 @@ static void put_facts(struct notebook *nb, const struct state_run *now)
     put_fact(nb, "decision", r->decision);
     put_fact(nb, "by", r->by);
     put_fact(nb, "end", export_outcome_word(r));
+    put_fact(nb, "what", r->end_what); /* the signal, the limit */
     put_fact(nb, "verdict", r->verdict != VERDICT_NONE ? run_verdict_name(r->verdict) : "");
     if (r->twin_of != 0)
         outfile_addf(nb->out, ",\"twin_of\":%u", r->twin_of);
-    put(nb, "}}");
+    nb_put(nb, "}}");
 }
 
 /* Code in another language than the notebook's says so the way its kernel understands. */
@@ -311,12 +121,12 @@ static void put_source(struct notebook *nb, const struct state_run *r, bool runs
 {
     struct buf clean = BUF_INIT(CELL_MAX);
     bool other = strcmp(r->language, nb->language) != 0 && strcmp(nb->language, "python") == 0;
-    put(nb, ",\"source\":\"");
+    nb_put(nb, ",\"source\":\"");
     if (runs && other)
-        put(nb, strcmp(r->language, "javascript") == 0 ? "%%script node\\n" : "%%bash\\n");
+        nb_put(nb, strcmp(r->language, "javascript") == 0 ? "%%script node\\n" : "%%bash\\n");
     export_clean(nb->x, &clean, r->code, r->code_len, TEXT_CODE);
-    put_piece(nb, buf_str(&clean), clean.len);
-    put(nb, "\"");
+    nb_put_piece(nb, buf_str(&clean), clean.len);
+    nb_put(nb, "\"");
     buf_release(&clean);
 }
 
@@ -334,27 +144,19 @@ static void say_proposal(struct notebook *nb, const struct state_run *r)
     md_findings(nb->x, &nb->text, r);
     if (r->decision[0] != '\0')
         md_decision(nb->x, &nb->text, r);
-    prose_cell(nb);
+    prose_cell(nb, NULL);
     buf_release(&title);
 }
 
 static void code_cell(struct notebook *nb, const struct state_run *r)
 {
-    struct outputs o = { .nb = nb, .r = r };
     begin_cell(nb, "code");
     put_facts(nb, r);
     outfile_addf(nb->out, ",\"execution_count\":%u", r->number);
     put_source(nb, r, true);
-    put(nb, ",\"outputs\":[");
-    put_stream(&o, STREAM_STDOUT);
-    put_stream(&o, STREAM_STDERR);
-    for (size_t i = 0; i < r->result_count;) {
-        size_t n = bundle_length(r, i);
-        put_bundle(&o, i, n);
-        i += n;
-    }
-    put_error(&o);
-    put(nb, "]}");
+    nb_put(nb, ",\"outputs\":[");
+    nb_put_outputs(nb, r);
+    nb_put(nb, "]}");
 }
 
 static void raw_cell(struct notebook *nb, const struct state_run *r)
@@ -362,18 +164,68 @@ static void raw_cell(struct notebook *nb, const struct state_run *r)
     begin_cell(nb, "raw");
     put_facts(nb, r);
     put_source(nb, r, false);
-    put(nb, "}");
+    nb_put(nb, "}");
+}
+
+/* An end that the outputs of its cell do not tell. */
+static void say_end(struct notebook *nb, const struct state_run *r)
+{
+    (void)buf_addf(&nb->text, "*Run %u ended: %s", r->number, run_end_name(r->end));
+    if (r->end_what[0] != '\0') {
+        (void)buf_add_str(&nb->text, " (");
+        md_inline(nb->x, &nb->text, r->end_what);
+        (void)buf_add_char(&nb->text, ')');
+    }
+    (void)buf_add_char(&nb->text, '*');
+    if (r->message[0] != '\0') {
+        (void)buf_add_str(&nb->text, ": ");
+        md_inline(nb->x, &nb->text, r->message);
+    }
+    prose_cell(nb, NULL);
 }
 
 static void on_ran(void *arg, const struct state_run *r, const struct event *ev)
 {
     struct notebook *nb = arg;
-    (void)ev;
     say_proposal(nb, r);
     if (r->started_at_us != 0)
         code_cell(nb, r);
     else
         raw_cell(nb, r);
+    if (ev != NULL && r->end != END_EXIT)
+        say_end(nb, r);
+}
+
+static void on_changed(void *arg, const struct state_run *r, const struct event *ev)
+{
+    struct notebook *nb = arg;
+    struct buf line = BUF_INIT(64 << 10);
+    (void)ev;
+    for (size_t i = 0; i < r->file_count; i++) {
+        buf_reset(&line);
+        if (!doc_file(&r->files[i], &line))
+            continue;
+        if (nb->text.len == 0)
+            (void)buf_addf(&nb->text, "Files after run %u:\n\n", r->number);
+        (void)buf_add_str(&nb->text, "- ");
+        md_inline(nb->x, &nb->text, buf_str(&line));
+        (void)buf_add_char(&nb->text, '\n');
+    }
+    prose_cell(nb, NULL);
+    buf_release(&line);
+}
+
+/* Files put and got, leases, what came back, attempts at the network. The life of a sandbox is not
+ * the notebook's. */
+static void on_other(void *arg, const struct event *ev, const char *text)
+{
+    struct notebook *nb = arg;
+    if (strncmp(ev->type_name, "sandbox.", 8) == 0)
+        return;
+    (void)buf_add_char(&nb->text, '*');
+    md_inline(nb->x, &nb->text, text);
+    (void)buf_add_char(&nb->text, '*');
+    prose_cell(nb, ev);
 }
 
 static void on_decided(void *arg, const struct state_run *r, const struct event *ev)
@@ -393,7 +245,7 @@ static void on_verdict(void *arg, const struct state_run *r, const struct event 
     if (r->verdict == VERDICT_UNVERIFIED)
         return;
     md_checks(nb->x, &nb->text, r);
-    prose_cell(nb);
+    prose_cell(nb, NULL);
 }
 
 static void on_words(void *arg, const struct event *ev, const char *author, const char *text)
@@ -403,7 +255,7 @@ static void on_words(void *arg, const struct event *ev, const char *author, cons
     md_inline(nb->x, &nb->text, ev->type == EVENT_TASK_GIVEN ? "task" : author);
     (void)buf_add_str(&nb->text, "**\n\n");
     md_block(nb->x, &nb->text, "text", text, strlen(text), TEXT_PROSE);
-    prose_cell(nb);
+    prose_cell(nb, NULL);
 }
 
 /* ---- the whole ---- */
@@ -435,33 +287,36 @@ static void put_end(struct notebook *nb, size_t k)
         "\n],\n\"metadata\":{\"kernelspec\":{\"name\":\"%s\",\"display_name\":\"%s\","
         "\"language\":\"%s\"},\"language_info\":{\"name\":\"%s\"},\"airlock\":{\"session\":",
         kernels[k].kernel, kernels[k].shown, kernels[k].language, kernels[k].language);
-    put_string(nb, store_id(x->store));
+    nb_put_string(nb, store_id(x->store));
     put_fact(nb, "contract_digest", x->final.contract_digest);
     put_fact(nb, "sandbox", x->final.sandbox);
     put_fact(nb, "planner", x->final.planner);
     put_fact(nb, "outcome", x->final.outcome);
     if (x->final.foreign)
-        put(nb, ",\"foreign\":true");
+        nb_put(nb, ",\"foreign\":true");
     if (x->broken.code != ERR_NONE)
         outfile_addf(nb->out, ",\"whole_to\":%" PRIu64, x->final.last_seq);
-    put(nb, "}},\n\"nbformat\":4,\"nbformat_minor\":5}\n");
+    nb_put(nb, "}},\n\"nbformat\":4,\"nbformat_minor\":5}\n");
 }
 
 int export_ipynb(struct export *x, struct err *e)
 {
-    static const struct doc_ops ops = {
-        .words = on_words, .decided = on_decided, .ran = on_ran, .verdict = on_verdict
-    };
+    static const struct doc_ops ops = { .words = on_words,
+                                        .decided = on_decided,
+                                        .ran = on_ran,
+                                        .verdict = on_verdict,
+                                        .changed = on_changed,
+                                        .other = on_other };
     size_t k = choose_kernel(&x->final);
     struct notebook nb = {
         .x = x, .out = x->out, .text = BUF_INIT(CELL_MAX), .language = kernels[k].language
     };
-    put(&nb, "{\"cells\":[");
+    nb_put(&nb, "{\"cells\":[");
     md_head(x, &nb.text);
     md_plan(x, &nb.text);
     (void)buf_add_str(&nb.text, "The code below ran in a sandbox. Run from here it runs on this"
                                 " machine, outside of any.");
-    prose_cell(&nb);
+    prose_cell(&nb, NULL);
     int rc = doc_walk(x, &ops, &nb, e);
     put_end(&nb, k);
     buf_release(&nb.text);

@@ -65,6 +65,29 @@ def test_cells_outputs_and_capsules(airlock):
     assert "draw \\*it\\*" in prose and "denied by the person" in prose and "outside of any" in prose
 
 
+def test_files_leases_and_ends(airlock):
+    sha = "ab" * 32
+    nb, text = export(airlock, [
+        b.created(), b.task("t"), ("lease.granted", 0, {"runs": 3, "minutes": 5, "approximated": ["cpu"]}),
+        ("file.put", 0, {"path": "in_*1*.csv", "bytes": 12, "sha256": sha}),
+        b.proposed(1, "x"), *b.gate(1), b.started(1),
+        ("run.finished", 1, {"end": "signal", "what": "SIGSEGV", "message": "it broke", "wall_ms": 5, "stdout_bytes": 0, "stderr_bytes": 0}),
+        b.verdict(1), ("state.changed", 1, {"vars": [], "files": [{"path": "new.csv", "change": "new", "bytes": 3},
+                                                                  {"path": "old.csv", "change": "same", "bytes": 3}]}),
+        ("file.got", 0, {"path": "new.csv", "bytes": 3}), ("lease.ended", 0, {"why": "used up"})])
+    validate(text)
+    said = {c["metadata"]["airlock"]["event"]: c for c in nb["cells"] if c["cell_type"] == "markdown" and "airlock" in c["metadata"]}
+    facts = {kind: {k: v for k, v in c["metadata"]["airlock"].items() if k not in ("seq", "event")} for kind, c in said.items()}
+    assert facts == {"lease.granted": {"runs": 3, "minutes": 5}, "file.put": {"path": "in_*1*.csv", "bytes": 12, "sha256": sha},
+                     "file.got": {"path": "new.csv", "bytes": 3}, "lease.ended": {"why": "used up"}}
+    assert said["lease.granted"]["source"].startswith("*lease granted, 3 runs, 5 minutes")
+    assert said["file.put"]["source"] == "*file put in\\_\\*1\\*.csv, 12 bytes*"
+    code = next(c for c in nb["cells"] if c["cell_type"] == "code")["metadata"]["airlock"]
+    assert (code["end"], code["what"]) == ("signal", "SIGSEGV")
+    prose = [c["source"] for c in nb["cells"] if c["cell_type"] == "markdown"]
+    assert "*Run 1 ended: signal (SIGSEGV)*: it broke" in prose and any("new file new.csv" in p and "old.csv" not in p for p in prose)
+
+
 def test_raw_keeps_every_form(airlock):
     nb, text = export(airlock, STORY, "--raw")
     frame = next(c for c in nb["cells"] if c["cell_type"] == "code")["outputs"][2]
