@@ -96,6 +96,9 @@ size_t text_count_rows(const char *line, size_t len, enum text_mode mode, bool h
  * `out`. 0, or -1 when out is full. For --plain, copy, logs, messages. */
 int text_clean(struct buf *out, const char *line, size_t len, enum text_mode mode, bool had_lf,
                bool ascii);
+/* From now on these and streams name whatever is not ASCII: lines go to a terminal with another
+ * character set, where the bytes of a letter may be controls. (A grid has `ascii`.) [TTY-5] */
+void text_set_ascii_only(bool on);
 /* The same for many lines. LFs are kept. */
 int text_clean_lines(struct buf *out, const char *p, size_t len, enum text_mode mode, bool ascii);
 

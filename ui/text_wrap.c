@@ -114,6 +114,13 @@ size_t text_count_rows(const char *line, size_t len, enum text_mode mode, bool h
 
 /* ---- whole strings ---- */
 
+static bool ascii_only;
+
+void text_set_ascii_only(bool on)
+{
+    ascii_only = on;
+}
+
 int text_add_cp(struct buf *out, uint32_t cp)
 {
     char s[4];
@@ -127,7 +134,7 @@ int text_clean(struct buf *out, const char *line, size_t len, enum text_mode mod
     struct text_iter it;
     struct text_glyph g;
     text_begin(&it, line, len, mode, had_lf);
-    it.ascii = ascii;
+    it.ascii = ascii || ascii_only;
     for (;;) {
         size_t n = plain_run(&it, SIZE_MAX - 1);
         if (n) {

@@ -59,6 +59,9 @@ int json_print(const struct json *v, struct buf *out);
 /* Append JSON text that was checked before, with the characters that the writer escapes (below)
  * escaped, and DEL. 0, or -1 when out is full. */
 int json_add_shown(struct buf *out, const char *json, size_t len);
+/* From now on everything beyond ASCII is escaped, in all JSON that is written: it goes to a
+ * terminal with another character set. [TTY-5] */
+void json_write_ascii_only(bool on);
 
 /* ---- writer: commas and nesting are kept for you; misuse is an INVARIANT. Keys are ASCII
  * literals. Characters that steer a terminal, or hide or turn text around, are written as \u

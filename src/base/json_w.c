@@ -9,6 +9,13 @@
 #include "base/json_check.h"
 #include "base/utf8.h"
 
+static bool ascii_only;
+
+void json_write_ascii_only(bool on)
+{
+    ascii_only = on;
+}
+
 /* What steers a terminal (C1), or hides or turns text around. A person may look at the JSON too, so
  * these are always written as escapes, which mean the same. [SAN-1, SAN-4] */
 static bool is_hidden(uint32_t cp)
@@ -21,7 +28,7 @@ static bool is_hidden(uint32_t cp)
     for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
         if (cp >= ranges[i].from && cp <= ranges[i].to)
             return true;
-    return false;
+    return ascii_only;
 }
 
 static size_t multibyte_run(const char *s, size_t len)

@@ -1,5 +1,6 @@
 /* main.c - the first lines of the process, then one command. */
 #include <fcntl.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,9 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "cli/app.h"
 #include "cli/commands.h"
 #include "cli/secrets.h"
+#include "ui/text.h"
 
 /* Descriptors 0-2 must be something before anything else is opened. [SEC-8] */
 static void fill_standard_fds(void)
@@ -34,6 +37,16 @@ static void harden(void)
     setrlimit(RLIMIT_CORE, &no_core);
     signal(SIGPIPE, SIG_IGN);
     fill_standard_fds();
+}
+
+/* Bytes of UTF-8 may be controls where the terminal has another character set: then whatever is not
+ * ASCII is named. What goes to a file or a program stays as it is. [TTY-5] */
+static void speak_the_terminals_language(void)
+{
+    bool other = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    bool on_terminal = isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
+    text_set_ascii_only(other && on_terminal);
+    json_write_ascii_only(other && on_terminal);
 }
 
 static int print_and_leave(struct buf *text)
@@ -81,6 +94,7 @@ int main(int argc, char **argv)
     secrets_take();
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");
+    speak_the_terminals_language();
     if (options_parse(&p, argc, argv, &e) < 0) {
         free(p.opt.args);
         return app_fail(&e);

@@ -68,6 +68,23 @@ def test_nor_as_json(airlock, taken):
     assert out["text"] == "a\u009b2Jb\u202ec\U000e0041\n"
 
 
+def test_nor_where_the_terminal_has_another_character_set(airlock):
+    """There the second byte of a Cyrillic letter begins a sequence: whatever is not ASCII is named. [TTY-5, SAN-1]"""
+    path = airlock.home / "f.py"
+    path.write_text("# \u041b[31m\nprint('\u041b[2J')\n", encoding="utf-8")
+    env = {"LANG": "C", "LC_ALL": "C"}
+    s = airlock.screen("exec", "--lease", "runs=1", str(path), env=env)
+    s.ended()
+    assert b"<U+041B>[2J" in s.raw and b"\x9b" not in s.raw, s.raw
+    s = airlock.screen("show", "last:1", env=env)
+    s.ended()
+    assert b"# <U+041B>[31m" in s.raw and b"\x9b" not in s.raw, s.raw
+    s = airlock.screen("show", "last", "--json", env=env, cols=2000)
+    s.ended()
+    assert b"\\u041b[2J" in s.raw and b"\x9b" not in s.raw, s.raw
+    assert "\u041b[31m" in airlock.run("show", "last:1", env=env).stdout.decode()  # no terminal: as it is
+
+
 def test_nor_on_the_screen(airlock, taken):
     s = airlock.screen("replay", taken, rows=50, cols=200)
     s.wait("Plan")
