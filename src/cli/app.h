@@ -71,13 +71,15 @@ bool app_planner_asks_model(const char *planner);
  * planner_config.setting; `app` is the struct app. Lent for ever. */
 const char *app_setting(void *app, const char *name);
 
-/* Print "airlock: <message>" to stderr, cleaned for a terminal, and give the exit code that belongs
- * to e->code. */
+/* Print "airlock: <message>" to stderr, cleaned for a terminal, unless there is none, and give the
+ * exit code that belongs to e->code. */
 int app_fail(const struct err *e);
 int exit_code_of(const struct err *e);
 /* Write to standard output. -1 when that fails, said on stderr the first time, unless a reader went
  * away. */
 int app_print(const char *p, size_t len);
+/* After that: ERR_IO without a word, for app_fail() to give its exit code alone. Always -1. */
+int app_print_failed(struct err *e);
 int app_print_end(void); /* the same for what printf still holds */
 
 #endif

@@ -24,7 +24,7 @@ struct differ {
 
 static int flush_out(struct buf *out)
 {
-    int rc = write_all_fd(STDOUT_FILENO, buf_str(out), out->len);
+    int rc = app_print(buf_str(out), out->len);
     buf_reset(out);
     return rc;
 }
@@ -353,7 +353,7 @@ static int diff(struct differ *d, struct err *e)
                         (unsigned long long)broken->state.last_seq);
     }
     if (rc == 0 && d->out_failed)
-        return err_set(e, ERR_IO, "standard output can't be written");
+        return app_print_failed(e);
     return rc;
 }
 

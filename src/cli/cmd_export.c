@@ -1,4 +1,5 @@
 /* cmd_export.c - a recorded session as a document. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,5 +68,7 @@ int cmd_export(struct app *app)
         e = broken;
         rc = -1;
     }
+    if (rc < 0 && x.path == NULL && e.sys == EPIPE)
+        (void)app_print_failed(&e); /* its reader has enough */
     return rc < 0 ? app_fail(&e) : EXIT_OK;
 }

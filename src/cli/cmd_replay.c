@@ -32,7 +32,7 @@ struct printer {
 
 static void flush(struct printer *p)
 {
-    if (!p->failed && write_all_fd(STDOUT_FILENO, buf_str(&p->out), p->out.len) < 0)
+    if (!p->failed && app_print(buf_str(&p->out), p->out.len) < 0)
         p->failed = true;
     buf_reset(&p->out);
 }
@@ -115,7 +115,7 @@ static int play(struct printer *p, const char *speed, int64_t quarters, struct e
                            : player_play(p->player, player_last(p->player), 0, on_event, p, e);
     flush(p);
     if (rc == 0 && p->failed)
-        rc = err_set(e, ERR_IO, "standard output can't be written");
+        rc = app_print_failed(e);
     if (rc == 0 && p->frames.failed.code != ERR_NONE) {
         *e = p->frames.failed;
         rc = -1;

@@ -97,7 +97,7 @@ static int on_hit(void *arg, const struct search_hit *hit)
 static int say_end(struct searcher *s, const struct search_progress *p, struct err *e)
 {
     if (s->out_failed)
-        return err_set(e, ERR_IO, "standard output can't be written");
+        return app_print_failed(e);
     s->damaged = p->damaged;
     if (s->app->opt.quiet)
         return 0;

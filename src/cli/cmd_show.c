@@ -12,7 +12,7 @@
 
 static int print(struct buf *out)
 {
-    int rc = write_all_fd(1, buf_str(out), out->len);
+    int rc = app_print(buf_str(out), out->len);
     buf_reset(out);
     return rc;
 }
@@ -38,7 +38,7 @@ static int show_json(struct saved *s, struct err *e)
     struct json_print p = { .s = s, .out = BUF_INIT((size_t)128 << 20) };
     int rc = store_each(s->store, 1, 0, json_event, &p, e);
     if (print(&p.out) < 0)
-        rc = err_set(e, ERR_IO, "standard output can't be written");
+        rc = app_print_failed(e);
     buf_release(&p.out);
     return rc;
 }
@@ -256,7 +256,7 @@ int cmd_show(struct app *app)
         struct buf out = BUF_INIT((size_t)64 << 20);
         rc = show_var_history(s.store, &s.state, app->opt.var, app->opt.json, &out, &e);
         if (rc == 0 && print(&out) < 0)
-            rc = err_set(&e, ERR_IO, "standard output can't be written");
+            rc = app_print_failed(&e);
         buf_release(&out);
     } else if (app->opt.json) {
         rc = show_json(&s, &e);
@@ -267,7 +267,7 @@ int cmd_show(struct app *app)
         else
             show_session(&s, &out);
         if (print(&out) < 0)
-            rc = err_set(&e, ERR_IO, "standard output can't be written");
+            rc = app_print_failed(&e);
         buf_release(&out);
     }
     if (rc == 0 && s.broken.code != ERR_NONE) {

@@ -29,7 +29,7 @@ struct counting {
 
 static void flush_out(struct counting *c)
 {
-    c->out_failed |= write_all_fd(STDOUT_FILENO, buf_str(&c->out), c->out.len) < 0;
+    c->out_failed |= app_print(buf_str(&c->out), c->out.len) < 0;
     buf_reset(&c->out);
 }
 
@@ -432,7 +432,7 @@ int cmd_stats(struct app *app)
     else if (rc == 0)
         put_text(&c);
     if (rc == 0 && c.out_failed)
-        rc = err_set(&e, ERR_IO, "standard output can't be written");
+        rc = app_print_failed(&e);
     for (size_t i = 0; i < c.id_count; i++)
         free(c.ids[i]);
     free(c.ids);

@@ -67,7 +67,7 @@ static int print_line(void *arg, const struct tree_line *l)
     p->differs |= l->run == 0 && l->kin == TREE_DIFFERS;
     if (l->broken != NULL)
         note_broken(p, l);
-    p->failed = write_all_fd(STDOUT_FILENO, buf_str(&out), out.len) < 0;
+    p->failed = app_print(buf_str(&out), out.len) < 0;
     buf_release(&out);
     return p->failed;
 }
@@ -86,7 +86,7 @@ int cmd_tree(struct app *app)
     if (rc == 0)
         rc = tree_walk(app, id, print_line, &p, &e);
     if (rc == 0 && p.failed)
-        rc = err_set(&e, ERR_IO, "standard output can't be written");
+        rc = app_print_failed(&e);
     free(id);
     free(path);
     if (rc < 0)

@@ -36,6 +36,8 @@ int app_fail(const struct err *e)
 {
     struct buf line = BUF_INIT(8 << 10), told = BUF_INIT(8 << 10);
     const struct redact *secrets = redact_global();
+    if (e->msg[0] == '\0')
+        return exit_code_of(e); /* it was said before */
     /* A server may have sent the key back in its words. [SEC-4] */
     if (secrets == NULL || redact_text(secrets, e->msg, strlen(e->msg), &told) < 0)
         (void)buf_add_str(&told, e->msg);
@@ -62,6 +64,11 @@ static int cut_short(int error)
 int app_print(const char *p, size_t len)
 {
     return write_all_fd(STDOUT_FILENO, p, len) < 0 ? cut_short(errno) : 0;
+}
+
+int app_print_failed(struct err *e)
+{
+    return err_set(e, ERR_IO, "%s", "");
 }
 
 int app_print_end(void)

@@ -1,10 +1,12 @@
 """What every command refuses, and how: too few words, too many, names that are not there, a place that can't be read."""
 import os
 import re
+import subprocess
 
 import pytest
 
 import bundle as b
+from conftest import BINARY
 
 USAGE = """
     show                             | show takes ID or ID:RUN
@@ -204,6 +206,25 @@ def test_the_configuration_as_json_and_what_a_file_adds(airlock):
     for key in ("contract.pids", "masks.nope"):
         done = airlock.run("config", "get", key)
         assert done.returncode == 2 and b"is not set in the configuration" in done.stderr
+
+
+PRINTS = """show {id}|show {id}:1|show --json {id}|tree {id}|sessions|diff {id}:1 {id}:1|replay --plain {id}|replay --json {id}
+    |export {id} --format md|stats|stats --json|cost|verify {id}|search print|contract|config|help|sandboxes|providers"""
+
+
+def test_a_reader_that_has_enough_is_no_error_to_talk_of(airlock, one):
+    """`airlock show last | head -1`: no word on stderr; a full disk has one, and says so."""
+    for words in "".join(PRINTS.split("\n    ")).format(id=one).split("|"):
+        gone, out = os.pipe()
+        os.close(gone)
+        done = subprocess.run([BINARY, *words.split()], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE,
+                              env=airlock.env, cwd=airlock.home, timeout=60)
+        os.close(out)
+        assert (done.returncode, done.stderr) == (1, b""), (words, done)
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([BINARY, *words.split()], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                                  env=airlock.env, cwd=airlock.home, timeout=60)
+        assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"No space left" in done.stderr, (words, done)
 
 
 def field(airlock, name, *args):
