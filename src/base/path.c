@@ -16,7 +16,7 @@
 
 char *path_join(const char *dir, const char *name)
 {
-    return xasprintf("%s/%s", dir, name);
+    return xasprintf("%s%s%s", dir, strcmp(dir, "/") == 0 ? "" : "/", name);
 }
 
 /* ---- where things are ---- */

@@ -8,6 +8,7 @@
 #include "cli/headless.h"
 #include "tool/capsule.h"
 #include "tool/lex.h"
+#include "tool/verdict.h"
 
 /* From -l, the file's ending, or its first line; else the configured language. */
 static const char *guess_language(const struct app *app, const char *name, const struct buf *code)
@@ -124,6 +125,18 @@ static int run_code(struct headless *h, const char *name, const struct buf *code
     return rc;
 }
 
+/* Before there is a session: a slip in it is a matter of usage. */
+static int check_expectation(const char *text, struct err *e)
+{
+    struct expectation x = { 0 };
+    struct err why = ERR_INIT;
+    if (text == NULL)
+        return 0;
+    int rc = expectation_parse(&x, text, strlen(text), &why);
+    expectation_release(&x);
+    return rc < 0 ? err_set(e, ERR_USAGE, "--expect: %s", why.msg) : 0;
+}
+
 int cmd_exec(struct app *app)
 {
     struct err e = ERR_INIT;
@@ -136,6 +149,8 @@ int cmd_exec(struct app *app)
         err_set(&e, ERR_USAGE, "exec needs a FILE, or - for standard input");
         return app_fail(&e);
     }
+    if (check_expectation(app->opt.expect, &e) < 0)
+        return app_fail(&e);
     if (read_code(name, &code, &e) < 0) {
         buf_release(&code);
         app_fail(&e);

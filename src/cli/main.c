@@ -68,11 +68,21 @@ static int prepare_to_supervise(struct app *app, const struct command *cmd, stru
     return 0;
 }
 
+/* What was named and is not there must not turn into the defaults; `config set` makes it. */
+static int check_config(const struct parsed *p, struct err *e)
+{
+    if (p->opt.config == NULL || p->cmd->run == cmd_config || access(p->opt.config, F_OK) == 0)
+        return 0;
+    return err_sys(e, ERR_MISSING, "--config %.200s", p->opt.config);
+}
+
 static int run_command(struct parsed *p, struct launcher *launcher)
 {
     struct err e = ERR_INIT;
     struct app app = { .opt = p->opt, .launcher = launcher };
-    int rc = app_init(&app, &e);
+    int rc = check_config(p, &e);
+    if (rc == 0)
+        rc = app_init(&app, &e);
     if (rc == 0 && p->cmd->needs_launcher)
         rc = prepare_to_supervise(&app, p->cmd, &e);
     if (rc == 0)

@@ -346,6 +346,20 @@ static int take(struct parsed *out, const struct option_spec *o, const char *val
     return 0;
 }
 
+/* "-qv" is "-q -v": as long as the letters take no value. Returns the letter that is left. */
+static const char *take_flags(struct parsed *out, const char *letters, unsigned long *seen)
+{
+    struct err none = ERR_INIT;
+    while (letters[0] != '\0' && letters[1] != '\0') {
+        const struct option_spec *o = find_short(letters[0]);
+        if (o == NULL || o->takes != NULL || take(out, o, NULL, &none) < 0)
+            break;
+        *seen |= BIT(o->id);
+        letters++;
+    }
+    return letters;
+}
+
 /* One word that starts with '-'. Moves *i past a value that stands in the next word. */
 static int parse_option(struct parsed *out, int argc, char **argv, int *i, unsigned long *seen,
                         struct err *e)
@@ -357,8 +371,9 @@ static int parse_option(struct parsed *out, int argc, char **argv, int *i, unsig
         o = find_long(word + 2, len);
         value = word[2 + len] == '=' ? word + 3 + len : NULL;
     } else {
-        o = find_short(word[1]);
-        value = word[1] != '\0' && word[2] != '\0' ? word + 2 : NULL;
+        const char *letter = take_flags(out, word + 1, seen);
+        o = find_short(letter[0]);
+        value = letter[0] != '\0' && letter[1] != '\0' ? letter + 1 : NULL;
     }
     if (o == NULL)
         return unknown_option(word, e);

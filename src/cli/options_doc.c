@@ -14,7 +14,7 @@ static const char *const exit_codes[][2] = {
     { "1", "the work failed, or a check was refuted" },
     { "2", "usage" },
     { "3", "something needed is missing or unreachable" },
-    { "4", "denied at the gate" },
+    { "4", "denied at the gate, or refused to be on the safe side" },
     { "5", "integrity: hash, chain or capsule" },
     { "6", "a budget or limit ended it" },
     { "124", "exec: timed out" },

@@ -235,8 +235,10 @@ static int spawn(struct screen *s, struct probing *p, struct err *e)
     argv[n++] = "--json";
     argv[n++] = "--sandbox";
     argv[n++] = screen_state(s)->sandbox;
-    argv[n++] = "--config";
-    argv[n++] = s->app->paths.config_file;
+    if (access(s->app->paths.config_file, F_OK) == 0) {
+        argv[n++] = "--config";
+        argv[n++] = s->app->paths.config_file;
+    }
     for (size_t i = 0; probe_name(i) != NULL && n + 1 < ARRAY_LEN(argv); i++)
         argv[n++] = probe_name(i); /* named: then the machine is not looked over again */
     argv[n] = NULL;

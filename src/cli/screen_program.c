@@ -15,10 +15,11 @@ static int run_ourselves(struct screen *s, const char *word, const char *const *
     const struct app *app = s->app;
     const char *const head[] = { "/proc/self/exe",    word,       "--data",
                                  app->paths.data_dir, "--config", app->paths.config_file };
+    const size_t without = access(app->paths.config_file, F_OK) == 0 ? 0 : 2; /* the defaults */
     const char **argv = xcalloc(ARRAY_LEN(head) + count + 5, sizeof *argv);
-    size_t n = ARRAY_LEN(head);
+    size_t n = ARRAY_LEN(head) - without;
     int status = 0;
-    memcpy(argv, head, sizeof head);
+    memcpy(argv, head, n * sizeof *head);
     if (app->opt.theme != NULL) {
         argv[n++] = "--theme";
         argv[n++] = app->opt.theme;

@@ -366,6 +366,7 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b)
     return row[b_len];
 }
 
+/* NULL: none is near. */
 static const struct key_rule *nearest_rule(const char *word, size_t len)
 {
     const struct key_rule *best = contract_rules;
@@ -381,7 +382,7 @@ static const struct key_rule *nearest_rule(const char *word, size_t len)
             best = &contract_rules[i];
         }
     }
-    return best;
+    return best_distance * 2 <= len + 1 ? best : NULL;
 }
 
 int contract_set(struct contract *c, const char *key_value, struct err *e)
@@ -391,8 +392,10 @@ int contract_set(struct contract *c, const char *key_value, struct err *e)
     const struct key_rule *r = contract_rule_find(key_value, len);
     if (r == NULL) {
         r = nearest_rule(key_value, len);
-        return err_set(e, ERR_USAGE, "contract key %.*s is not known; the nearest is %s=%s",
-                       len < 40 ? (int)len : 40, key_value, r->words.key, r->words.takes);
+        return err_set(
+            e, ERR_USAGE, "contract key %.*s is not known; %s%s%s%s", len < 40 ? (int)len : 40,
+            key_value, r != NULL ? "the nearest is " : "`airlock contract` shows all",
+            r != NULL ? r->words.key : "", r != NULL ? "=" : "", r != NULL ? r->words.takes : "");
     }
     if (eq == NULL)
         return err_set(e, ERR_USAGE, "contract key %s needs a value: %s=%s", r->words.key,

@@ -208,6 +208,22 @@ def test_the_configuration_as_json_and_what_a_file_adds(airlock):
         assert done.returncode == 2 and b"is not set in the configuration" in done.stderr
 
 
+def test_slips_in_options_are_told_before_anything_is_made(airlock):
+    for args, code, says in (
+            (("exec", "--expect", "frobs", "-"), 2, b"--expect: line 1: `frobs` is no check"),
+            (("exec", "-c", "nope=1", "-"), 2, b"contract key nope is not known; `airlock contract` shows all"),
+            (("exec", "-c", "tiemout=1", "-"), 2, b"contract key tiemout is not known; the nearest is timeout_s=1-86400"),
+            (("--config", "/no/such.ini", "exec", "-"), 3, b"--config /no/such.ini: No such file or directory"),
+            (("exec", "--policy", "/nope", "-"), 3, b"opening /nope: No such file"),
+            (("sessions", "-qx"), 2, b"unknown option -qx"), (("sessions", "-qs"), 2, b"--sandbox needs NAME")):
+        done = airlock.run(*args, input=b"print(1)")
+        assert done.returncode == code and done.stdout == b"" and says in done.stderr, (args, done)
+    assert airlock.run("sessions", "-qav").stdout == b""  # flags may stand together; quiet: no word on what there is not
+    mine = airlock.home / "mine.ini"
+    assert airlock.run("--config", str(mine), "config", "set", "theme", "mono").returncode == 0
+    assert airlock.run("--config", str(mine), "config", "get", "theme").stdout == b"mono\n"
+
+
 PRINTS = """show {id}|show {id}:1|show --json {id}|tree {id}|sessions|diff {id}:1 {id}:1|replay --plain {id}|replay --json {id}
     |export {id} --format md|stats|stats --json|cost|verify {id}|search print|contract|config|help|sandboxes|providers"""
 
