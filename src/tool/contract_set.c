@@ -1,6 +1,7 @@
 /* contract_set.c - the contract's key table, and reading the value of one key. */
 #include "tool/contract_rule.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -346,6 +347,7 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return m < c ? m : c;
 }
 
+/* Capitals count as small letters. */
 static size_t edit_distance(const char *a, size_t a_len, const char *b)
 {
     size_t row[33];
@@ -359,7 +361,8 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b)
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
             size_t above = row[j];
-            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            row[j] = smallest(above + 1, row[j - 1] + 1,
+                              diagonal + (tolower((unsigned char)a[i - 1]) != b[j - 1]));
             diagonal = above;
         }
     }

@@ -242,7 +242,8 @@ static void unknown_keys_name_the_nearest(void **state)
         { "pid=9", "pids=" },
         { "budget=1", "budget_usd=" },
         { "stric=no", "strict=" },
-        { "=5", "" },
+        { "=5", "`airlock contract` shows all" },
+        { "nope=1", "`airlock contract` shows all" },
         { "conncurency", "concurrency=" },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

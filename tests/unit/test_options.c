@@ -76,7 +76,8 @@ static void test_refused(void **state)
         { "--to x", "unknown option --to; see" }, /* not "--by" */
         { "-x", "unknown option -x; see" },
         { "--plain=yes", "--plain takes no value" },
-        { "-qv", "--quiet takes no value" },
+        { "-qx", "unknown option -qx; see" },
+        { "-qs", "--sandbox needs NAME[:IMAGE]" },
         { "--data", "--data needs DIR" },
         { "show -s", "--sandbox needs NAME[:IMAGE]" },
         { "sesions",
