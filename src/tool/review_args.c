@@ -27,11 +27,14 @@ static double one_number(const struct names *n, size_t i)
     return strtod(text, NULL);
 }
 
-/* base^exponent, as far as it matters: beyond 10^300 all is the same. */
+/* base^exponent, as far as it matters: 10^300 says that to write it down takes more than a
+ * megabyte, smaller ones stop at 10^200. */
 static double power(double base, double exponent)
 {
     double v = 1;
-    for (; exponent >= 1 && v < 1e300 && base > 1; exponent--)
+    if (base >= 2 && exponent >= 1e7)
+        return 1e300;
+    for (; exponent >= 1 && v < 1e200 && base > 1; exponent--)
         v *= base;
     return v;
 }
@@ -109,4 +112,11 @@ bool args_find(const struct names *n, const struct args *a, int pos, const char 
     *from = a->from[pos];
     *to = a->to[pos];
     return true;
+}
+
+void args_drop_first(struct args *a)
+{
+    a->count--;
+    memmove(a->from, a->from + 1, a->count * sizeof(a->from[0]));
+    memmove(a->to, a->to + 1, a->count * sizeof(a->to[0]));
 }

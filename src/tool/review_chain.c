@@ -85,6 +85,8 @@ static void normalise_python(struct chain *c)
     }
     if (chain_is(c, "pathlib.Path().parent"))
         chain_cut(c, strlen(".parent"));
+    else if (c->known && chain_ends(c, ".__call__"))
+        chain_cut(c, strlen(".__call__"));
 }
 
 static void normalise_javascript(struct chain *c)
@@ -114,8 +116,10 @@ static void normalise_javascript(struct chain *c)
     else if (c->known && (chain_ends(c, ".default") || chain_ends(c, ".__esModule")))
         chain_cut(c, strlen(strrchr(c->name, '.')));
     else if (c->known &&
-             (chain_ends(c, ".call") || chain_ends(c, ".apply") || chain_ends(c, ".bind")))
+             (chain_ends(c, ".call") || chain_ends(c, ".apply") || chain_ends(c, ".bind"))) {
+        c->by_call |= chain_ends(c, ".call");
         chain_cut(c, strlen(strrchr(c->name, '.')));
+    }
 }
 
 void chain_normalise(struct names *n, struct chain *c)
@@ -174,7 +178,7 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
     c->receiver = 0;
     c->path_from = c->path_to = 0;
     c->step = STEP_NAME;
-    c->dynamic_key = c->built_key = c->known = false;
+    c->dynamic_key = c->built_key = c->known = c->by_call = false;
     if (!tok_is_name(n, i)) {
         c->at = i; /* behind something without a name */
         chain_set(c, "?", 1);
@@ -182,7 +186,9 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
     }
     struct ident *id = &n->ids[n->toks[i].aux];
     id->looked = true;
-    unsigned own = id->alias_count > 0 ? id->alias_count : 1;
+    /* `eval = x`, somewhere, does not make every eval an x */
+    bool itself = id->alias_count == 0 || n->toks[i].kind == LEX_BUILTIN;
+    unsigned own = id->alias_count + (itself ? 1u : 0u);
     c->at = i + 1;
     c->receiver = n->toks[i].aux + 1;
     c->taint = id->taint;
@@ -193,6 +199,8 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
         c->known = true;
         if (n->j->lang == LEX_LANG_JAVASCRIPT)
             normalise_javascript(c); /* {eval: e} = globalThis */
+        else
+            normalise_python(c); /* from builtins import exec as e */
     } else if (k >= own && k - own < n->star_count) {
         const char *star = n->stars[k - own]; /* from star import * */
         chain_set(c, star, strlen(star));
@@ -211,18 +219,19 @@ static bool begin(struct names *n, size_t i, unsigned k, struct chain *c)
  * the last of a choice, or behind the commas of JavaScript? */
 static bool ends_group(const struct names *n, size_t open, size_t i)
 {
-    static const char *const before[] = { "||", "&&",  "??",   "=",     ":=", ":",
+    static const char *const before[] = { "||", "&&",  "??",   "=",     ":=",
                                           "or", "and", "else", "await", "new" };
+    bool js = n->j->lang == LEX_LANG_JAVASCRIPT;
     bool callee = open > 0 && (tok_is_name(n, open - 1) || tok_is_op(n, open - 1, ')') ||
                                tok_is_op(n, open - 1, ']') || n->toks[open - 1].kind == LEX_STRING);
     static const char *const heads[] = {
         "if", "while", "for", "switch", "catch", "with", "function"
     };
     for (size_t k = 0; open > 0 && k < ARRAY_LEN(heads); k++)
-        callee |= n->j->lang == LEX_LANG_JAVASCRIPT && tok_is_word(n, open - 1, heads[k]);
+        callee |= js && tok_is_word(n, open - 1, heads[k]);
     if (callee)
         return false;
-    bool last = i == open + 1 || (tok_is_op(n, i - 1, ',') && n->j->lang == LEX_LANG_JAVASCRIPT);
+    bool last = i == open + 1 || (js && (tok_is_op(n, i - 1, ',') || tok_is_op(n, i - 1, ':')));
     for (size_t k = 0; !last && k < ARRAY_LEN(before); k++)
         last = tok_is_word(n, i - 1, before[k]);
     return last;

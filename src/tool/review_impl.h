@@ -54,14 +54,16 @@ enum cond_class {
     COND_WRITES,  /* a mode with w, a, x or + */
     COND_TRUE,    /* True, true, a number but 0 */
     COND_LITERAL, /* known text */
+    COND_TEXT,    /* some of it is known text */
     COND_DYNAMIC, /* there, and not known text */
     COND_BUILT,   /* known text, put together from pieces or from escapes */
     COND_DECODED, /* holds decoded data */
     COND_FETCHED, /* holds data from the network */
     COND_HUGE,    /* a number beyond 10^8 */
     COND_PRESENT,
-    COND_IS, /* one of the words */
-    COND_HAS /* contains one of the words */
+    COND_STREAM, /* shell: <( … ), /dev/stdin */
+    COND_IS,     /* one of the words */
+    COND_HAS     /* contains one of the words */
 };
 
 struct rule_cond {

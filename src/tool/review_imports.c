@@ -165,7 +165,9 @@ static size_t bound_key(const struct names *n, size_t i, const char **p, size_t 
     bool quoted = at < n->count && n->toks[at].kind == LEX_STRING && n->toks[at].len > 2 &&
                   (computed || tok_is_op(n, at + 1, ':') || tok_is_word(n, at + 1, "as"));
     *p = tok_text(n, at) + quoted;
-    *len = quoted ? n->toks[at].len - 2 : !computed && tok_is_name(n, i) ? n->toks[i].len : 0;
+    bool word = tok_is_name(n, i) || (i < n->count && n->toks[i].kind == LEX_KEYWORD &&
+                                      (tok_is_op(n, i + 1, ':') || tok_is_word(n, i + 1, "as")));
+    *len = quoted ? n->toks[at].len - 2 : !computed && word ? n->toks[i].len : 0;
     return computed ? i + 3 : i + 1;
 }
 

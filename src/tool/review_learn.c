@@ -107,11 +107,14 @@ static void learn_then(struct names *n, const struct chain *c)
     static const char then[] = ".then";
     struct chain of = *c;
     size_t i = c->at + 1;
+    bool listed = false;
     chain_cut(&of, sizeof(then) - 1);
-    while (i < c->at + 5 &&
-           (tok_is_op(n, i, '(') || tok_is_word(n, i, "async") || tok_is_word(n, i, "function")))
-        i++;
-    javascript_bind(n, i, &of);
+    for (; i < c->at + 5 &&
+           (tok_is_op(n, i, '(') || tok_is_word(n, i, "async") || tok_is_word(n, i, "function"));
+         i++)
+        listed |= tok_is_op(n, i, '(');
+    if (strpbrk(of.name, "([") == NULL && (listed || tok_is_op(n, i + 1, OP_ARROW)))
+        javascript_bind(n, i, &of);
 }
 
 static uint8_t chain_taint(struct names *n, size_t i)
@@ -180,6 +183,8 @@ static void find_targets(struct names *n, size_t i, bool tuple, struct targets *
         if (!find_target(n, last - 1, &first, &out->ids[out->count]))
             return;
         out->count++;
+        if (tuple && first >= 2 && tok_is_op(n, first - 1, '*'))
+            first--; /* a, *b = … */
         if (!tuple || first < 2 || !tok_is_op(n, first - 1, ','))
             return;
         last = first - 1;

@@ -158,6 +158,8 @@ static void add_value(struct fold *f, const struct ident *id)
     f->holes |= memchr(id->value, REVIEW_HOLE, id->value_len) != NULL;
 }
 
+static bool fold_constant(struct fold *f, size_t name, size_t first);
+
 /* Pieces and fields of an f-string or template that starts at token i; returns the token behind. */
 static size_t add_format(struct fold *f, size_t i, size_t end)
 {
@@ -169,9 +171,11 @@ static size_t add_format(struct fold *f, size_t i, size_t end)
             size_t close = n->toks[i].aux;
             const struct ident *id =
                 close == i + 2 && tok_is_name(n, i + 1) ? &n->ids[n->toks[i + 1].aux] : NULL;
+            bool dotted = close == i + 4 && tok_is_op(n, i + 2, '.') && tok_is_name(n, i + 1) &&
+                          tok_is_name(n, i + 3);
             if (id != NULL && id->values == 1 && !id->dynamic)
                 add_value(f, id);
-            else
+            else if (!dotted || !fold_constant(f, i + 3, i + 1))
                 add_hole(f);
             if (close <= i)
                 break;

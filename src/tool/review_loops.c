@@ -87,16 +87,44 @@ static void look_inside(struct walk *w, size_t i)
 
 /* ---- Python ---- */
 
+/* Nothing in [i, end) can change: numbers, texts, True, and signs between them. */
+static bool is_constant(const struct names *n, size_t i, size_t end)
+{
+    static const char *const words[] = { "True", "true", "not", "and", "or" };
+    bool any = false;
+    for (; i < end; i++) {
+        bool word = false;
+        for (size_t k = 0; k < ARRAY_LEN(words); k++)
+            word |= tok_is_word(n, i, words[k]);
+        if (!word && n->toks[i].kind != LEX_NUMBER && n->toks[i].kind != LEX_STRING &&
+            n->toks[i].kind != LEX_OPERATOR)
+            return false;
+        any |= word || literal_number(n, i, i + 1) != 0 || end == i + 1;
+    }
+    return any;
+}
+
 static bool is_true(const struct names *n, size_t i, size_t end)
 {
+    if (i >= end)
+        return false;
     if (tok_is_op(n, i, '(') && n->toks[i].aux == end - 1)
         return is_true(n, i + 1, end - 1);
-    if (end != i + 1)
-        return end == i + 2 && (tok_is_word(n, i, "not") || tok_is_op(n, i, '!')) &&
-               (tok_is_word(n, i + 1, "False") || tok_is_word(n, i + 1, "None") ||
-                tok_is_word(n, i + 1, "false") || literal_number(n, i + 1, end) == 0);
-    return tok_is_word(n, i, "True") || tok_is_word(n, i, "true") ||
-           literal_number(n, i, end) > 0 || (n->toks[i].kind == LEX_STRING && n->toks[i].len > 2);
+    if (tok_is_word(n, i, "True") && tok_is_word(n, i + 1, "or"))
+        return true;
+    if (tok_is_word(n, i, "true") && tok_is_word(n, i + 1, "||"))
+        return true;
+    if (tok_is_op(n, i + 1, OP_WALRUS))
+        return is_true(n, i + 2, end);
+    if (end == i + 2 && (tok_is_word(n, i, "not") || tok_is_op(n, i, '!')))
+        return tok_is_word(n, i + 1, "False") || tok_is_word(n, i + 1, "None") ||
+               tok_is_word(n, i + 1, "false") || literal_number(n, i + 1, end) == 0;
+    if (end == i + 1 && n->toks[i].kind != LEX_OPERATOR)
+        return tok_is_word(n, i, "True") || tok_is_word(n, i, "true") ||
+               literal_number(n, i, end) > 0 ||
+               (n->toks[i].kind == LEX_STRING && n->toks[i].len > 2);
+    bool empty = end == i + 2 && n->j->lang == LEX_LANG_PYTHON; /* [] is no reason to go on */
+    return !empty && is_constant(n, i, end);
 }
 
 static size_t column_of(const struct names *n, size_t i)

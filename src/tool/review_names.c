@@ -61,6 +61,8 @@ static bool cond_literal(const struct call *k, const struct rule_cond *c, size_t
         holds = writes(&l);
     else if (c->what == COND_LITERAL)
         holds = l.known;
+    else if (c->what == COND_TEXT)
+        holds = l.text.len > 1 || l.known;
     else if (c->what == COND_DYNAMIC)
         holds = !l.known;
     else if (c->what == COND_BUILT)
@@ -269,19 +271,19 @@ static bool try_kind(const struct call *k, enum match_kind kind)
 static void look_for_env(struct names *n, const struct chain *c)
 {
     static const char js[] = "process.env.";
+    static const char *const readers[] = {
+        "os.environ[]",   "os.environ.get()",         "os.environ.pop()", "os.environ.setdefault()",
+        "os.environb[]",  "os.environ.__getitem__()", "os.getenv()",      "os.getenvb()",
+        "Deno.env.get()",
+    };
     size_t start = n->toks[c->first].start;
     size_t len = n->toks[c->last].start + n->toks[c->last].len - start;
-    if (c->step == STEP_NAME && strncmp(c->name, js, sizeof(js) - 1) == 0) {
-        size_t key = c->len - (sizeof(js) - 1);
-        job_env(n->j, c->name + sizeof(js) - 1, key, start, len);
-    } else if (c->key_len > 0 &&
-               (strcmp(c->name, "os.environ[]") == 0 || strcmp(c->name, "os.getenv()") == 0 ||
-                strcmp(c->name, "os.environ.get()") == 0 ||
-                strcmp(c->name, "os.environ.pop()") == 0 || strcmp(c->name, "os.environb[]") == 0 ||
-                strcmp(c->name, "os.getenvb()") == 0 || strcmp(c->name, "Deno.env.get()") == 0)) {
-        job_env(n->j, c->key, c->key_len, start, len);
-    } else if (c->step == STEP_INDEX && strncmp(c->name, js, sizeof(js) - 1) == 0) {
-        job_env(n->j, c->name + sizeof(js) - 1, c->len - (sizeof(js) - 1), start, len);
+    size_t at = sizeof(js) - 1;
+    if (strncmp(c->name, js, at) == 0 && strpbrk(c->name + at, ".([") == NULL)
+        job_env(n->j, c->name + at, c->len - at, start, len);
+    for (size_t i = 0; c->key_len > 0 && i < ARRAY_LEN(readers); i++) {
+        if (chain_is(c, readers[i]))
+            job_env(n->j, c->key, c->key_len, start, len);
     }
 }
 
@@ -299,22 +301,39 @@ static void follow_chdir(struct names *n, const struct call *k)
     literal_release(&l);
 }
 
+struct member {
+    const char *p;
+    size_t len;
+    bool is_method, is_attr; /* the rules know it as … */
+};
+
+/* The `x` of `….x`, in JavaScript also of `…["x"]`. */
+static struct member last_member(const struct names *n, const struct chain *c)
+{
+    if (c->step == STEP_INDEX && n->j->lang == LEX_LANG_JAVASCRIPT && c->key_len > 0) {
+        uint32_t hash = rules_key_hash(n->j->lang, c->key, c->key_len);
+        unsigned kinds = rules_kinds(n->j->rules, n->j->lang, c->key, c->key_len, hash);
+        return (struct member){ c->key, c->key_len, (kinds & 1u << MATCH_METHOD) != 0,
+                                (kinds & 1u << MATCH_ATTR) != 0 };
+    }
+    if (c->step != STEP_NAME || !tok_is_name(n, c->last))
+        return (struct member){ 0 };
+    const struct ident *id = &n->ids[n->toks[c->last].aux];
+    return (struct member){ id->p, id->len, id->has_method, id->has_attr };
+}
+
 /* What the rules say of the chain as far as it was read. */
 static void check_step(struct names *n, const struct chain *c)
 {
     struct call k = { .n = n, .c = c, .is_call = chain_calls(n, c) };
-    const struct ident *last = tok_is_name(n, c->last) ? &n->ids[n->toks[c->last].aux] : NULL;
-    if (c->step == STEP_INDEX && n->j->lang == LEX_LANG_JAVASCRIPT) { /* x["rmSync"] */
-        int64_t id = names_find(n, c->key, c->key_len);
-        last = id >= 0 ? &n->ids[id] : NULL;
-    }
+    struct member last = last_member(n, c);
     size_t start = n->toks[c->first].start;
     size_t len = n->toks[c->at - 1].start + n->toks[c->at - 1].len - start;
     if (c->built_key && c->known)
         job_check(n->j, "built-name", start, len);
     if (c->dynamic_key)
         job_check(n->j, "dynamic-name", start, len);
-    bool method = c->step != STEP_CALL && last != NULL && (last->has_method || last->has_attr);
+    bool method = c->step != STEP_CALL && (last.is_method || last.is_attr);
     if (!c->known && !method)
         return;
     if (k.is_call) {
@@ -325,6 +344,8 @@ static void check_step(struct names *n, const struct chain *c)
             args_split(n, open, &k.args);
         else
             k.args.open = k.args.close = c->at - 1;
+        if (c->by_call && k.args.count > 0)
+            args_drop_first(&k.args);
     }
     bool named = false;
     if (c->known) {
@@ -336,10 +357,10 @@ static void check_step(struct names *n, const struct chain *c)
     }
     if (!method || named || (c->last == c->first && c->step == STEP_NAME))
         return;
-    if (k.is_call && last->has_method)
-        try_key(&k, MATCH_METHOD, last->p, last->len, NULL, 0);
-    if (last->has_attr)
-        try_key(&k, MATCH_ATTR, last->p, last->len, NULL, 0);
+    if (k.is_call && last.is_method)
+        try_key(&k, MATCH_METHOD, last.p, last.len, NULL, 0);
+    if (last.is_attr)
+        try_key(&k, MATCH_ATTR, last.p, last.len, NULL, 0);
 }
 
 /* Names that only name something: definitions, keyword arguments, keys of objects. */
@@ -414,6 +435,10 @@ static void report(struct names *n)
 void names_import(struct names *n, const char *module, size_t len, size_t tok)
 {
     const struct review_rules *r = n->j->rules;
+    bool url =
+        memmem(module, len, "://", 3) != NULL || (len > 5 && memcmp(module, "data:", 5) == 0);
+    if (n->reporting && url && strncmp(module, "file:", 5) != 0)
+        job_check(n->j, "url-module", n->toks[tok].start, n->toks[tok].len);
     for (size_t end = 1; n->reporting && end <= len; end++) {
         const struct rule_entry *en = NULL;
         if (end < len && module[end] != '.' && module[end] != '/')

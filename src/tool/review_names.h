@@ -138,6 +138,8 @@ struct args {
 
 /* Of the call whose `(` is token i. */
 void args_split(const struct names *n, size_t i, struct args *out);
+/* There is at least one positional argument: forget it. */
+void args_drop_first(struct args *a);
 /* Argument by position or keyword: false when it is absent. */
 bool args_find(const struct names *n, const struct args *a, int pos, const char *kw, size_t *from,
                size_t *to);
@@ -163,6 +165,7 @@ struct chain {
     enum { STEP_NAME, STEP_CALL, STEP_INDEX } step;
     bool dynamic_key; /* an index that is no literal on something like globals() */
     bool built_key;   /* a literal put together from pieces */
+    bool by_call;     /* f.call(this, …): the first argument is none */
 };
 
 /* Begin at a name (candidate `k` of its aliases) or at a `.` behind something unnamed. False when

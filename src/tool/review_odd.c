@@ -84,10 +84,14 @@ static void check_number(struct names *n, size_t i)
     if (!starts)
         return;
     double v = literal_number(n, i, n->count < i + 16 ? n->count : i + 16);
-    bool repeats =
-        i >= 2 && tok_is_op(n, i - 1, '*') &&
-        (n->toks[i - 2].kind == LEX_STRING || tok_is_op(n, i - 2, ']') || tok_is_op(n, i - 2, ')'));
-    if ((repeats && v >= 1e9) || v >= 1e100)
+    size_t at = i; /* … * (10**10) */
+    while (at > 0 && at + 4 > i && tok_is_op(n, at - 1, '('))
+        at--;
+    bool repeats = at >= 2 && tok_is_op(n, at - 1, '*') &&
+                   (n->toks[at - 2].kind == LEX_STRING || tok_is_op(n, at - 2, ']') ||
+                    tok_is_op(n, at - 2, ')'));
+    bool power = tok_is_op(n, i + 1, OP_POWER) || tok_is_op(n, i + 1, OP_SHIFT);
+    if ((repeats && v >= 1e9) || (power && v >= 1e300))
         job_check(n->j, "huge-number", n->toks[i].start, n->toks[i].len);
 }
 

@@ -215,9 +215,9 @@ static int take_arg(struct reader *rd, struct rule_arg *out, char *rest, bool wa
 
 static int take_cond(struct reader *rd, bool negate, char *rest)
 {
-    static const char *const names[] = { "writes",  "true",    "literal", "dynamic",
-                                         "built",   "decoded", "fetched", "huge",
-                                         "present", "is",      "has" };
+    static const char *const names[] = { "writes", "true",    "literal", "text", "dynamic",
+                                         "built",  "decoded", "fetched", "huge", "present",
+                                         "stream", "is",      "has" };
     struct review_rule *rule = rd->rule;
     if (rule->cond_count == RULE_CONDS_MAX)
         return fail(rd, "too many conditions");

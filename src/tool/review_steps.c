@@ -83,6 +83,9 @@ static bool step_getter(struct names *n, struct chain *c, const struct args *a)
     size_t count = ARRAY_LEN(getters), i = 0;
     while (i < count && !chain_ends(c, getters[i]))
         i++;
+    /* vars(os).items(): any of them */
+    c->dynamic_key |=
+        c->known && (chain_ends(c, ".__dict__.items") || chain_ends(c, ".__dict__.values"));
     if (i == count || a->count == 0 || n->j->lang != LEX_LANG_PYTHON)
         return false;
     struct chain of = *c;

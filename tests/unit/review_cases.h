@@ -256,7 +256,7 @@ static const struct review_case {
     { "python", "while x < 10:\n    x += 1", NULL, -1, 0 },
     { "python", "x = [0] * 10**12", "py.huge-number", SEVERITY_MEDIUM, 1 },
     { "python", "x = \"a\" * 9999999999", "py.huge-number", SEVERITY_MEDIUM, 1 },
-    { "python", "x = 2 ** 10000", "py.huge-number", SEVERITY_MEDIUM, 1 },
+    { "python", "x = 2 ** 100000000", "py.huge-number", SEVERITY_MEDIUM, 1 },
     { "python", "x = 10**6", NULL, -1, 0 },
     { "python", "os.system", "py.shell", SEVERITY_MEDIUM, 1 },
     { "python", "import os.path as p\np.join(\"a\")", NULL, -1, 0 },
