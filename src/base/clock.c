@@ -43,6 +43,11 @@ int64_t clock_cpu_us(void)
     return clock_us(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+int64_t clock_slept_us(void)
+{
+    return clock_boot_us() - clock_mono_us();
+}
+
 struct date {
     unsigned year, month, day;
 };

@@ -5,10 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int64_t clock_wall_us(void); /* since 1970, CLOCK_REALTIME */
-int64_t clock_boot_us(void); /* CLOCK_BOOTTIME: counts suspend */
-int64_t clock_mono_us(void); /* CLOCK_MONOTONIC */
-int64_t clock_cpu_us(void);  /* processor time of this process so far */
+int64_t clock_wall_us(void);  /* since 1970, CLOCK_REALTIME */
+int64_t clock_boot_us(void);  /* CLOCK_BOOTTIME: counts suspend */
+int64_t clock_mono_us(void);  /* CLOCK_MONOTONIC */
+int64_t clock_cpu_us(void);   /* processor time of this process so far */
+int64_t clock_slept_us(void); /* how long the machine was suspended since it booted */
 
 #define CLOCK_ISO_LEN 28
 /* "2026-11-22T10:00:00.123456Z" */

@@ -19,6 +19,7 @@ struct line_gate {
     struct loop_source *in, *timer;
     struct gate gate;
     struct buf line;
+    int64_t slept_us; /* clock_slept_us when it was shown */
 };
 
 static void say(const char *text)
@@ -213,6 +214,11 @@ static void on_input(void *arg, int fd, unsigned events)
             g->h->line(g->h->line_arg, NULL);
         return;
     }
+    if (g->gate.open && clock_slept_us() - g->slept_us > GATE_SLEPT_US_MAX) { /* [APR-6] */
+        say("(the machine was asleep: here it is again; what was typed is discarded)\n");
+        show_again(g);
+        return;
+    }
     if (g->gate.open && !gate_is_armed(&g->gate, clock_boot_us())) {
         gate_disturb(&g->gate, clock_boot_us());
         set_timer(g);
@@ -294,6 +300,7 @@ void line_gate_open(struct line_gate *g, const char *why)
     for (size_t i = 0; i < sr->code_len; i++)
         lines += sr->code[i] == '\n';
     gate_close(&g->gate);
+    g->slept_us = clock_slept_us();
     gate_open(&g->gate, sr->number, sr->rev, st->gate.capsule, high, lines, clock_boot_us());
     show(g, why);
     help(g);

@@ -125,6 +125,22 @@ static void fill_why(struct screen *s, const char *why)
         "The review only informs. What holds is the contract: trust the walls, not the reading.");
 }
 
+/* Was the machine suspended since the gate was last looked at? Then what was read and pressed
+ * before counts no more. [APR-6] */
+static bool has_slept(struct screen *s)
+{
+    int64_t slept_us = clock_slept_us(), more_us = slept_us - s->slept_us;
+    if (!s->gate.open || more_us < SLEPT_US)
+        return false;
+    s->slept_us = slept_us;
+    s->pending = GATE_NOTHING;
+    gate_slept(&s->gate, more_us, clock_boot_us());
+    if (more_us > GATE_SLEPT_US_MAX)
+        screen_toast(s, TONE_WAIT, "the machine was asleep: the code is to be read again");
+    screen_changed(s);
+    return true;
+}
+
 /* ---- opening, closing ---- */
 
 static void arm_timer(struct screen *s)
@@ -161,6 +177,7 @@ void screen_gate_open(struct screen *s, const char *why)
     fill_why(s, why);
     gate_open(&s->gate, sr->number, sr->rev, st->gate.capsule, high,
               view_gate_units(sr, s->attachment_count), now);
+    s->slept_us = clock_slept_us();
     s->vm.gate.gate = &s->gate;
     s->vm.gate.why = NULL;
     s->why_open = false;
@@ -254,7 +271,8 @@ void screen_gate_timer(struct screen *s)
         screen_toast(s, TONE_WAIT, "%s: denied", why);
         return;
     }
-    if (!term_input_waits(s->term)) /* else it comes first, and the wait begins anew */
+    if (!has_slept(s) &&
+        !term_input_waits(s->term)) /* else it comes first, and the wait begins anew */
         gate_tick(&s->gate, clock_boot_us());
     screen_changed(s); /* the keys light up */
     arm_timer(s);
@@ -358,6 +376,7 @@ static void act(struct screen *s, enum gate_action a)
 
 void screen_gate_settled(struct screen *s)
 {
+    (void)has_slept(s);
     enum gate_action a = s->pending;
     s->pending = GATE_NOTHING;
     if (a != GATE_NOTHING && s->gate.open)
@@ -428,6 +447,7 @@ void screen_gate_key(struct screen *s, const struct key_event *ev)
         screen_gate_deny(s, ""); /* the one key that is told there */
         return;
     }
+    (void)has_slept(s); /* then it is not armed any more */
     enum gate_action a = gate_key(&s->gate, kind, ev->key, now);
     if (a == GATE_SCROLL)
         scroll(s, kind, ev->key);

@@ -15,6 +15,7 @@
 
 #define FRAME_US     16000
 #define SETTLE_US    30000   /* a decision key must stay alone this long */
+#define SLEPT_US     1000000 /* a suspended machine is noticed from here on */
 #define QUIET_US     2000000 /* no key for this long and an empty prompt: a gate may take the focus */
 #define PREWARM_US   200000
 #define TOAST_US     6000000
@@ -88,6 +89,7 @@ struct screen {
     /* gate */
     enum gate_action pending; /* a decision that waits until it is known to stand alone */
     int64_t gate_key_us;      /* of the last key in it */
+    int64_t slept_us;         /* clock_slept_us when it was last looked at */
     struct view_contract_line contract[FIELD_COUNT];
     struct buf contract_text, attachment_text, why_text, state_text;
     struct view_attachment *attachments;

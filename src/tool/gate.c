@@ -76,6 +76,17 @@ void gate_covered(struct gate *g, int64_t now_us)
     gate_disturb(g, now_us);
 }
 
+void gate_slept(struct gate *g, int64_t slept_us, int64_t now_us)
+{
+    if (!g->open || slept_us <= 0)
+        return;
+    if (slept_us > GATE_SLEPT_US_MAX) {
+        memset(g->seen, 0, g->line_count / 8 + 1);
+        g->seen_count = 0;
+    }
+    gate_covered(g, now_us);
+}
+
 void gate_disturb(struct gate *g, int64_t now_us)
 {
     g->quiet_since_us = now_us;

@@ -21,6 +21,7 @@
 #define GATE_ARM_US_DEFAULT    500000
 #define GATE_ARM_US_MIN        250000
 #define GATE_EXPIRE_US_DEFAULT 600000000 /* 10 min of CLOCK_BOOTTIME */
+#define GATE_SLEPT_US_MAX      60000000  /* a machine that was suspended longer: begin anew */
 
 enum gate_action {
     GATE_NOTHING,   /* key had no meaning here */
@@ -91,6 +92,10 @@ void gate_painted(struct gate *g, size_t first, size_t count, int64_t now_us);
 /* What is on the screen now is not the gate (too small, another page, given to another program): it
  * must be painted anew before it arms. */
 void gate_covered(struct gate *g, int64_t now_us);
+/* The machine was suspended for so long: whoever pressed a key before is perhaps not who sits there
+ * now, so the gate must be painted and arm anew, and beyond GATE_SLEPT_US_MAX be read anew. [APR-6]
+ */
+void gate_slept(struct gate *g, int64_t slept_us, int64_t now_us);
 /* Any input byte, resize, SIGCONT: restart the quiet time. */
 void gate_disturb(struct gate *g, int64_t now_us);
 /* No input waits: arms the gate when its time has come. */

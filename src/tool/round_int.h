@@ -105,6 +105,7 @@ struct round {
         uint32_t run;
     } travel;           /* the person goes back to the variables as they were after that run */
     uint32_t start_run; /* approved, waits for the sandbox */
+    int64_t approved_boot_us, approved_slept_us; /* when, and what the machine had slept by then */
     struct sandbox *sandbox;
     struct birth *birth; /* what it is asked before it is used */
     char label[LABEL_SIZE];

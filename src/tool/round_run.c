@@ -33,10 +33,29 @@ void round_fail_unstarted(struct round *r, const struct err *why)
     round_finish_unstarted(r, r->start_run, END_SANDBOX, why);
 }
 
+/* An approval is for now. When the sandbox took too long to come, or the machine slept meanwhile,
+ * whoever gave it looks elsewhere. [APR-6] */
+static bool approval_has_expired(const struct round *r, struct err *e)
+{
+    int64_t age_us = clock_boot_us() - r->approved_boot_us;
+    if (age_us < GATE_EXPIRE_US_DEFAULT &&
+        clock_slept_us() - r->approved_slept_us <= GATE_SLEPT_US_MAX)
+        return false;
+    err_set(e, ERR_DENIED,
+            "it was approved %lld s ago and the sandbox is there only now: nothing ran; it has to "
+            "be approved again",
+            (long long)(age_us / 1000000));
+    return true;
+}
+
 static void start_now(struct round *r)
 {
     uint32_t run = r->start_run;
     struct err e = ERR_INIT;
+    if (approval_has_expired(r, &e)) {
+        round_fail_unstarted(r, &e);
+        return;
+    }
     const struct state_run *sr = state_run_at(r->cfg.state, run);
     struct event_builder b;
     event_begin(&b, EVENT_RUN_STARTED, run);
@@ -127,6 +146,10 @@ void round_do_start(struct round *r, uint32_t run)
         return;
     }
     INVARIANT(r->run_capsule != NULL && capsule_request(r->run_capsule)->run == run);
+    if (r->start_run != run) { /* else it was woken for it meanwhile */
+        r->approved_boot_us = clock_boot_us();
+        r->approved_slept_us = clock_slept_us();
+    }
     r->start_run = run;
     r->interrupts = 0;
     if (r->sandbox_paused) {

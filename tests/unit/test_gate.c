@@ -613,9 +613,34 @@ static void a_lease_covers_only_what_it_may(void **state)
 #undef REFUSED
 }
 
+/* What was read and armed before the machine was suspended belongs to whoever sat there then. */
+static void test_a_suspended_machine(void **state)
+{
+    struct gate g;
+    (void)state;
+    gate_slept(&(struct gate){ .open = false }, 5 * SEC, clock_us);
+    arm(&g, false, 20, 20);
+    gate_slept(&g, 0, clock_us);
+    assert_true(gate_is_armed(&g, clock_us));
+    gate_slept(&g, 5 * SEC, clock_us);
+    assert_false(gate_is_armed(&g, clock_us));
+    assert_true(gate_all_seen(&g));
+    assert_int_equal(press(&g, 'a'), GATE_DISCARDED);
+    gate_close(&g);
+    arm(&g, false, 20, 20);
+    gate_slept(&g, GATE_SLEPT_US_MAX + 1, clock_us);
+    assert_false(gate_all_seen(&g));
+    gate_painted(&g, 0, 10, clock_us);
+    clock_us += GATE_ARM_US_DEFAULT;
+    assert_int_equal(press(&g, 'a'), GATE_PROMPTED); /* half of it was not seen since */
+    assert_int_equal(g.prompt, GATE_PROMPT_UNREAD);
+    gate_close(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_suspended_machine),
         cmocka_unit_test(every_key_in_every_state),
         cmocka_unit_test(arming_needs_focus_paint_and_silence),
         cmocka_unit_test(a_key_read_late_is_not_fresh),

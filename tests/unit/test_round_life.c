@@ -1,5 +1,6 @@
 /* test_round_life.c - a sandbox beyond one run: waited for, paused and woken, interrupted, its
  * snapshots, its files, and what it is asked while nothing runs. */
+#include "fake_clock.h"
 #include "round_past.h"
 
 static void begin_remote(unsigned caps)
@@ -396,9 +397,46 @@ static void test_a_snapshot_that_fails_is_said(void **state)
     assert_true(round_is_quiet(d.r));
 }
 
+/* ---- an approval is for now [APR-6] ---- */
+
+static void test_an_approval_does_not_outlive_a_suspended_machine(void **state)
+{
+    static const struct {
+        int64_t slept_us;
+        bool starts;
+    } cases[] = { { 0, true },
+                  { INT64_C(59000000), true },
+                  { INT64_C(61000000), false },
+                  { INT64_C(601000000), false } };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (i > 0)
+            assert_int_equal(desk_setup(NULL), 0);
+        desk_begin();
+        GOOD(own_code("print(1)", e));
+        GOOD(decide(DECIDE_APPROVE, e));
+        LOGGED("> open");
+        fake_ahead_us += cases[i].slept_us; /* while the sandbox is made */
+        tell_ready(0);
+        TIMES(cases[i].starts ? 1 : 0, "> exec 1");
+        TIMES(cases[i].starts ? 1 : 0, "run.started 1");
+        TIMES(cases[i].starts ? 0 : 1, "it has to be approved again");
+        if (!cases[i].starts) {
+            LOGGED("\"end\":\"sandbox\"");
+            GOOD(own_code("print(2)", e)); /* the sandbox is there, and the next one runs */
+            GOOD(decide(DECIDE_APPROVE, e));
+            TIMES(1, "> exec 2");
+        }
+        if (i + 1 < ARRAY_LEN(cases))
+            (void)desk_teardown(NULL);
+    }
+    fake_ahead_us = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_an_approval_does_not_outlive_a_suspended_machine),
         CASE(test_what_can_not_be_paused),
         CASE(test_a_run_wakes_it),
         CASE(test_a_run_that_comes_while_it_is_paused),
