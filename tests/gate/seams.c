@@ -362,6 +362,8 @@ unsigned WRAP(round_queued)(const struct round *r);
 void WRAP(round_interrupt)(struct round *r);
 void WRAP(round_kill_sandbox)(struct round *r);
 void WRAP(round_end_lease)(struct round *r, const char *why);
+const char *WRAP(round_no_dry_run)(const struct round *r);
+const char *WRAP(round_no_lease)(const struct round *r, char *room, size_t size);
 int WRAP(round_grant_lease)(struct round *r, const struct round_lease *l, struct err *e);
 int WRAP(round_task)(struct round *r, const char *text, const char *author, struct err *e);
 int WRAP(round_note)(struct round *r, const char *text, const char *author, struct err *e);
@@ -493,6 +495,20 @@ void WRAP(round_end_lease)(struct round *r, const char *why)
 {
     (void)r;
     (void)why;
+}
+
+const char *WRAP(round_no_dry_run)(const struct round *r)
+{
+    (void)r;
+    return NULL;
+}
+
+const char *WRAP(round_no_lease)(const struct round *r, char *room, size_t size)
+{
+    (void)r;
+    (void)room;
+    (void)size;
+    return NULL;
 }
 
 int WRAP(round_grant_lease)(struct round *r, const struct round_lease *l, struct err *e)
