@@ -81,7 +81,7 @@ struct screen {
         *second_timer, *toast_timer, *prewarm_timer;
     int64_t drawn_us, draw_cost_us, last_key_us;
     enum { DIRTY_NOTHING, DIRTY_PROMPT, DIRTY_ALL } dirty; /* what is to be drawn again */
-    bool urgent, leaving, hung_up, resizing;
+    bool leaving, hung_up;
     int64_t leave_by_us;
     int exit_code;
     struct err failed; /* the record can't be written: read-only from now on */
@@ -167,6 +167,11 @@ const struct state *screen_state(const struct screen *s);
 struct round *screen_round(const struct screen *s); /* NULL without a session */
 struct store *screen_store(const struct screen *s); /* NULL without a session */
 void screen_set_theme(struct screen *s, const char *name);
+
+/* ---- screen_terminal.c ---- */
+/* The terminal, its theme, keys and signals. *note: what the person should know of it, or NULL. */
+int screen_terminal_open(struct screen *s, const char **note, struct err *e) MUST_CHECK;
+void screen_terminal_close(struct screen *s);   /* also what open began when it failed */
 void screen_terminal_is_back(struct screen *s); /* after a stop, or another program had it */
 /* Give the terminal to a program until it ends; the loop goes on turning. */
 int screen_run_program(struct screen *s, const char *const *argv, int *status,
