@@ -143,7 +143,7 @@ struct kernel *kernel_new(const struct kernel_config *cfg)
     return k;
 }
 
-void kernel_file_free(struct kernel_file *f)
+static void free_file(struct kernel_file *f)
 {
     buf_release(&f->body);
     free(f->path);
@@ -157,7 +157,7 @@ void kernel_free(struct kernel *k)
     while (k->files != NULL) {
         struct kernel_file *f = k->files;
         k->files = f->next;
-        kernel_file_free(f);
+        free_file(f);
     }
     while (k->reports != NULL) {
         struct kernel_report *r = k->reports;
@@ -222,7 +222,7 @@ static void fail_waiting(struct kernel *k, const struct err *e)
         k->files = f->next;
         kernel_emit(
             k, &(struct sandbox_event){ .kind = SANDBOX_FILE_DONE, .path = f->path, .err = e });
-        kernel_file_free(f);
+        free_file(f);
     }
     k->files_end = &k->files;
 }

@@ -92,7 +92,6 @@ struct kernel {
     char *start, *python;
 
     enum kernel_phase phase;
-    bool told_broken;
     struct kernel_hello hello;
 
     struct buf out; /* queued to the guest; out_at of it is sent */
@@ -110,7 +109,7 @@ struct kernel {
 
     enum kernel_op op;
     struct kernel_run run;
-    uint32_t restore_run, load_run;
+    uint32_t restore_run;
     int64_t op_overdue_us;
 
     bool saving;
@@ -144,7 +143,6 @@ void kernel_send_body(struct kernel *k, struct buf *json, struct json_w *w, cons
                       size_t a_len, const char *b, size_t b_len, struct buf *out);
 int kernel_language(const char *name); /* -1 */
 void kernel_rearm(struct kernel *k);
-void kernel_file_free(struct kernel_file *f);
 int64_t kernel_counter(const struct kernel *k, int64_t (*fn)(void *)); /* -1 unknown */
 
 /* kernel_setup.c: queued when the kernel is made, sent once the guest has said hello */

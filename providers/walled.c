@@ -323,20 +323,7 @@ static void create_kernel(struct walled *w, const struct sandbox_config *cfg)
     w->kernel = kernel_new(&kernel);
 }
 
-static void on_later(void *arg)
-{
-    struct walled *w = arg;
-    if (w->core.closed) {
-        walled_free(w);
-        return;
-    }
-    core_enter(&w->core);
-    flush_ready(w);
-    flush_refused(w);
-    core_leave(&w->core);
-}
-
-void walled_free(struct walled *w)
+static void walled_free(struct walled *w)
 {
     if (w == NULL)
         return;
@@ -349,6 +336,19 @@ void walled_free(struct walled *w)
     loop_remove(w->core.loop, w->ttl);
     loop_remove(w->core.loop, w->core.later);
     free(w);
+}
+
+static void on_later(void *arg)
+{
+    struct walled *w = arg;
+    if (w->core.closed) {
+        walled_free(w);
+        return;
+    }
+    core_enter(&w->core);
+    flush_ready(w);
+    flush_refused(w);
+    core_leave(&w->core);
 }
 
 int walled_create(const struct walled_kind *kind, const struct sandbox_config *cfg,

@@ -32,7 +32,6 @@ int walled_create(const struct walled_kind *kind, const struct sandbox_config *c
                   struct walled **out, struct err *e) MUST_CHECK;
 void walled_take_over(struct walled *w, const struct sandbox_config *cfg);
 void walled_adopted(struct walled *w);
-void walled_free(struct walled *w);
 
 /* Kill it: what runs ends `as`. `what` NULL: the owner asked; else for END_LIMIT its word, and the
  * death is a failure when `message` says so. The first call counts. */

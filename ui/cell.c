@@ -162,7 +162,8 @@ static void repair(struct grid *g, int x, int y)
     }
 }
 
-struct style text_style(const struct text_glyph *gl, struct style base)
+/* What a glyph looks like over `base`. */
+static struct style glyph_style(const struct text_glyph *gl, struct style base)
 {
     static const uint8_t roles[] = {
         [MARK_CONTROL] = ROLE_CONTROL, [MARK_HIDDEN] = ROLE_HIDDEN,
@@ -197,7 +198,7 @@ int grid_put_glyph(struct grid *g, int x, int y, int max_x, const struct text_gl
         return x + gl->width;
     struct cell *c = inside(g, x, y);
     repair(g, x, y);
-    c->style = text_style(gl, base);
+    c->style = glyph_style(gl, base);
     c->width = gl->width;
     c->cp = gl->count > 1 ? pool_add(g, gl) : gl->cp[0];
     if (gl->width == 2) {

@@ -122,8 +122,6 @@ int grid_put_format(struct grid *g, int x, int y, int max_x, struct style st, co
 /* One glyph of ui/text over a base style: marks and SGR are laid over it. */
 int grid_put_glyph(struct grid *g, int x, int y, int max_x, const struct text_glyph *gl,
                    struct style base);
-/* What a glyph looks like over `base`. */
-struct style text_style(const struct text_glyph *gl, struct style base);
 void grid_fill(struct grid *g, struct rect r, uint32_t cp, struct style st);
 /* Restyle cells that are there (selection, search hits). */
 void grid_paint(struct grid *g, struct rect r, struct style st);

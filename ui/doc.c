@@ -203,7 +203,7 @@ void doc_release(struct doc *d)
 
 /* ---- places ---- */
 
-size_t doc_entry_rows(const struct doc *d, size_t entry, size_t width)
+static size_t entry_rows(const struct doc *d, size_t entry, size_t width)
 {
     const struct doc_entry *e = &d->entries[entry];
     if (e->kind == DOC_BLANKS || e->kind == DOC_FOLD || e->len == 0 || width == 0)
@@ -228,7 +228,7 @@ static size_t find_anchor(const struct doc *d, uint64_t anchor)
 struct doc_at doc_move(const struct doc *d, struct doc_at at, long rows, size_t width)
 {
     while (rows > 0 && at.entry < d->count) {
-        size_t have = doc_entry_rows(d, at.entry, width), left = have - at.row - 1;
+        size_t have = entry_rows(d, at.entry, width), left = have - at.row - 1;
         if ((size_t)rows <= left) {
             at.row += (size_t)rows;
             return at;
@@ -249,7 +249,7 @@ struct doc_at doc_move(const struct doc *d, struct doc_at at, long rows, size_t 
             return (struct doc_at){ 0, 0 };
         rows += (long)at.row + 1;
         at.entry--;
-        at.row = doc_entry_rows(d, at.entry, width) - 1;
+        at.row = entry_rows(d, at.entry, width) - 1;
     }
     return at;
 }
@@ -278,7 +278,7 @@ void doc_place(const struct doc *d, struct doc_at at, size_t width, uint64_t *to
         return;
     *top = d->entries[at.entry].anchor;
     for (size_t i = at.entry; i > 0 && d->entries[i - 1].anchor == *top; i--)
-        rows += doc_entry_rows(d, i - 1, width);
+        rows += entry_rows(d, i - 1, width);
     *row = rows > UINT32_MAX ? UINT32_MAX : (uint32_t)rows;
 }
 
@@ -286,7 +286,7 @@ struct doc_at doc_bottom(const struct doc *d, size_t height, size_t width)
 {
     if (d->count == 0)
         return (struct doc_at){ 0, 0 };
-    struct doc_at last = { d->count - 1, doc_entry_rows(d, d->count - 1, width) - 1 };
+    struct doc_at last = { d->count - 1, entry_rows(d, d->count - 1, width) - 1 };
     return doc_move(d, last, -(long)(height ? height - 1 : 0), width);
 }
 

@@ -53,7 +53,6 @@ void doc_release(struct doc *d);
 struct doc_at {
     size_t entry, row;
 };
-size_t doc_entry_rows(const struct doc *d, size_t entry, size_t width);
 struct doc_at doc_locate(const struct doc *d, uint64_t top, uint32_t row, size_t width);
 void doc_place(const struct doc *d, struct doc_at at, size_t width, uint64_t *top, uint32_t *row);
 /* Move by `rows` (negative: back), stopping at the ends. */

@@ -44,7 +44,7 @@ static int step(int dir, const char *part, bool create)
     return fd;
 }
 
-int files_open(const char *name, size_t n, bool create, unsigned mode)
+static int open_below(const char *name, size_t n, bool create, unsigned mode)
 {
     int dir = open(GUEST_WORKSPACE, O_PATH | O_DIRECTORY | O_CLOEXEC);
     const char *p = name, *end = name + n;
@@ -87,7 +87,7 @@ static const char *reason(int err)
 int files_begin_put(const char *name, size_t n, unsigned mode, char *why, size_t why_size)
 {
     struct stat st;
-    int fd = files_open(name, n, true, mode);
+    int fd = open_below(name, n, true, mode);
     const char *text = fd < 0 ? reason(errno) : NULL;
     scan_forget();
     if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
@@ -122,7 +122,7 @@ void files_get(uint64_t token, int64_t max, const char *name, size_t n)
     char why[96] = "";
     if (getting.fd >= 0)
         guest_die("guest: a get while another is on");
-    int fd = files_open(name, n, false, 0);
+    int fd = open_below(name, n, false, 0);
     if (fd < 0)
         snprintf(why, sizeof why, "%s", reason(errno));
     else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))

@@ -73,7 +73,6 @@ void stream_control(const struct bytes *json); /* queued as one frame */
 /* Read ≤ max bytes of fd into one output or bulk frame: bytes read, 0 at EOF or EAGAIN, -1 error.
  */
 ssize_t stream_relay(unsigned kind, unsigned id, int fd, size_t max);
-void stream_bulk(unsigned id, const char *p, size_t n);
 size_t stream_room(void);    /* bytes of output or bulk that may be queued now; 0: wait */
 bool stream_is_choked(void); /* so much is queued that no more lines should be read */
 bool stream_wants_write(void);
@@ -213,8 +212,6 @@ ssize_t channel_recv(int fd, void *p, size_t n, pid_t *pid);           /* never 
 
 /* ---- files.c, scan.c */
 
-/* Open below /workspace without following any link; makes parent directories when `create`. */
-int files_open(const char *name, size_t n, bool create, unsigned mode);
 int files_begin_put(const char *name, size_t n, unsigned mode, char *why, size_t why_size);
 bool files_write(int fd, const char *p, size_t n);
 void files_get(uint64_t token, int64_t max, const char *name, size_t n);

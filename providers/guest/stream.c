@@ -92,17 +92,6 @@ void stream_control(const struct bytes *json)
         add_frame(FRAME_CONTROL, 0, json->p, json->n);
 }
 
-void stream_bulk(unsigned id, const char *p, size_t n)
-{
-    unacknowledged += n;
-    while (n > 0) {
-        size_t part = n < FRAME_MAX ? n : FRAME_MAX;
-        add_frame(FRAME_BULK, id, p, part);
-        p += part;
-        n -= part;
-    }
-}
-
 ssize_t stream_relay(unsigned kind, unsigned id, int fd, size_t max)
 {
     size_t want = max < OUTPUT_READ ? max : OUTPUT_READ;

@@ -40,8 +40,8 @@ void answer_copy_words(char *dst, size_t size, const char *src)
     }
 }
 
-void answer_tell(struct answer *a, enum planner_event_kind kind, const char *language,
-                 const char *p, size_t len)
+static void answer_tell(struct answer *a, enum planner_event_kind kind, const char *language,
+                        const char *p, size_t len)
 {
     if (a->tell != NULL)
         a->tell(a->arg, kind, language, p, len);

@@ -76,8 +76,6 @@ struct answer_block *answer_add_block(struct answer *a, enum block_kind kind, in
 /* Add to one of a block's bufs, within the bound of the whole answer. ERR_LIMIT. */
 int answer_keep(struct answer *a, struct buf *b, const char *p, size_t len,
                 struct err *e) MUST_CHECK;
-void answer_tell(struct answer *a, enum planner_event_kind kind, const char *language,
-                 const char *p, size_t len);
 /* The name of a call is known: if its code is worth showing, begin to. */
 void answer_begin_call(struct answer *a, struct answer_block *b);
 /* More of a block's text: kept, and told as what it is. ERR_LIMIT. */

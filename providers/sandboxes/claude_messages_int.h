@@ -33,7 +33,6 @@
 #define MESSAGES_PATIENCE_S 180 /* for the model, beyond timeout_s */
 #define MESSAGES_OLD_S      240 /* a container idle for longer may be gone without a proper word */
 #define MESSAGES_FILE_MAX   ((int64_t)16 << 20)
-#define MESSAGES_WORKSPACE  "/workspace"
 #define MESSAGES_CELL_S     80 /* Anthropic ends a cell of the interpreter after 90 */
 
 /* ---- the request (claude_messages_wire.c) */

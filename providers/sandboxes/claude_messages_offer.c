@@ -6,8 +6,7 @@
 #include "base/share.h"
 #include "providers/sandboxes/claude_messages_int.h"
 
-#define FIXED_CPUS 1
-#define FIXED_MIB  5120
+#define FIXED_MIB 5120
 
 static void say(struct field_enforcement *f, enum enforcement how, const char *why)
 {

@@ -26,7 +26,7 @@ static void give_up(struct e2b *s, const struct err *e, bool gone)
 
 /* ---- its size */
 
-void e2b_take_size(struct e2b *s, const struct json *o)
+static void take_size(struct e2b *s, const struct json *o)
 {
     int64_t cpus = json_get_int(o, "cpuCount", -1), mib = json_get_int(o, "memoryMB", -1);
     s->cpus = cpus > 0 ? cpus : s->cpus;
@@ -37,7 +37,7 @@ static void on_size(struct e2b *s, const struct net_result *r)
 {
     struct json *o = NULL;
     if (e2b_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0)
-        e2b_take_size(s, o);
+        take_size(s, o);
     json_free(o);
 }
 
@@ -215,7 +215,7 @@ static void on_looked(struct e2b *s, const struct net_result *r)
     const char *label = json_get_str(json_get(o, "metadata"), E2B_LABEL_KEY, "");
     bool ours = strcmp(label, s->label) == 0;
     if (known)
-        e2b_take_size(s, o);
+        take_size(s, o);
     json_free(o);
     if (known && !ours)
         err_set(&e, ERR_DENIED, "sandbox %s does not have the label of this session: left alone",

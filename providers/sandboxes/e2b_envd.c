@@ -221,7 +221,6 @@ struct e2b_errand {
     size_t len, max;
     uint32_t mode;
     uint64_t token;
-    bool placed;
 };
 
 void e2b_errand_drop(struct e2b *s)

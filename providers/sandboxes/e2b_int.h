@@ -40,7 +40,6 @@
 #define E2B_SLACK_S      30 /* beyond ttl_s: Airlock ends it, E2B only when Airlock can not */
 #define E2B_CODE_MAX     ((size_t)1 << 20)
 #define E2B_INPUT_MAX    ((size_t)64 << 20)
-#define E2B_BODY_MAX     ((size_t)96 << 20)
 #define E2B_SECOND_US    INT64_C(1000000)
 #define E2B_WORKSPACE    "/workspace"
 #define E2B_CONTEXTS     6
@@ -248,8 +247,7 @@ void e2b_attach(struct e2b *s);  /* open() was given an id, or a label alone */
 void e2b_connect(struct e2b *s); /* to s->id */
 /* The sandbox itself is there: look what its interpreter still has, then READY and RESTORED. */
 void e2b_find_again(struct e2b *s);
-/* Its size, from the answer to a look at it. */
-void e2b_take_size(struct e2b *s, const struct json *o);
+/* Its size is asked for, and known once a look at it is answered. */
 void e2b_ask_size(struct e2b *s);
 
 /* ---- e2b_pause.c */
@@ -320,10 +318,7 @@ void e2b_run_next(struct e2b *s); /* what is queued begins, when it can */
 void e2b_run_stop(struct e2b *s, enum run_end as);
 /* The sandbox is gone: what runs ends so. */
 void e2b_run_lost(struct e2b *s, enum run_end as, const char *what, const char *message);
-void e2b_run_finish(struct e2b *s);
 void e2b_run_files(struct e2b *s);
-void e2b_run_code(struct e2b *s);
-void e2b_run_after_code(struct e2b *s);
 void e2b_run_report(struct e2b *s);
 void e2b_on_deadline(void *arg);
 void e2b_on_step_timer(void *arg); /* e2b_prepare.c */

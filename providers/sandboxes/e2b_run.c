@@ -177,7 +177,7 @@ static void fill_finished(struct e2b_run *r, struct sandbox_finished *f)
 }
 
 /* FINISHED, once; the run itself stays until its report is there. */
-void e2b_run_finish(struct e2b *s)
+static void finish(struct e2b *s)
 {
     struct e2b_run *r = s->run;
     struct sandbox_finished f;
@@ -234,7 +234,7 @@ static void on_report(struct e2b *s, const struct net_result *r)
     enum e2b_trouble trouble;
     int rc = e2b_read_cell(r, &s->report, &trouble, &e);
     if (rc < 0 && trouble != E2B_KERNEL_DIED) {
-        e2b_run_finish(s); /* its own end is known all the same */
+        finish(s); /* its own end is known all the same */
         if (!s->core.closed)
             lost_in_report(s, &e);
         return;
@@ -247,7 +247,7 @@ static void on_report(struct e2b *s, const struct net_result *r)
     if (rc == 0)
         e2b_take_exists(&s->report, run->exists, run->rq.exists_count);
     uint32_t number = run->rq.run;
-    e2b_run_finish(s);
+    finish(s);
     if (s->core.closed || s->core.ending)
         return;
     if (rc == 0)
@@ -266,11 +266,11 @@ void e2b_run_report(struct e2b *s)
     struct e2b_part cell;
     r->step = STEP_REPORT;
     if (r->rq.exists_count == 0)
-        e2b_run_finish(s);
+        finish(s);
     if (s->core.closed || s->core.ending)
         return;
     if (r->f.state_lost && strcmp(s->contexts[0].language, r->rq.language) == 0) {
-        e2b_run_finish(s);
+        finish(s);
         if (!s->core.closed && !s->core.ending)
             start_over(s);
         return;
@@ -296,7 +296,7 @@ void e2b_run_lost(struct e2b *s, enum run_end as, const char *what, const char *
             r->f.wall_us = clock_boot_us() - r->started_us;
         snprintf(r->limit, sizeof r->limit, "%s", what);
         snprintf(r->message, sizeof r->message, "%s", message);
-        e2b_run_finish(s);
+        finish(s);
     }
     s->run = NULL;
     e2b_run_free(r);

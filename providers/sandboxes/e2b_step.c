@@ -50,6 +50,8 @@ void e2b_stream_told(struct e2b *s, struct e2b_stream_told *out)
 
 static void on_begun(struct e2b *s, const struct net_result *r);
 static void on_file(struct e2b *s, const struct net_result *r);
+static void run_code(struct e2b *s);
+static void check_or_report(struct e2b *s);
 
 /* Nothing of the code left us: the run ends so. */
 static void fail_before(struct e2b *s, const struct err *e)
@@ -65,7 +67,7 @@ static void send_begin(struct e2b *s)
     struct e2b_run *r = s->run;
     r->step = STEP_BEGIN;
     if (r->begin.body == NULL)
-        e2b_run_code(s);
+        run_code(s);
     else
         e2b_send_cell(&s->work, &r->begin, CELL_MS, on_begun);
 }
@@ -116,7 +118,7 @@ static void on_begun(struct e2b *s, const struct net_result *r)
         free(s->cwd);
         s->cwd = xstrdup(run->rq.cwd);
     }
-    e2b_run_code(s);
+    run_code(s);
 }
 
 /* ---- the code */
@@ -165,7 +167,7 @@ static void hold_back(struct e2b *s)
         remote_call_pause(&s->work.call, true);
 }
 
-void e2b_run_code(struct e2b *s)
+static void run_code(struct e2b *s)
 {
     struct e2b_run *r = s->run;
     r->step = STEP_CODE;
@@ -195,7 +197,7 @@ static void after_judging(struct e2b *s)
         e2b_end_with(s, END_LOST, "", &why);
         return;
     }
-    e2b_run_after_code(s);
+    check_or_report(s);
 }
 
 static void on_code(struct e2b *s, const struct net_result *r)
@@ -375,7 +377,7 @@ static void on_checked(struct e2b *s, const struct net_result *r)
     e2b_run_report(s);
 }
 
-void e2b_run_after_code(struct e2b *s)
+static void check_or_report(struct e2b *s)
 {
     struct e2b_run *r = s->run;
     bool python_lost = r->f.state_lost && r->context == &s->contexts[0];

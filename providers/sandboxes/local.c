@@ -20,11 +20,6 @@ static const struct walled_kind kind = {
 /* Of the process, not of a session: whoever opens the next sandbox may have it. */
 static struct walled_pool pool;
 
-bool local_is_warm(void)
-{
-    return walled_is_warm(&pool);
-}
-
 static void say(struct field_enforcement *f, enum enforcement how, const char *why)
 {
     f->how = how;

@@ -8,7 +8,4 @@
  * one of --data. At most three; further calls replace the last. */
 void local_keep_private(const char *dir);
 
-/* For tests and benches: is a warm sandbox there and ready to be adopted? */
-bool local_is_warm(void);
-
 #endif

@@ -484,11 +484,6 @@ void loop_stop(struct loop *lp)
     lp->stop = true;
 }
 
-int64_t loop_now_us(const struct loop *lp)
-{
-    return lp->now_us;
-}
-
 void loop_set_transfer_hook(struct loop *lp, loop_wait_fn wait, void *arg)
 {
     lp->wait = wait;

@@ -58,7 +58,6 @@ int loop_turn(struct loop *lp, int timeout_ms, struct err *e) MUST_CHECK;
 /* Until loop_stop (at once when that was called before). */
 int loop_run(struct loop *lp, struct err *e) MUST_CHECK;
 void loop_stop(struct loop *lp);
-int64_t loop_now_us(const struct loop *lp); /* clock_boot_us at the start of this turn */
 
 /* For net.c: while `active` transfers exist, wait(arg, epoll_fd, timeout_ms) replaces epoll_wait's
  * sleep. It may call loop_wake_idle. -1: ERR_NET from loop_turn. */

@@ -229,14 +229,19 @@ int headless_create(struct headless *h, const struct session_spec *spec, struct 
     return session_create(&h->session, h->app, spec, &l, e);
 }
 
+static int print_first(void *arg, const struct event *ev)
+{
+    print_json(arg, ev);
+    return 0;
+}
+
 /* What was appended before there was a session to listen to. */
 static void print_beginning(struct headless *h)
 {
     if (h->print == PRINT_JSON) {
         struct err none = ERR_INIT;
         struct state *st = session_state(h->session);
-        (void)!store_each(session_store(h->session), 1, st->last_seq, headless_print_first, h,
-                          &none);
+        (void)!store_each(session_store(h->session), 1, st->last_seq, print_first, h, &none);
         on_durable(h, st->last_seq);
     }
 }
@@ -290,12 +295,6 @@ void headless_leave_session(struct headless *h)
 {
     session_close(h->session); /* its last events are told, too */
     h->session = NULL;
-}
-
-int headless_print_first(void *arg, const struct event *ev)
-{
-    print_json(arg, ev);
-    return 0;
 }
 
 int headless_lease(struct headless *h, struct err *e)

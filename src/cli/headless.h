@@ -66,8 +66,6 @@ bool headless_is_over(struct headless *h); /* nothing is under way */
 int headless_lease(struct headless *h, struct err *e) MUST_CHECK;
 /* Turn the loop until nothing is under way and the planner has nothing to say. */
 int headless_run(struct headless *h, struct err *e) MUST_CHECK;
-/* A store_event_fn that prints as JSON what was appended before there was a listener. */
-int headless_print_first(void *arg, const struct event *ev);
 /* `outcome` NULL: the session is not over, only left. */
 void headless_end(struct headless *h, const char *outcome);
 /* After headless_end: `status`, or `failed` instead of 0 and a word on stderr when what was to be

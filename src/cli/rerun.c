@@ -8,7 +8,7 @@
 #include "sessions/mask.h"
 #include "ui/text.h"
 
-const char *rerun_outcome_name(enum rerun_outcome o)
+static const char *outcome_name(enum rerun_outcome o)
 {
     static const char *const names[RERUN_OUTCOMES] = { "identical", "masked", "differs",
                                                        "could-not-run" };
@@ -235,7 +235,7 @@ void rerun_put_verdict(const struct rerun_verdict *v, struct buf *out)
 
 void rerun_put_json(const struct rerun_verdict *v, struct json_w *w)
 {
-    json_w_str(w, "verdict", rerun_outcome_name(v->outcome));
+    json_w_str(w, "verdict", outcome_name(v->outcome));
     json_w_array(w, "masked");
     for (unsigned k = 0; k < mask_count(); k++) {
         if (v->masks & (1u << k))

@@ -12,8 +12,6 @@
 #include "tool/contract.h"
 
 enum rerun_outcome { RERUN_IDENTICAL, RERUN_MASKED, RERUN_DIFFERS, RERUN_NOT_RUN, RERUN_OUTCOMES };
-const char *rerun_outcome_name(enum rerun_outcome o); /* "identical" "masked" "differs"
-                                                         "could-not-run" */
 
 struct rerun_verdict {
     enum rerun_outcome outcome;

@@ -78,7 +78,6 @@ struct names {
 
 void names_tokenize(struct names *n);
 void names_release(struct names *n);
-uint32_t names_intern(struct names *n, const char *p, size_t len);
 /* -1 when it was never seen. */
 int64_t names_find(const struct names *n, const char *p, size_t len);
 char *names_copy(struct names *n, const char *p, size_t len); /* NUL-terminated, lives with n */

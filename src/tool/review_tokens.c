@@ -84,7 +84,7 @@ int64_t names_find(const struct names *n, const char *p, size_t len)
     return (int64_t)n->id_table[at] - 1;
 }
 
-uint32_t names_intern(struct names *n, const char *p, size_t len)
+static uint32_t intern(struct names *n, const char *p, size_t len)
 {
     if (n->id_count * 2 >= n->id_slots)
         grow_table(n);
@@ -133,7 +133,7 @@ uint32_t names_intern_dotted(struct names *n, size_t from, size_t to)
     if (len == 0)
         return n->toks[to].aux;
     int64_t known = names_find(n, text, len);
-    return known >= 0 ? (uint32_t)known : names_intern(n, names_copy(n, text, len), len);
+    return known >= 0 ? (uint32_t)known : intern(n, names_copy(n, text, len), len);
 }
 
 int64_t names_find_dotted(const struct names *n, size_t from, size_t to)
@@ -149,7 +149,7 @@ struct ident *names_first_part(struct names *n, uint32_t id)
     const char *dot = memchr(p, '.', n->ids[id].len);
     if (dot == NULL)
         return NULL;
-    uint32_t first = names_intern(n, p, (size_t)(dot - p)); /* n->ids may move */
+    uint32_t first = intern(n, p, (size_t)(dot - p)); /* n->ids may move */
     return &n->ids[first];
 }
 
@@ -291,7 +291,7 @@ void names_tokenize(struct names *n)
                 pair_bracket(n, open, k->op);
         } else if (is_name(n, n->count - 1)) {
             k->mark = TOK_NAME;
-            k->aux = names_intern(n, n->j->code + t.start, t.len);
+            k->aux = intern(n, n->j->code + t.start, t.len);
         }
     }
     if (lx.state.lost != 0)

@@ -196,7 +196,5 @@ bool round_planner_done(const struct round *r); /* finished, or waits for the pe
 const struct capsule *round_gate_capsule(const struct round *r); /* of the open gate; NULL */
 const struct contract *round_contract(const struct round *r);
 const struct contract_enforcement *round_enforcement(const struct round *r);
-int64_t round_flush_due_us(
-    const struct round *r); /* held-back output to append; the round arms its own timer */
 
 #endif

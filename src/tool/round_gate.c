@@ -55,7 +55,7 @@ void round_do_review(struct round *r, uint32_t run)
 
 /* ---- capsule and gate ---- */
 
-int round_build_capsule(struct round *r, uint32_t run, struct capsule **out, struct err *e)
+static int build_capsule(struct round *r, uint32_t run, struct capsule **out, struct err *e)
 {
     const struct state_run *sr = state_run_at(r->cfg.state, run);
     const struct proposal *p = proposal_of(r, run);
@@ -158,7 +158,7 @@ void round_do_gate(struct round *r, uint32_t run)
     struct err e = ERR_INIT;
     capsule_free(r->gate_capsule);
     r->gate_capsule = NULL;
-    if (round_build_capsule(r, run, &r->gate_capsule, &e) < 0) {
+    if (build_capsule(r, run, &r->gate_capsule, &e) < 0) {
         /* Everything that can be wrong with it was checked before it was recorded. */
         err_wrap(&e, "run %u", run);
         round_break(r, &e);

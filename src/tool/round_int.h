@@ -166,8 +166,6 @@ void round_write_proposed(struct json_w *w, const struct proposal *p, uint32_t r
 void round_do_review(struct round *r, uint32_t run);
 void round_do_gate(struct round *r, uint32_t run);
 void round_do_ask(struct round *r, uint32_t run);
-int round_build_capsule(struct round *r, uint32_t run, struct capsule **out,
-                        struct err *e) MUST_CHECK;
 
 /* ---- round_run.c ---- */
 void round_do_start(struct round *r, uint32_t run);
@@ -175,8 +173,6 @@ void round_on_sandbox(void *arg, struct sandbox *s, const struct sandbox_event *
 int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e);
 /* The run that waits for the sandbox does not get it. */
 void round_fail_unstarted(struct round *r, const struct err *why);
-/* An approved run that can't start still has one end, told as such; nothing was executed. */
-void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why);
 /* The sandbox is there, and has what an earlier one of this session left. */
 bool round_can_start(const struct round *r);
 void round_start_waiting(struct round *r);
@@ -288,7 +284,6 @@ void round_observation_init(struct round *r, const struct state_run *sr,
                             struct round_observation *x);
 void round_observation_release(struct round_observation *x);
 const char *round_call_id(const struct state_run *sr, char room[ROUND_CALL_ID_SIZE]);
-void round_planner_rests(struct round *r);
 void round_interrupt_planner(struct round *r);
 void round_on_planner(void *arg, struct planner *p, const struct planner_event *ev);
 void round_do_plan_task(struct round *r);

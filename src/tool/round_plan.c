@@ -98,7 +98,7 @@ static void record_usage(struct round *r, const struct planner_usage *u)
 }
 
 /* With nothing under way it is the person's turn. */
-void round_planner_rests(struct round *r)
+static void planner_rests(struct round *r)
 {
     struct event_builder b;
     r->planner_busy = false;
@@ -172,7 +172,7 @@ void round_on_planner(void *arg, struct planner *p, const struct planner_event *
         record_usage(r, ev->usage);
         break;
     case PLANNER_WAITING:
-        round_planner_rests(r);
+        planner_rests(r);
         r->cfg.port.streaming(r->cfg.port.arg, ev);
         break;
     case PLANNER_FINISH:
@@ -416,7 +416,7 @@ void round_interrupt_planner(struct round *r)
     if (ops->queued != NULL && ops->queued(r->planner) > 0)
         planner_called(r, ops->message(r->planner, "", &e), &e);
     else
-        round_planner_rests(r);
+        planner_rests(r);
 }
 
 /* ---- what the person says to it ---- */

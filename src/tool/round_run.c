@@ -18,7 +18,8 @@ int round_check_body(void *arg, const struct sandbox_run *decoded, struct err *e
     return capsule_check_request(c, decoded, e);
 }
 
-void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why)
+/* An approved run that can't start still has one end, told as such; nothing was executed. */
+static void finish_unstarted(struct round *r, uint32_t run, enum run_end end, const struct err *why)
 {
     struct sandbox_finished f = sandbox_finished_bare(end, why->msg);
     r->start_run = 0;
@@ -30,7 +31,7 @@ void round_finish_unstarted(struct round *r, uint32_t run, enum run_end end, con
 
 void round_fail_unstarted(struct round *r, const struct err *why)
 {
-    round_finish_unstarted(r, r->start_run, END_SANDBOX, why);
+    finish_unstarted(r, r->start_run, END_SANDBOX, why);
 }
 
 /* An approval is for now. When the sandbox took too long to come, or the machine slept meanwhile,
@@ -77,7 +78,7 @@ static void start_now(struct round *r)
     rq.exists = r->exists;
     rq.exists_count = r->exists_count;
     if (r->sandbox->ops->exec(r->sandbox, &rq, &e) < 0)
-        round_finish_unstarted(r, run, e.code == ERR_INTEGRITY ? END_INTEGRITY : END_SANDBOX, &e);
+        finish_unstarted(r, run, e.code == ERR_INTEGRITY ? END_INTEGRITY : END_SANDBOX, &e);
 }
 
 /* ---- from its birth to its use */
@@ -88,7 +89,7 @@ static void destroy_failed(struct round *r, const struct err *why)
     r->travel = (struct travelling){ .on = false };
     r->awaiting_restore = r->restoring_fresh = false;
     if (r->start_run != 0)
-        round_finish_unstarted(r, r->start_run, END_SANDBOX, why);
+        finish_unstarted(r, r->start_run, END_SANDBOX, why);
     else
         round_record_error(r, 0, why, "nothing ran in it; see airlock doctor");
     if (r->sandbox != NULL)
@@ -154,14 +155,14 @@ void round_do_start(struct round *r, uint32_t run)
     r->interrupts = 0;
     if (r->sandbox_paused) {
         if (round_wake(r, &e) < 0)
-            round_finish_unstarted(r, run, END_SANDBOX, &e);
+            finish_unstarted(r, run, END_SANDBOX, &e);
         return;
     }
     if (r->sandbox == NULL) {
         r->sandbox_ready = false;
         if (round_open_sandbox(r, &r->sandbox, round_on_sandbox, 0, &e) < 0) {
             r->sandbox = NULL;
-            round_finish_unstarted(r, run, END_SANDBOX, &e);
+            finish_unstarted(r, run, END_SANDBOX, &e);
         }
         return;
     }
@@ -204,7 +205,7 @@ static void on_failed(struct round *r, const struct sandbox_event *ev)
     if (round_snapshot_missing(r, ev))
         return;
     if (r->start_run != 0)
-        round_finish_unstarted(r, r->start_run, END_SANDBOX, ev->err);
+        finish_unstarted(r, r->start_run, END_SANDBOX, ev->err);
     else if (r->attaching)
         round_record_error(r, 0, ev->err, "what is not saved elsewhere is lost");
     else
@@ -342,7 +343,7 @@ static void interrupt_waiting(struct round *r)
     struct err why = ERR_INIT;
     err_set(&why, ERR_CANCELLED,
             "interrupted while the sandbox was waited for; the code was not executed");
-    round_finish_unstarted(r, r->start_run, END_INTERRUPTED, &why);
+    finish_unstarted(r, r->start_run, END_INTERRUPTED, &why);
     r->sandbox->ops->interrupt(r->sandbox);
 }
 
