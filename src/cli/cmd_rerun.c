@@ -39,6 +39,7 @@ struct farm {
     size_t job_max;
     struct rerun_print print;
     bool person, interrupted, denied, missing, integrity;
+    bool ended;       /* one of them, in this turn */
     struct err first; /* of a session that could not be run; code ERR_NONE none */
     /* --lease counts for all of them together */
     bool lease;
@@ -182,6 +183,7 @@ static void end(struct job *j)
     if (j->h.session != NULL)
         return_lease(j);
     headless_end(&j->h, f->app->opt.into != NULL ? NULL : outcome_of(j));
+    f->ended = true;
     f->denied |= j->r.denied;
     f->missing |= j->r.missing;
     f->integrity |= j->r.integrity;
@@ -226,11 +228,13 @@ static void start_next(struct farm *f, size_t slot)
     rerun_print_progress(&f->print, f->rows, f->row_count);
 }
 
-/* Steps of those that are quiet; new ones in free places. Returns how many are under way. */
-static size_t turn(struct farm *f, bool *saving)
+/* Steps of those that are quiet; new ones in free places. Returns how many are under way, and how
+ * long one may wait for them: the end of one turns the loop, and others may have gone on in it. */
+static size_t turn(struct farm *f, int *wait_ms)
 {
     size_t working = 0;
-    *saving = false;
+    bool saving = false;
+    f->ended = false;
     for (size_t i = 0; i < f->job_max; i++) {
         struct job *j = f->jobs[i];
         if (j != NULL && headless_is_over(&j->h) && !step(j)) {
@@ -240,16 +244,17 @@ static size_t turn(struct farm *f, bool *saving)
         while (f->jobs[i] == NULL && f->next < f->row_count && !f->interrupted && !f->print.failed)
             start_next(f, i);
         working += f->jobs[i] != NULL;
-        *saving |= f->jobs[i] != NULL && f->jobs[i]->h.give_up_us != 0;
+        saving |= f->jobs[i] != NULL && f->jobs[i]->h.give_up_us != 0;
     }
+    *wait_ms = f->ended ? 0 : saving ? 100 : -1;
     return working;
 }
 
 static int work(struct farm *f, struct err *e)
 {
-    bool saving;
-    while (turn(f, &saving) > 0) {
-        if (loop_turn(f->app->loop, saving ? 100 : -1, e) < 0)
+    int wait_ms;
+    while (turn(f, &wait_ms) > 0) {
+        if (loop_turn(f->app->loop, wait_ms, e) < 0)
             return -1;
     }
     return 0;

@@ -13,8 +13,9 @@
 #include "cli/linegate.h"
 #include "ui/plain.h"
 
-#define SAVE_WAIT_US 2000000 /* for the last saved namespace */
-#define SIGNALS_END  3       /* so many SIGINT end it */
+#define SAVE_WAIT_US    2000000 /* for the last saved namespace */
+#define SANDBOX_WAIT_US 2000000 /* for the proof that the sandbox is dead */
+#define SIGNALS_END     3       /* so many SIGINT end it */
 
 /* ---- printing ---- */
 
@@ -219,6 +220,7 @@ static struct session_listener listener(struct headless *h)
         .ask = on_ask,
         .failed = on_failed,
         .arg = h,
+        .unattended = true,
     };
 }
 
@@ -291,8 +293,22 @@ int headless_resume(struct headless *h, const char *path, struct err *e)
     return session_resume(&h->session, h->app, path, &l, e);
 }
 
+/* The sandbox dies with us anyway: so its end is in the record, and proved. */
+static void end_sandbox(struct headless *h)
+{
+    struct err e = ERR_INIT;
+    int64_t until = clock_boot_us() + SANDBOX_WAIT_US;
+    while (h->broken.code == ERR_NONE && round_dismiss_sandbox(session_round(h->session)) &&
+           clock_boot_us() < until) {
+        if (loop_turn(h->app->loop, 50, &e) < 0)
+            break;
+    }
+}
+
 void headless_leave_session(struct headless *h)
 {
+    if (h->session != NULL)
+        end_sandbox(h);
     session_close(h->session); /* its last events are told, too */
     h->session = NULL;
 }
@@ -344,6 +360,8 @@ int headless_run(struct headless *h, struct err *e)
 void headless_end(struct headless *h, const char *outcome)
 {
     struct err e = ERR_INIT;
+    if (h->session != NULL)
+        end_sandbox(h);
     if (outcome != NULL && h->session != NULL && h->broken.code == ERR_NONE &&
         !session_state(h->session)->finished && session_state(h->session)->last_seq > 0)
         (void)!round_finish(session_round(h->session), outcome, NULL, &e);

@@ -71,6 +71,7 @@ static int start_round(struct session *s, const struct session_spec *spec, struc
         .timeout_proved = s->timeout_proved,
         .typed_runs = spec->typed_runs,
         .allow_warm = spec->allow_warm,
+        .unattended = s->listener.unattended,
         .port = session_port(s),
     };
     if (rc.planner == NULL || rc.sandbox == NULL)

@@ -24,6 +24,7 @@ struct session_listener {
     void (*failed)(void *arg,
                    const struct err *e); /* the record can't be written: read-only from now on */
     void *arg;
+    bool unattended; /* it goes when the session is over: nobody looks into the sandbox then */
 };
 
 struct session_spec {

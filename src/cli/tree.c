@@ -246,7 +246,9 @@ static void walk_stretch(const struct node *n, uint32_t first, struct buf *prefi
     else
         snprintf(span, sizeof span, "runs %u-%u", first, last);
     tree_outcome(end, outcome, sizeof outcome);
-    bool here = !st->vars_lost && st->vars_run != 0 && is_in_stretch(st, st->vars_run, first, last);
+    /* Where its sandbox was closed at the end, that is where a resume goes on from. */
+    bool gone = st->vars_lost && st->sbx != SBX_CLOSED;
+    bool here = !gone && st->vars_run != 0 && is_in_stretch(st, st->vars_run, first, last);
     char at[32] = "";
     if (here)
         snprintf(at, sizeof at, st->vars_run == last ? "  <- here" : "  <- here, at run %u",

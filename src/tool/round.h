@@ -81,6 +81,7 @@ struct round_config {
     const char *timeout_proved; /* as in birth_config; lent while the round lives */
     bool typed_runs;            /* gate.own = typed */
     bool allow_warm;
+    bool unattended; /* nobody looks into the sandbox any more when the session is over */
     struct round_port port;
 };
 
@@ -181,6 +182,9 @@ int round_append_event(struct round *r, struct event_builder *b, struct err *e) 
  * within a few seconds, and written down whether that is known. Nothing is done for local ones,
  * which die with us. */
 void round_end_remote(struct round *r, bool ended);
+/* A sandbox of this machine that nobody will look into any more: killed; true as long as it is not
+ * gone (sandbox.closed). False also for remote ones, see round_end_remote. */
+bool round_dismiss_sandbox(struct round *r);
 /* End the session: session.finished. */
 int round_finish(struct round *r, const char *outcome, const char *answer,
                  struct err *e) MUST_CHECK;

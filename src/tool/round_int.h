@@ -81,7 +81,7 @@ struct round {
     uint8_t contract_digest[SHA256_LEN];
     struct planner *planner;
     bool planner_waiting, planner_finished, planner_busy;
-    bool finish_due; /* the session ends as soon as a remote sandbox has told its variables */
+    bool finish_due; /* the session ends as soon as the sandbox has told its variables */
     char *answer;    /* of that end */
 
     struct effect queue[ROUND_QUEUE_MAX];

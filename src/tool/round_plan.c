@@ -131,16 +131,19 @@ static const char *outcome_of(const struct state *st)
     return st->denied > 0 ? "denied" : "done";
 }
 
-/* One that costs money is destroyed with the session, and would take along what it still has to say
- * of the last run. */
+/* What the sandbox still has to say of the last run belongs before the end; one that costs money,
+ * or that nobody looks into any more, is destroyed with the session. */
 void round_finish_when_told(struct round *r)
 {
     struct err e = ERR_INIT;
-    bool ends_too = r->sandbox != NULL && r->sandbox->ops->farewell != NULL;
-    if (r->finish_due && ends_too)
-        round_save_now(r);
-    if (!r->finish_due || (ends_too && (r->awaiting_state || r->awaiting_save)))
+    if (!r->finish_due)
         return;
+    if (r->sandbox != NULL)
+        round_save_now(r);
+    if (r->awaiting_state || r->awaiting_save || r->save_wanted || r->save.stage != SAVE_NOTHING)
+        return;
+    if (r->cfg.unattended && round_dismiss_sandbox(r))
+        return; /* again when it is gone */
     r->finish_due = false;
     if (!r->cfg.state->finished && round_finish(r, outcome_of(r->cfg.state), r->answer, &e) < 0)
         round_record_error(r, 0, &e, "");

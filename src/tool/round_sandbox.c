@@ -162,6 +162,14 @@ void round_end_remote(struct round *r, bool ended)
     r->sandbox_since_us = 0;
 }
 
+bool round_dismiss_sandbox(struct round *r)
+{
+    if (r->sandbox == NULL || r->broken || r->sandbox->ops->farewell != NULL)
+        return false;
+    r->sandbox->ops->kill(r->sandbox, END_KILLED);
+    return r->sandbox != NULL;
+}
+
 /* ---- files and names ---- */
 
 static int need_sandbox(struct round *r, struct err *e)

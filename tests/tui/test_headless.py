@@ -123,11 +123,14 @@ def test_a_policy_file_that_approved_is_named_by_its_digest(airlock):
 
 
 def test_the_json_of_a_runbook_ends_with_its_record(airlock):
-    """Also the variables of the last run, which come after the session has finished."""
+    """Also the variables of the last run and the end of its sandbox, before the session has finished."""
     done, events = airlock.json("run", "-p", "runbook:@tour", "--lease", "runs=20", "--json")
     assert done.returncode == 4
     assert events == airlock.json("show", "--json", "last")[1]
     assert [e["run"] for e in events if e["type"] == "state.changed"][-1] == 6
+    assert [e["type"] for e in events[-2:]] == ["sandbox.closed", "session.finished"] and events[-2]["confirmed"] is True
+    done, events = airlock.json("exec", "--lease", "runs=1", "--json", "-", input=b"x = 1")
+    assert [e["type"] for e in events[-2:]] == ["sandbox.closed", "session.finished"] and events[-2]["confirmed"] is True
 
 
 def test_expectations_are_judged(airlock):

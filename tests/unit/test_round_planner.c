@@ -338,6 +338,37 @@ static void test_a_remote_one_says_its_last_word(void **state)
     BEFORE("> farewell 0", "session.finished");
 }
 
+/* So does one of this machine; it lives on, unless nobody will look into it. */
+static void test_a_local_one_says_its_last_word(void **state)
+{
+    (void)state;
+    for (int unattended = 0; unattended < 2; unattended++) {
+        if (unattended)
+            assert_int_equal(desk_setup(NULL), 0);
+        d.cfg.unattended = unattended;
+        desk_begin();
+        propose("1", "", "");
+        GOOD(decide(DECIDE_APPROVE, e));
+        tell_ready(0);
+        tell_exit(0, 1, 0);
+        say_text(PLANNER_FINISH, "done");
+        SILENT("session.finished");
+        tell_state(0, 1, "x", "1");
+        if (unattended) {
+            LOGGED("> kill 0 killed");
+            SILENT("session.finished");
+            tell_closed(0);
+            BEFORE("sandbox.closed", "session.finished");
+        }
+        BEFORE("state.changed", "session.finished");
+        if (!unattended)
+            SILENT("> kill 0");
+        assert_int_equal(round_dismiss_sandbox(d.r), !unattended);
+        if (!unattended)
+            assert_int_equal(desk_teardown(NULL), 0);
+    }
+}
+
 /* ---- a session goes on ---- */
 
 static int take_past(struct planner *p, const struct planner_past *past, struct err *e)
@@ -459,6 +490,7 @@ int main(void)
         CASE(test_a_proposal_without_a_handle),
         CASE(test_how_it_ends),
         CASE(test_a_remote_one_says_its_last_word),
+        CASE(test_a_local_one_says_its_last_word),
         CASE(test_its_past_is_told_in_order),
         CASE(test_it_starts_without_a_memory),
         CASE(test_nothing_to_remember),
