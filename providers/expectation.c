@@ -223,6 +223,21 @@ void expectation_release(struct expectation *x)
     *x = (struct expectation){ NULL, 0 };
 }
 
+int expectation_from_line(struct buf *out, const char *line)
+{
+    for (const char *p = line + strspn(line, " "); *p != '\0'; p += strspn(p, " ")) {
+        const char *end = strstr(p, " ; ");
+        size_t n = end != NULL ? (size_t)(end - p) : strlen(p);
+        const char *next = p + n + (end != NULL ? 3 : 0);
+        while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == ';'))
+            n--;
+        if (n > 0 && expectation_add(out, p, n) < 0)
+            return -1;
+        p = next;
+    }
+    return 0;
+}
+
 int expectation_add(struct buf *out, const char *check, size_t len)
 {
     int rc = out->len > 0 && out->ptr[out->len - 1] != '\n' ? buf_add_char(out, '\n') : 0;

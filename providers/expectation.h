@@ -45,6 +45,9 @@ struct expectation {
 int expectation_parse(struct expectation *out, const char *text, size_t len,
                       struct err *e) MUST_CHECK;
 void expectation_release(struct expectation *x);
+/* Checks in one line as a person types them, " ; " between: appended to `out` as a text of checks.
+ * -1: `out` is full. */
+int expectation_from_line(struct buf *out, const char *line);
 /* Append one check to a text of checks, its newlines carried as LF TAB. -1: `out` is full. */
 int expectation_add(struct buf *out, const char *check, size_t len);
 /* Python of all `code:` checks, one after the other; "" when none. Caller frees. */

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/editor.h"
 #include "cli/headless.h"
+#include "providers/expectation.h"
 #include "tool/gate.h"
 #include "tool/gate_rows.h"
 #include "ui/plain.h"
@@ -151,7 +153,7 @@ static void help(struct line_gate *g)
 {
     const struct round *r = session_round(g->h->session);
     char room[160];
-    say("a approve once · d WORDS deny and say why");
+    say("a approve once · d WORDS deny and say why · e edit the code · E CHECK[ ; CHECK] expect");
     if (round_no_dry_run(r) == NULL)
         say(" · r dry run in a twin");
     if (round_no_lease(r, room, sizeof room) == NULL)
@@ -169,6 +171,79 @@ static void show_again(struct line_gate *g)
     set_timer(g);
 }
 
+/* ---- changing what stands at the gate: a new gate follows ---- */
+
+static void on_input(void *arg, int fd, unsigned events);
+
+static int watch_input(struct line_gate *g, struct err *e)
+{
+    return loop_add_fd(g->h->app->loop, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_input, g, &g->in,
+                       e);
+}
+
+/* The terminal is the program's until it ends. */
+static int run_program(void *arg, const char *const *argv, int *status, struct err *e)
+{
+    struct line_gate *g = arg;
+    char **env = proc_helper_env();
+    struct proc *p = NULL;
+    struct proc_spec spec = {
+        .path = argv[0], .argv = argv, .envp = (const char *const *)env, .foreground_tty = true
+    };
+    loop_remove(g->h->app->loop, g->in);
+    g->in = NULL;
+    int rc = proc_spawn(g->h->app->launcher, &spec, &p, e);
+    while (rc == 0 && !proc_wait_nohang(p, status))
+        rc = loop_turn(g->h->app->loop, 50, e);
+    proc_free(p);
+    proc_free_words(env);
+    tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed there was not for us */
+    return watch_input(g, e) < 0 ? -1 : rc;
+}
+
+/* Nothing was changed: it is the same gate, and arms anew. */
+static void stay(struct line_gate *g, const struct err *e)
+{
+    say(e->msg);
+    say("\n");
+    if (!g->gate.open) /* it was denied meanwhile, or its time ran out */
+        return;
+    gate_disturb(&g->gate, clock_boot_us());
+    set_timer(g);
+    prompt(g);
+}
+
+static void edit(struct line_gate *g)
+{
+    struct err e = ERR_INIT;
+    const struct state *st = session_state(g->h->session);
+    const struct state_run *sr = state_run_at(st, st->gate.run);
+    struct buf text = BUF_INIT(CODE_MAX + 1);
+    char name[64];
+    editor_name_code(name, sizeof name, sr->number, sr->language);
+    if (editor_edit(g->h->app->paths.state_dir, name, sr->code, sr->code_len, run_program, g, &text,
+                    &e) < 0 ||
+        round_edit(session_round(g->h->session), buf_str(&text), text.len, NULL, &e) < 0)
+        stay(g, &e);
+    else
+        g->gate.open = false;
+    buf_release(&text);
+}
+
+static void expect(struct line_gate *g, const char *words)
+{
+    struct err e = ERR_INIT;
+    struct buf lines = BUF_INIT(EXPECT_MAX);
+    int rc = expectation_from_line(&lines, words) < 0
+                 ? err_set(&e, ERR_LIMIT, "that is too long for checks")
+                 : round_edit(session_round(g->h->session), NULL, 0, buf_str(&lines), &e);
+    if (rc < 0)
+        stay(g, &e);
+    else
+        g->gate.open = false;
+    buf_release(&lines);
+}
+
 static void take_line(struct line_gate *g, char *line)
 {
     char *rest = line + (line[0] != '\0');
@@ -180,6 +255,12 @@ static void take_line(struct line_gate *g, char *line)
         break;
     case 'd':
         decide(g, DECIDE_DENY, rest);
+        break;
+    case 'e':
+        edit(g);
+        break;
+    case 'E':
+        expect(g, rest);
         break;
     case 'r':
         run(g, DECIDE_DRY_RUN, rest);
@@ -253,8 +334,7 @@ int line_gate_new(struct line_gate **out, struct headless *h, struct err *e)
     g->gate.confirm_hex_always = h->app->config.gate_confirm_hex;
     g->timer = loop_add_timer(h->app->loop, on_time, g);
     buf_init(&g->line, 64 << 10);
-    if (loop_add_fd(h->app->loop, STDIN_FILENO, LOOP_READ, LOOP_FIRST, on_input, g, &g->in, e) <
-        0) {
+    if (watch_input(g, e) < 0) {
         line_gate_free(g);
         return -1;
     }

@@ -1,6 +1,7 @@
 /* screen_gate.c - the gate on the screen: what it shows, when it takes the focus, what its keys do.
  * The rules themselves are tool/gate.c. A decision is carried out only when its key stood alone for
  * SETTLE_US, so that no burst can approve. */
+#include "cli/editor.h"
 #include "cli/pastgate.h"
 #include "cli/screen_int.h"
 
@@ -465,12 +466,9 @@ void screen_edit_code(struct screen *s)
 {
     struct err e = ERR_INIT;
     const struct state_run *sr = state_run_at(screen_state(s), s->gate.run);
-    const char *ending = strcmp(sr->language, "python") == 0 ? "py"
-                         : strcmp(sr->language, "bash") == 0 ? "sh"
-                                                             : "js";
     char name[64];
     struct buf text = BUF_INIT(CODE_MAX + 1);
-    snprintf(name, sizeof name, "run-%u.%s", sr->number, ending);
+    editor_name_code(name, sizeof name, sr->number, sr->language);
     if (screen_edit_text(s, name, sr->code, sr->code_len, &text, &e) < 0 ||
         round_edit(screen_round(s), buf_str(&text), text.len, NULL, &e) < 0)
         screen_fail(s, &e);

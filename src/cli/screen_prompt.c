@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/screen_replay.h"
+#include "providers/expectation.h"
 #include "tool/capsule.h"
 
 /* ---- other uses of the line ---- */
@@ -278,17 +279,8 @@ static void deny_with(struct screen *s, const char *text)
 static void set_expectation(struct screen *s, const char *text)
 {
     struct err e = ERR_INIT;
-    struct buf lines = BUF_INIT((size_t)1 << 20);
-    for (const char *p = text; *p != '\0';) {
-        const char *end = strstr(p, " ; ");
-        size_t n = end != NULL ? (size_t)(end - p) : strlen(p);
-        while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == ';'))
-            n--;
-        p += strspn(p, " ");
-        if (n > 0)
-            (void)buf_addf(&lines, "%s%.*s", lines.len > 0 ? "\n" : "", (int)n, p);
-        p = end != NULL ? end + 3 : p + strlen(p);
-    }
+    struct buf lines = BUF_INIT(EXPECT_MAX);
+    (void)expectation_from_line(&lines, text); /* what is left out is seen at the gate */
     screen_prompt_done(s);
     if (s->gate.open && round_edit(screen_round(s), NULL, 0, buf_str(&lines), &e) < 0)
         screen_fail(s, &e);

@@ -101,6 +101,42 @@ def test_what_the_gate_is_told(airlock, plain):
     assert decisions(airlock) == [("deny", "person", "not  now "), ("dry-run", "person", ""), ("approve", "person", "")]
 
 
+def test_the_code_and_the_expectation_are_edited(airlock, plain):
+    """Each edit is a new revision with a gate of its own; what changed nothing leaves the gate as it is."""
+    script = airlock.home / "ed"
+    script.write_text("#!/bin/sh\nread a </dev/tty\ncase $a in fail) exit 3;; same) ;; *) echo 'print(7*7)' > \"$1\";; esac\n")
+    script.chmod(0o755)
+    airlock.env["VISUAL"] = str(script)
+    s = plain()
+    propose(s, "!print(6*7)")
+    for words, answer in (("fail", "the editor ended with an error: nothing was changed"), ("same", "nothing was changed: the gate stays")):
+        s.line("e")
+        s.settle(0.4)
+        s.line(words)
+        s.wait(answer)
+        at_gate(s)
+    s.line("E stdot empty")
+    s.wait("stdot")
+    at_gate(s)
+    assert [e["rev"] for e in events(airlock, "run.proposed")] == [1]
+    s.line("e")
+    s.settle(0.4)
+    s.line("change")
+    s.wait("    1 . print.7.7.")
+    at_gate(s)
+    s.line("E  stdout contains 49 ; exit 0")
+    s.wait(r"stdout contains 49\s+exit 0")
+    at_gate(s)
+    s.line("a")
+    s.wait(r"out\| 49")
+    s.wait("verified")
+    leave(s)
+    proposed = events(airlock, "run.proposed")
+    assert [(e["rev"], e["code"].strip(), e.get("expect", [])) for e in proposed] == [
+        (1, "print(6*7)", []), (2, "print(7*7)", []), (3, "print(7*7)", ["stdout contains 49", "exit 0"])]
+    assert [e[0] for e in decisions(airlock)] == ["edit", "edit", "approve"]
+
+
 @pytest.mark.parametrize("confirm", ["high", "hex"])
 def test_the_digits_of_the_capsule(airlock, plain, confirm):
     """A HIGH finding asks for them, and gate.confirm = hex always does; a dry run executes the same bytes."""

@@ -502,9 +502,32 @@ static void what_the_sandbox_left_out(void **state)
     judged_release(&j);
 }
 
+static void test_checks_in_one_line(void **state)
+{
+    static const struct {
+        const char *line, *checks;
+    } cases[] = { { "", "" },
+                  { " ; ", "" },
+                  { "exit 0", "exit 0" },
+                  { "  exit 0 ; stdout is json ", "exit 0\nstdout is json" },
+                  { " a ; b ;  c ;", "a\nb\nc" },
+                  { "stdout contains x;y ; exit 1", "stdout contains x;y\nexit 1" } };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf out = BUF_INIT(64);
+        assert_int_equal(expectation_from_line(&out, cases[i].line), 0);
+        assert_string_equal(buf_str(&out), cases[i].checks);
+        buf_release(&out);
+    }
+    struct buf small = BUF_INIT(3);
+    assert_int_equal(expectation_from_line(&small, "exit 0"), -1);
+    buf_release(&small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_checks_in_one_line),
         cmocka_unit_test(every_form_is_read),
         cmocka_unit_test(what_is_no_check_is_refused_with_its_line),
         cmocka_unit_test(many_checks_are_too_many),
