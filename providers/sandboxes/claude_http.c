@@ -49,11 +49,6 @@ bool claude_is_id(const char *id)
 
 /* ---- answers */
 
-bool claude_succeeded(const struct net_result *r)
-{
-    return remote_succeeded(r);
-}
-
 static enum err_code code_of(const struct llm_refusal *f)
 {
     if (f->spent || f->status == 402)
@@ -117,7 +112,7 @@ static bool may_go_away(const struct net_result *r)
 static int64_t pause_ms(void *arg, const struct net_result *r)
 {
     const struct claude_call *c = arg;
-    if (claude_succeeded(r) || c->call.streaming || forbids(r) || !may_go_away(r))
+    if (remote_succeeded(r) || c->call.streaming || forbids(r) || !may_go_away(r))
         return -1;
     if (c->rq.again == CLAUDE_ONCE && !net_may_retry(r))
         return -1;

@@ -64,9 +64,6 @@ void claude_call_init(struct claude_call *c, struct claude_http *h);
 void claude_call_release(struct claude_call *c);
 void claude_send(struct claude_call *c, const struct claude_request *rq); /* not while busy */
 void claude_call_drop(struct claude_call *c); /* without a word; the connection closes now */
-
-/* Was it answered as asked? (2xx, whole) */
-bool claude_succeeded(const struct net_result *r);
 /* Why not, in words; `c` NULL: the body is in `r`. ERR_DENIED (the key), ERR_MISSING (no such
  * thing), ERR_LIMIT (money), ERR_FORMAT (what was sent is not taken), else ERR_NET. Returns the
  * code. */

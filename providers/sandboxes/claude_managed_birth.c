@@ -30,7 +30,7 @@ static void on_environment(void *arg, const struct net_result *r)
     struct json *o = NULL;
     struct err e = ERR_INIT;
     core_enter(&s->core);
-    if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
+    if (remote_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
         managed_take_id(o, s->made.environment, &e) == 0 && managed_check_environment(o, &e) == 0)
         managed_ready(s);
     else
@@ -45,7 +45,7 @@ static void on_agent(void *arg, const struct net_result *r)
     struct json *o = NULL;
     struct err e = ERR_INIT;
     core_enter(&s->core);
-    if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
+    if (remote_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
         managed_take_id(o, s->made.agent, &e) == 0 &&
         json_need_int(o, "agent", "version", 1, INT64_C(1) << 40, &s->agent_version, &e) == 0 &&
         managed_check_agent(o, &e) == 0) {

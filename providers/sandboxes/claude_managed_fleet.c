@@ -148,7 +148,7 @@ static void on_page(void *arg, const struct net_result *r)
         finish(c, NULL); /* a key without Managed Agents has no sessions */
         return;
     }
-    if (!claude_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)claude_why(NULL, r, "listing sessions (Managed Agents)", &e);
     } else if (json_parse(&page, r->body, r->body_len, &e) == 0 && json_get(page, "data") == NULL) {
         err_set(&e, ERR_FORMAT, "claude-managed: the list of sessions is no list");
@@ -201,7 +201,7 @@ static void on_session(void *arg, const struct net_result *r)
         finish(c, NULL);
         return;
     }
-    if (!claude_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)claude_why(NULL, r, "ending a session", &e);
         finish(c, &e);
         return;
@@ -260,7 +260,7 @@ static void on_listed(void *arg, const struct net_result *r)
 {
     struct farewell *f = arg;
     struct json *page = NULL;
-    f->known = claude_succeeded(r) && json_parse(&page, r->body, r->body_len, NULL) == 0;
+    f->known = remote_succeeded(r) && json_parse(&page, r->body, r->body_len, NULL) == 0;
     const struct json *o = managed_find_label(page, f->label);
     if (o != NULL)
         read_remains(&f->left, o);

@@ -73,7 +73,7 @@ static void on_page(void *arg, const struct net_result *r)
     struct err e = ERR_INIT;
     struct buf next = BUF_INIT(1024);
     core_enter(&s->core);
-    if (!claude_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)claude_why(&s->look, r, "reading the session's history", &e);
         makes_no_sense(s, &e);
     } else if (claude_feed_page(&s->feed, r->body, r->body_len, &next, &e) < 0) {
@@ -125,12 +125,12 @@ static void on_stream_done(void *arg, const struct net_result *r)
         (s->link != LINK_LIVE && s->link != LINK_CUT && s->link != LINK_OPENING))
         return;
     core_enter(&s->core);
-    bool refused = r->end == NET_ANSWERED && !claude_succeeded(r);
+    bool refused = r->end == NET_ANSWERED && !remote_succeeded(r);
     bool quiet = r->end == NET_TIMEOUT && r->status == 200; /* perhaps there is nothing to tell */
     claude_call_drop(&s->look);
     s->cuts -= quiet && s->cuts > 0;
     if (refused || ++s->cuts > CUTS_MAX || (s->link == LINK_OPENING && r->status != 200)) {
-        if (claude_succeeded(r))
+        if (remote_succeeded(r))
             err_set(&e, ERR_NET, "the session's stream ends again and again");
         else
             (void)claude_why(&s->stream, r, "listening to the session", &e);
@@ -208,7 +208,7 @@ static void on_listed(void *arg, const struct net_result *r)
     struct err e = ERR_INIT;
     const struct json *found = NULL;
     core_enter(&s->core);
-    if (claude_succeeded(r) && json_parse(&page, r->body, r->body_len, &e) == 0)
+    if (remote_succeeded(r) && json_parse(&page, r->body, r->body_len, &e) == 0)
         found = managed_find_label(page, s->label);
     if (found != NULL) {
         take_session(s, found);
@@ -247,9 +247,9 @@ static void on_created(void *arg, const struct net_result *r)
     struct json *o = NULL;
     struct err e = ERR_INIT;
     core_enter(&s->core);
-    if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0) {
+    if (remote_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0) {
         take_session(s, o);
-    } else if (claude_succeeded(r) || (r->end != NET_ANSWERED && r->left) ||
+    } else if (remote_succeeded(r) || (r->end != NET_ANSWERED && r->left) ||
                (r->end == NET_ANSWERED && r->status >= 500)) {
         s->seeks = 0;
         seek(s); /* it may have been made: never a second create */
@@ -291,7 +291,7 @@ static void on_uploaded(void *arg, const struct net_result *r)
     struct json *o = NULL;
     struct err e = ERR_INIT;
     core_enter(&s->core);
-    if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
+    if (remote_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0 &&
         managed_take_id(o, s->made.files[s->run->uploaded], &e) == 0) {
         s->run->uploaded++;
         upload_next(s);
@@ -402,7 +402,7 @@ static void on_posted(void *arg, const struct net_result *r)
     struct managed_body *b = s->outbox;
     struct err e = ERR_INIT;
     core_enter(&s->core);
-    bool acts = b->acts, fine = claude_succeeded(r);
+    bool acts = b->acts, fine = remote_succeeded(r);
     s->outbox = b->next;
     buf_release(&b->bytes);
     free(b);

@@ -54,7 +54,7 @@ static void on_ttl(void *arg)
 static void take_model(struct claude_messages *s, const struct net_result *r, struct err *e)
 {
     struct json *o = NULL;
-    if (!claude_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)claude_why(&s->call, r, MESSAGES_NAME, e);
         if (r->status == 404)
             err_wrap(e, "the model %.60s (claude.model in the configuration)", s->model);

@@ -43,7 +43,7 @@ static void on_deleted(void *arg, const struct net_result *r)
     struct claude_messages *s = arg;
     struct err e = ERR_INIT;
     core_enter(&s->core);
-    if (!claude_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)claude_why(&s->call, r, "deleting a file of the run at Anthropic", &e);
         log_msg(LOG_WARN, MESSAGES_NAME, "%s: %s", s->run->judge.files[s->run->next_file], e.msg);
     }
@@ -56,7 +56,7 @@ static void on_content(void *arg, const struct net_result *r)
     struct claude_messages *s = arg;
     struct messages_run *run = s->run;
     core_enter(&s->core);
-    if (claude_succeeded(r) && (int64_t)r->body_len == run->file_bytes) {
+    if (remote_succeeded(r) && (int64_t)r->body_len == run->file_bytes) {
         struct sandbox_event ev = { .kind = SANDBOX_RESULT,
                                     .run = run->number,
                                     .mime = run->file_mime,
@@ -78,7 +78,7 @@ static void on_facts(void *arg, const struct net_result *r)
     struct json *o = NULL;
     core_enter(&s->core);
     int64_t bytes = -1;
-    if (claude_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0) {
+    if (remote_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0) {
         const char *mime = json_get_str(o, "mime_type", "");
         bytes = json_get_int(o, "size_bytes", -1);
         snprintf(run->file_mime, sizeof run->file_mime, "%s",

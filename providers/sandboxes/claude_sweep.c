@@ -56,7 +56,7 @@ static char *id_of(struct claude_sweep *w)
 /* Gone, or it was not there. */
 static bool is_gone(const struct net_result *r)
 {
-    return claude_succeeded(r) ||
+    return remote_succeeded(r) ||
            (r->end == NET_ANSWERED && (r->status == 404 || r->status == 410));
 }
 

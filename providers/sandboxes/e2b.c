@@ -36,7 +36,7 @@ void e2b_gone(struct e2b *s, bool confirmed)
 static void on_killed(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    bool confirmed = e2b_succeeded(r) || (r->end == NET_ANSWERED && r->status == 404);
+    bool confirmed = remote_succeeded(r) || (r->end == NET_ANSWERED && r->status == 404);
     if (!confirmed) {
         (void)e2b_why(&s->life, r, "ending the sandbox", NULL, &e);
         log_msg(LOG_ERROR, "e2b", "%s: %s", s->id, e.msg);

@@ -36,7 +36,7 @@ static void take_size(struct e2b *s, const struct json *o)
 static void on_size(struct e2b *s, const struct net_result *r)
 {
     struct json *o = NULL;
-    if (e2b_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0)
+    if (remote_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0)
         take_size(s, o);
     json_free(o);
 }
@@ -85,7 +85,7 @@ static void on_connected(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     struct e2b_refusal why;
-    if (e2b_succeeded(r)) {
+    if (remote_succeeded(r)) {
         if (take_connected(s, r, &e) < 0) {
             give_up(s, &e, false);
             return;
@@ -137,7 +137,7 @@ static void on_found(struct e2b *s, const struct net_result *r)
     struct err e = ERR_INIT;
     char ids[1][E2B_ID_MAX];
     int n = -1;
-    if (e2b_succeeded(r))
+    if (remote_succeeded(r))
         n = e2b_read_listing(r->body, r->body_len, s->label, ids, 1, &e);
     else
         (void)e2b_why(&s->life, r, "looking for the session's sandbox", NULL, &e);
@@ -177,7 +177,7 @@ void e2b_attach(struct e2b *s)
 static void on_network(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    if (!e2b_succeeded(r)) { /* what it may reach is not known: it is not used */
+    if (!remote_succeeded(r)) { /* what it may reach is not known: it is not used */
         (void)e2b_why(&s->life, r, "setting the sandbox's network rules", NULL, &e);
         e2b_end_with(s, END_LOST, "", &e);
         return;
@@ -211,7 +211,7 @@ static void on_looked(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     struct json *o = NULL;
-    bool known = e2b_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0;
+    bool known = remote_succeeded(r) && json_parse(&o, r->body, r->body_len, NULL) == 0;
     const char *label = json_get_str(json_get(o, "metadata"), E2B_LABEL_KEY, "");
     bool ours = strcmp(label, s->label) == 0;
     if (known)
@@ -275,7 +275,7 @@ static void on_cells_again(struct e2b *s, const struct err *e)
 static void on_restarted(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)e2b_why(&s->work, r, "starting its interpreter again", NULL, &e);
         e2b_end_with(s, END_LOST, "", &e);
         return;
@@ -308,11 +308,11 @@ static void on_report(struct e2b *s, const struct net_result *r)
         found(s);
         return;
     }
-    if (!e2b_succeeded(r) && r->end != NET_TIMEOUT && s->looks++ < REPORTS_MAX)
+    if (!remote_succeeded(r) && r->end != NET_TIMEOUT && s->looks++ < REPORTS_MAX)
         report(s); /* a connection of before: asking again does no harm */
     else if (r->end == NET_ANSWERED && r->status == 404)
         start_fresh(s);
-    else if (!e2b_succeeded(r))
+    else if (!remote_succeeded(r))
         restart(s);
     else if (trouble == E2B_NO_TROUBLE && !s->fresh && !c->ready) {
         c->ready = true; /* it answers, but our cells are not in it */
@@ -359,7 +359,7 @@ static void on_contexts(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     struct json *list = NULL;
-    if (!e2b_succeeded(r) || json_parse(&list, r->body, r->body_len, &e) < 0) {
+    if (!remote_succeeded(r) || json_parse(&list, r->body, r->body_len, &e) < 0) {
         if (e.code == ERR_NONE)
             (void)e2b_why(&s->work, r, "asking for its interpreters", NULL, &e);
         e2b_end_with(s, END_LOST, "", &e);
@@ -388,7 +388,7 @@ static void ask_contexts(struct e2b *s)
 static void on_health(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    if (e2b_succeeded(r)) {
+    if (remote_succeeded(r)) {
         ask_contexts(s);
         return;
     }

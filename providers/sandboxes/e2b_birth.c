@@ -49,7 +49,7 @@ static void on_listed(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     char ids[1][E2B_ID_MAX];
-    int n = e2b_succeeded(r) ? e2b_read_listing(r->body, r->body_len, s->label, ids, 1, &e) : -1;
+    int n = remote_succeeded(r) ? e2b_read_listing(r->body, r->body_len, s->label, ids, 1, &e) : -1;
     if (n == 1) {
         memcpy(s->id, ids[0], sizeof s->id);
         if (s->core.ending)
@@ -95,7 +95,7 @@ static void on_created(struct e2b *s, const struct net_result *r)
 {
     struct e2b_refusal why;
     struct err e = ERR_INIT;
-    if (e2b_succeeded(r)) {
+    if (remote_succeeded(r)) {
         if (e2b_take_sandbox(s, r->body, r->body_len, &e) == 0)
             created(s);
         else

@@ -6,11 +6,6 @@
 #define TEXT_OF(number)    TEXT_OF_IT(number)
 #define TEXT_OF_IT(number) #number
 
-bool e2b_succeeded(const struct net_result *r)
-{
-    return remote_succeeded(r);
-}
-
 enum err_code e2b_why(struct e2b_call *c, const struct net_result *r, const char *doing,
                       struct e2b_refusal *refusal, struct err *e)
 {
@@ -59,7 +54,7 @@ static bool is_at_cap(struct e2b_call *c, const struct net_result *r)
 static int64_t pause_ms(void *arg, const struct net_result *r)
 {
     struct e2b_call *c = arg;
-    if (e2b_succeeded(r) || c->rq.again == E2B_NEVER || c->call.streaming || !may_go_away(r) ||
+    if (remote_succeeded(r) || c->rq.again == E2B_NEVER || c->call.streaming || !may_go_away(r) ||
         is_at_cap(c, r))
         return -1;
     if (c->rq.again == E2B_ONCE && !did_nothing(c, r))

@@ -179,7 +179,7 @@ int e2b_shell_status(const struct net_result *r)
 {
     struct outcome out = { .status = -1 };
     struct connect c;
-    if (!e2b_succeeded(r))
+    if (!remote_succeeded(r))
         return -1;
     connect_init(&c, watch_end, &out);
     int rc = connect_feed(&c, r->body, r->body_len, NULL);
@@ -281,7 +281,7 @@ static void on_uploaded(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     struct e2b_part cell;
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)e2b_why(&s->file, r, "putting a file", NULL, &e);
         end_errand(s, NULL, 0, &e);
         return;
@@ -296,7 +296,7 @@ static void on_uploaded(struct e2b *s, const struct net_result *r)
 static void on_downloaded(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)e2b_why(&s->file, r, s->errand->path, NULL, &e);
         end_errand(s, NULL, 0, &e);
     } else if (r->body_len > s->errand->max) {

@@ -155,7 +155,7 @@ static void on_page(void *arg, const struct net_result *r)
         finish(c, NULL); /* an older server knows none */
         return;
     }
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         explain(&e, r, c->snapshots ? "listing snapshots" : "listing sandboxes");
         finish(c, &e);
         return;
@@ -240,7 +240,7 @@ static void on_killed(void *arg, const struct net_result *r)
     struct fleet_call *c = arg;
     struct err e = ERR_INIT;
     c->call = NULL;
-    if (e2b_succeeded(r) || (r->end == NET_ANSWERED && r->status == 404)) {
+    if (remote_succeeded(r) || (r->end == NET_ANSWERED && r->status == 404)) {
         finish(c, NULL);
         return;
     }
@@ -279,7 +279,7 @@ static void on_paused(void *arg, const struct net_result *r)
     e2b_refusal_read(&why, r->status, r->body, r->body_len);
     bool already =
         r->end == NET_ANSWERED && r->status == 409 && strstr(why.message, "already paused") != NULL;
-    if (e2b_succeeded(r) || already) {
+    if (remote_succeeded(r) || already) {
         finish(c, NULL);
         return;
     }
@@ -357,7 +357,7 @@ static void on_logs(void *arg, const struct net_result *r)
             finish(c, &e);
         return;
     }
-    if (!e2b_succeeded(r))
+    if (!remote_succeeded(r))
         explain(&e, r, "asking for its log");
     else if (json_parse(&o, r->body, r->body_len, &e) == 0)
         for (const struct json *l = json_first(json_get(o, "logs")); l != NULL; l = json_next(l))
@@ -372,7 +372,7 @@ static void on_metrics(void *arg, const struct net_result *r)
     struct err e = ERR_INIT;
     struct json *o = NULL;
     c->call = NULL;
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         explain(&e, r, "asking what it uses");
         finish(c, &e);
         return;

@@ -86,8 +86,6 @@ void e2b_call_init(struct e2b_call *c, struct e2b *s);
 void e2b_call_release(struct e2b_call *c);
 void e2b_send(struct e2b_call *c, const struct e2b_request *rq);
 void e2b_call_drop(struct e2b_call *c); /* without a word; the connection closes now */
-/* Was it answered as asked? (2xx, whole) */
-bool e2b_succeeded(const struct net_result *r);
 /* Why not, in words. */
 enum err_code e2b_why(struct e2b_call *c, const struct net_result *r, const char *doing,
                       struct e2b_refusal *refusal, struct err *e);

@@ -66,7 +66,7 @@ static void on_renewed(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     struct e2b_refusal why;
-    if (e2b_succeeded(r))
+    if (remote_succeeded(r))
         return;
     (void)e2b_why(&s->side, r, "keeping the sandbox alive", &why, &e);
     log_msg(LOG_WARN, "e2b", "%s: %s", s->id, e.msg);

@@ -58,7 +58,7 @@ static void on_looked(struct e2b *s, const struct net_result *r)
         lost(s, &e);
         return;
     }
-    if (!e2b_succeeded(r) || json_parse(&o, r->body, r->body_len, &e) < 0) {
+    if (!remote_succeeded(r) || json_parse(&o, r->body, r->body_len, &e) < 0) {
         (void)e2b_why(&s->life, r, "pausing the sandbox", NULL, &e);
         not_paused(s, &e);
         return;
@@ -99,7 +99,7 @@ void e2b_pause_look(struct e2b *s)
 static void on_paused(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    if (e2b_succeeded(r)) {
+    if (remote_succeeded(r)) {
         paused(s);
         return;
     }

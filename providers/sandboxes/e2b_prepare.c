@@ -81,7 +81,7 @@ static void on_context(struct e2b *s, const struct net_result *r)
 {
     struct e2b_refusal why;
     struct err e = ERR_INIT;
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)e2b_why(&s->work, r, "starting an interpreter", &why, &e);
         if (why.port_closed && clock_boot_us() < s->wait_until_us)
             loop_arm_us(s->core.loop, s->step_timer, POLL_US); /* not listening yet */
@@ -170,7 +170,7 @@ static void on_workspace(struct e2b *s, const struct net_result *r)
         e2b_need_context(s, "python", on_prepared);
         return;
     }
-    if (!e2b_succeeded(r))
+    if (!remote_succeeded(r))
         (void)e2b_why(&s->work, r, "making " E2B_WORKSPACE, NULL, &e);
     else
         err_set(&e, ERR_NET, "e2b: " E2B_WORKSPACE " can't be made in this template");

@@ -230,7 +230,7 @@ int e2b_read_cell(const struct net_result *r, struct buf *report, enum e2b_troub
     const struct e2b_stream_told told = { ignore_output, keep_report, report };
     *trouble = E2B_NO_TROUBLE;
     buf_reset(report);
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         struct e2b_refusal why;
         e2b_refusal_read(&why, r->status, r->body, r->body_len);
         e2b_explain(e, "a cell of Airlock's own", r, &why);

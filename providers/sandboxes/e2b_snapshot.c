@@ -57,7 +57,7 @@ static void on_listed(struct e2b *s, const struct net_result *r)
     struct json *list = NULL;
     char name[128];
     write_name(s, s->freezing, name, sizeof name);
-    if (e2b_succeeded(r) && json_parse(&list, r->body, r->body_len, &e) == 0) {
+    if (remote_succeeded(r) && json_parse(&list, r->body, r->body_len, &e) == 0) {
         for (const struct json *o = json_first(list); o != NULL; o = json_next(o)) {
             const char *id = json_get_str(o, "snapshotID", "");
             if (!has_name(o, name) || !e2b_is_snapshot(id))
@@ -98,7 +98,7 @@ static void on_made(struct e2b *s, const struct net_result *r)
     struct err e = ERR_INIT;
     struct json *o = NULL;
     const char *id = "";
-    if (e2b_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0)
+    if (remote_succeeded(r) && json_parse(&o, r->body, r->body_len, &e) == 0)
         id = json_get_str(o, "snapshotID", "");
     bool refused = r->end == NET_ANSWERED && r->status >= 400 && r->status < 500;
     if (e2b_is_snapshot(id)) {
@@ -151,7 +151,7 @@ static void on_deleted(struct e2b *s, const struct net_result *r)
     struct err e = ERR_INIT;
     uint32_t run = s->dropping;
     s->dropping = 0;
-    if (e2b_succeeded(r) || (r->end == NET_ANSWERED && r->status == 404)) {
+    if (remote_succeeded(r) || (r->end == NET_ANSWERED && r->status == 404)) {
         tell(s, run, NULL, NULL);
         return;
     }

@@ -96,7 +96,7 @@ void e2b_run_files(struct e2b *s)
 static void on_file(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
-    if (e2b_succeeded(r)) {
+    if (remote_succeeded(r)) {
         e2b_run_files(s);
         return;
     }
@@ -271,7 +271,7 @@ static void on_restarted(struct e2b *s, const struct net_result *r)
 {
     struct err e = ERR_INIT;
     struct e2b_run *run = s->run;
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)e2b_why(&s->work, r, "ending code that ignores every interrupt", NULL, &e);
         e2b_end_with(s, run->stopping, "", &e);
         return;

@@ -65,7 +65,7 @@ static void on_input(struct e2b *m, const struct net_result *r)
 {
     struct e2b_wall *w = of(m);
     struct err e = ERR_INIT;
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         (void)e2b_why(&w->input, r, "writing to the guest", NULL, &e);
         fail(w, &e);
         return;
@@ -243,7 +243,7 @@ static void on_stream_end(struct e2b *m, const struct net_result *r)
             w->said[--len] = '\0';
         err_set(&e, ERR_NET, "e2b: the guest ended (%s)%s%s", w->status, len > 0 ? ": " : "",
                 w->said);
-    } else if (e2b_succeeded(r)) {
+    } else if (remote_succeeded(r)) {
         err_set(&e, ERR_NET,
                 "e2b: the stream of the guest was cut, so what it still did is not "
                 "known");
@@ -282,7 +282,7 @@ static void on_unpacked(struct e2b *m, const struct net_result *r)
         start_guest(m);
         return;
     }
-    if (!e2b_succeeded(r)) {
+    if (!remote_succeeded(r)) {
         fail_with(of(m), r, "making room for the guest");
         return;
     }
@@ -310,7 +310,7 @@ static void unpack(struct e2b *m)
 
 static void on_parcel(struct e2b *m, const struct net_result *r)
 {
-    if (e2b_succeeded(r))
+    if (remote_succeeded(r))
         unpack(m);
     else
         fail_with(of(m), r, "putting the guest into the sandbox");

@@ -118,7 +118,7 @@ static void on_done(void *arg, const struct net_result *r)
     h->done++;
     h->status = r->status;
     snprintf(h->body, sizeof h->body, "%s", r->body != NULL ? r->body : "");
-    if (!claude_succeeded(r))
+    if (!remote_succeeded(r))
         (void)claude_why(h->call, r, "doing it", &h->e);
 }
 
