@@ -287,7 +287,7 @@ struct sandbox_ops {
                    struct err *e); /* go back to the state after `run` → RESTORED */
     /* Would this run find less than earlier ones left there? The line that says so at the gate
      * (lent until the next call); NULL: no. The function NULL: never. */
-    const char *(*starts_over)(const struct sandbox *s, const struct sandbox_run *rq);
+    const char *(*starts_over)(struct sandbox *s, const struct sandbox_run *rq);
     int (*save)(struct sandbox *s, struct err *e); /* → SAVED */
     int (*load)(struct sandbox *s, const char *ptr, size_t len,
                 struct err *e); /* a SAVED blob → RESTORED */

@@ -193,7 +193,7 @@ void managed_run_done(struct managed *s);
 void managed_run_lost(struct managed *s, enum run_end as, const char *what, const char *message);
 void managed_on_deadline(void *arg);
 /* Too large for the session that is there? */
-const char *managed_starts_over(const struct sandbox *base, const struct sandbox_run *rq);
+const char *managed_starts_over(struct sandbox *base, const struct sandbox_run *rq);
 
 /* ---- claude_managed_body.c */
 /* The requests of a run, made ready: in the command, or in files for a new session. -1: too large.

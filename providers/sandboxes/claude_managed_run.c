@@ -54,7 +54,7 @@ void managed_run_free(struct managed_run *r)
 
 /* ---- made ready */
 
-const char *managed_starts_over(const struct sandbox *base, const struct sandbox_run *rq)
+const char *managed_starts_over(struct sandbox *base, const struct sandbox_run *rq)
 {
     const struct managed *s = (const struct managed *)base;
     return s->link == LINK_LIVE && claude_program_bytes(rq) > CLAUDE_LITERAL_MAX

@@ -81,9 +81,9 @@ void messages_keep_vars(struct claude_messages *s, const struct claude_result *x
         v->vars[v->count++] = x->vars[i];
 }
 
-const char *messages_starts_over(const struct sandbox *base, const struct sandbox_run *rq)
+const char *messages_starts_over(struct sandbox *base, const struct sandbox_run *rq)
 {
-    struct claude_messages *s = (struct claude_messages *)(uintptr_t)base;
+    struct claude_messages *s = (struct claude_messages *)base;
     bool python = s->wants_state && strcmp(rq->language, "python") == 0;
     if (s->lost == LOST_CONTAINER)
         return python ? "a new container: variables and files of earlier runs are gone"

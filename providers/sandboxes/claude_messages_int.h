@@ -140,7 +140,7 @@ void messages_took_rung(struct claude_messages *s, bool taken);
 void messages_lose(struct claude_messages *s, enum messages_lost what);
 /* The variables of a run that went well; `x` is lent. */
 void messages_keep_vars(struct claude_messages *s, const struct claude_result *x);
-const char *messages_starts_over(const struct sandbox *base, const struct sandbox_run *rq);
+const char *messages_starts_over(struct sandbox *base, const struct sandbox_run *rq);
 
 /* ---- claude_messages_tell.c */
 void messages_tell_end(struct claude_messages *s, struct messages_run *r);

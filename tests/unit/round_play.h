@@ -204,7 +204,7 @@ static inline int box_restore(struct sandbox *s, uint32_t run, struct err *e)
     return answer("restore", e);
 }
 
-static inline const char *box_starts_over(const struct sandbox *s, const struct sandbox_run *rq)
+static inline const char *box_starts_over(struct sandbox *s, const struct sandbox_run *rq)
 {
     (void)s;
     (void)rq;
