@@ -18,8 +18,6 @@
 
 /* Derived, so there are no migrations: another version is thrown away. */
 #define INDEX_VERSION 4
-#define TEXT_OF(n)    #n
-#define TEXT(n)       TEXT_OF(n)
 
 static const char create_tables[] =
     "BEGIN IMMEDIATE;"
@@ -44,8 +42,8 @@ static const char create_tables[] =
     "CREATE INDEX IF NOT EXISTS session_hot ON session(id) WHERE hot OR size < 0;"
     "CREATE TABLE IF NOT EXISTS scan(dir_mtime INTEGER NOT NULL) STRICT;"
     "INSERT INTO scan SELECT -1 WHERE NOT EXISTS(SELECT 1 FROM scan);"
-    "PRAGMA user_version=" TEXT(INDEX_VERSION) ";"
-                                               "COMMIT";
+    "PRAGMA user_version=" TEXT_OF(INDEX_VERSION) ";"
+                                                  "COMMIT";
 
 /* ---- opening ---- */
 

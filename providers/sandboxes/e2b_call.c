@@ -3,9 +3,6 @@
 
 #include "providers/sandboxes/e2b_int.h"
 
-#define TEXT_OF(number)    TEXT_OF_IT(number)
-#define TEXT_OF_IT(number) #number
-
 enum err_code e2b_why(struct e2b_call *c, const struct net_result *r, const char *doing,
                       struct e2b_refusal *refusal, struct err *e)
 {

@@ -57,5 +57,8 @@ char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, r
 void xneed(size_t n);
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+/* The value of a macro as a string literal. */
+#define TEXT_OF(macro)    TEXT_OF_IT(macro)
+#define TEXT_OF_IT(value) #value
 
 #endif
