@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/jail.h"
+#include "cli/import_frame.h"
 #include "sessions/bundle.h"
 #include "sessions/sidecar.h"
 #include "tool/state.h"
@@ -21,15 +22,6 @@
 #define CHILD_MEMORY ((size_t)256 << 20) /* IMP-1; a line of 32 MiB takes about 150 of them */
 #define CHILD_CPU_S  30
 #define READ_PIECE   ((size_t)64 << 10)
-
-/* What the child says: this, then name, body and blob. Both sides are the same program. */
-enum frame_kind { FRAME_EVENT = 1, FRAME_ERASED, FRAME_END, FRAME_FAILED };
-struct frame {
-    uint32_t kind, run, stream, name_len, has_blob;
-    uint64_t line, offset, body_len, blob_len;
-    int64_t at_us;
-    int32_t code; /* FAILED: enum err_code; the body is the message */
-};
 
 /* ---- in the child ---- */
 

@@ -8,15 +8,7 @@
 #include "base/jail.h"
 #include "base/path.h"
 #include "cli/import.h"
-
-/* As in import.c. */
-enum { KIND_EVENT = 1, KIND_ERASED, KIND_END, KIND_FAILED };
-struct frame {
-    uint32_t kind, run, stream, name_len, has_blob;
-    uint64_t line, offset, body_len, blob_len;
-    int64_t at_us;
-    int32_t code;
-};
+#include "cli/import_frame.h"
 
 static struct buf script = BUF_INIT((size_t)1 << 20);
 static struct {
@@ -54,7 +46,7 @@ static void say(struct frame f, const char *name, const char *body, const char *
 
 static void say_event(const char *name, const char *body)
 {
-    say((struct frame){ .kind = KIND_EVENT, .line = 7, .at_us = 1000000 }, name, body, "");
+    say((struct frame){ .kind = FRAME_EVENT, .line = 7, .at_us = 1000000 }, name, body, "");
 }
 
 static void say_created(bool foreign)
@@ -69,7 +61,7 @@ static void say_created(bool foreign)
 
 static void say_end(const char *id)
 {
-    say((struct frame){ .kind = KIND_END }, "", id, "");
+    say((struct frame){ .kind = FRAME_END }, "", id, "");
 }
 
 /* A lone header, whatever it promises. */
@@ -129,8 +121,8 @@ static void test_what_is_taken(void **state)
     struct store *s;
     say_created(true);
     say_event("task.given", TASK_JSON);
-    say((struct frame){ .kind = KIND_EVENT, .at_us = INT64_MIN }, "note", NOTE_JSON, "");
-    say((struct frame){ .kind = KIND_EVENT, .at_us = INT64_MAX }, "a.newer.one", "{}", "");
+    say((struct frame){ .kind = FRAME_EVENT, .at_us = INT64_MIN }, "note", NOTE_JSON, "");
+    say((struct frame){ .kind = FRAME_EVENT, .at_us = INT64_MAX }, "a.newer.one", "{}", "");
     say_end(ID);
     assert_ok(import_bundle(&out, &paths, -1, &e));
     assert_int_equal(out.events, 4);
@@ -158,15 +150,15 @@ static void bad_kind_five(void)
 }
 static void bad_name_length(void)
 {
-    say_header_after_created((struct frame){ .kind = KIND_EVENT, .name_len = UINT32_MAX });
+    say_header_after_created((struct frame){ .kind = FRAME_EVENT, .name_len = UINT32_MAX });
 }
 static void bad_body_length(void)
 {
-    say_header_after_created((struct frame){ .kind = KIND_EVENT, .body_len = UINT64_MAX });
+    say_header_after_created((struct frame){ .kind = FRAME_EVENT, .body_len = UINT64_MAX });
 }
 static void bad_blob_length(void)
 {
-    say_header_after_created((struct frame){ .kind = KIND_EVENT, .blob_len = UINT64_MAX });
+    say_header_after_created((struct frame){ .kind = FRAME_EVENT, .blob_len = UINT64_MAX });
 }
 static void half_a_header(void)
 {
@@ -175,12 +167,12 @@ static void half_a_header(void)
 }
 static void name_cut(void)
 {
-    say_header_after_created((struct frame){ .kind = KIND_EVENT, .name_len = 4 });
+    say_header_after_created((struct frame){ .kind = FRAME_EVENT, .name_len = 4 });
     assert_int_equal(buf_add_str(&script, "ta"), 0);
 }
 static void body_cut(void)
 {
-    say_header_after_created((struct frame){ .kind = KIND_EVENT, .body_len = 4 });
+    say_header_after_created((struct frame){ .kind = FRAME_EVENT, .body_len = 4 });
     assert_int_equal(buf_add_str(&script, "ta"), 0);
 }
 static void no_name(void)
@@ -206,13 +198,13 @@ static void contradicting(void)
 static void output_of_no_run(void)
 {
     say_created(true);
-    say((struct frame){ .kind = KIND_EVENT, .line = 7, .run = 3, .stream = 1 }, "run.output", "x",
+    say((struct frame){ .kind = FRAME_EVENT, .line = 7, .run = 3, .stream = 1 }, "run.output", "x",
         "");
 }
 static void wrong_blob(void)
 {
     say_created(true);
-    say((struct frame){ .kind = KIND_EVENT, .line = 7, .has_blob = 1 }, "file.put",
+    say((struct frame){ .kind = FRAME_EVENT, .line = 7, .has_blob = 1 }, "file.put",
         "{\"path\":\"a\",\"bytes\":5,\"sha256\":\"00\"}", "blob");
 }
 static void end_of_nothing(void)
@@ -237,24 +229,24 @@ static void more_behind_the_end(void)
 }
 static void said_damaged(void)
 {
-    say((struct frame){ .kind = KIND_FAILED, .code = ERR_INTEGRITY }, "", "the hash is another",
+    say((struct frame){ .kind = FRAME_FAILED, .code = ERR_INTEGRITY }, "", "the hash is another",
         "");
 }
 static void said_too_large(void)
 {
-    say((struct frame){ .kind = KIND_FAILED, .code = ERR_LIMIT }, "", "too large", "");
+    say((struct frame){ .kind = FRAME_FAILED, .code = ERR_LIMIT }, "", "too large", "");
 }
 static void said_unreadable(void)
 {
-    say((struct frame){ .kind = KIND_FAILED, .code = ERR_IO }, "", "can't be read", "");
+    say((struct frame){ .kind = FRAME_FAILED, .code = ERR_IO }, "", "can't be read", "");
 }
 static void said_a_code_there_is_not(void)
 {
-    say((struct frame){ .kind = KIND_FAILED, .code = -77 }, "", "whatever", "");
+    say((struct frame){ .kind = FRAME_FAILED, .code = -77 }, "", "whatever", "");
 }
 static void said_denied(void) /* a code that only we give */
 {
-    say((struct frame){ .kind = KIND_FAILED, .code = ERR_DENIED }, "", "whatever", "");
+    say((struct frame){ .kind = FRAME_FAILED, .code = ERR_DENIED }, "", "whatever", "");
 }
 
 static void test_what_is_refused(void **state)
