@@ -241,16 +241,8 @@ void llm_execute_write(const struct planner_proposal *p, struct json_w *w, const
     json_w_str(w, "language", p->language);
     json_w_strn(w, "purpose", p->purpose, strlen(p->purpose));
     put(w, "step", p->step);
-    if (p->expect[0] != '\0') {
-        json_w_array(w, "expect");
-        for (const char *s = p->expect; *s != '\0';) {
-            size_t n = strcspn(s, "\n");
-            if (n > 0)
-                json_w_strn(w, NULL, s, n);
-            s += n + (s[n] == '\n');
-        }
-        json_w_close_array(w);
-    }
+    if (p->expect[0] != '\0')
+        json_w_lines(w, "expect", p->expect);
     json_w_strn(w, "code", p->code, p->code_len);
     json_w_close_object(w);
 }

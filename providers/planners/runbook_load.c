@@ -16,19 +16,6 @@ static int wrong_data(const char *name, const struct runbook_data *d, enum err_c
     return err_set(e, code, "%s:%zu: data %.120s: %s", name, d->line, d->path, why);
 }
 
-/* Only plain names below the runbook, whoever wrote it. */
-static bool stays_below(const char *path)
-{
-    for (const char *at = path;; at++) {
-        size_t n = strcspn(at, "/");
-        if (n == 0 || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.'))
-            return false;
-        at += n;
-        if (*at == '\0')
-            return true;
-    }
-}
-
 /* Open a file below `dir` without following a link anywhere: each part by itself. */
 static int open_below(int dir, const char *path)
 {
@@ -105,7 +92,7 @@ static int load_data(struct runbook *rb, const char *name, int dir, struct err *
     for (size_t i = 0; i < rb->data_count; i++) {
         struct runbook_data *d = &rb->data[i];
         struct buf data = BUF_INIT(left);
-        if (!stays_below(d->path))
+        if (!path_stays_below(d->path))
             return wrong_data(name, d, ERR_DENIED,
                               "has to lie below the runbook: a relative path without . or ..", e);
         int rc = dir >= 0 ? read_disk(dir, name, d, &data, e) : read_share(name, d, &data, e);

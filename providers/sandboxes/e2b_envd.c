@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "base/utf8.h"
 #include "providers/sandboxes/e2b_int.h"
 
@@ -199,16 +200,7 @@ void e2b_upload_target(const char *path, struct buf *out)
 bool e2b_is_inside(const char *path)
 {
     size_t len = strlen(path);
-    if (len == 0 || len > 4000 || path[0] == '/' || path[len - 1] == '/' ||
-        !utf8_is_valid(path, len))
-        return false;
-    for (const char *p = path; p != NULL; p = strchr(p, '/')) {
-        p += *p == '/';
-        size_t n = strcspn(p, "/");
-        if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && memcmp(p, "..", 2) == 0))
-            return false;
-    }
-    return true;
+    return len <= 4000 && utf8_is_valid(path, len) && path_stays_below(path);
 }
 
 /* Something beside the runs: asked of the python context first, then done. */

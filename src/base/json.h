@@ -83,6 +83,8 @@ void json_w_close_array(struct json_w *w);
 void json_w_str(struct json_w *w, const char *key, const char *s); /* s NULL: null */
 void json_w_strn(struct json_w *w, const char *key, const char *s,
                  size_t len); /* bad UTF-8 and NUL become U+FFFD */
+/* An array of its lines, without the empty ones. */
+void json_w_lines(struct json_w *w, const char *key, const char *text);
 void json_w_int(struct json_w *w, const char *key, int64_t n);
 void json_w_double(struct json_w *w, const char *key,
                    double d); /* shortest that round-trips; non-finite: null */

@@ -234,6 +234,18 @@ void json_w_strn(struct json_w *w, const char *key, const char *s, size_t len)
     put_quoted(w, s, len);
 }
 
+void json_w_lines(struct json_w *w, const char *key, const char *text)
+{
+    json_w_array(w, key);
+    for (const char *s = text; *s != '\0';) {
+        size_t n = strcspn(s, "\n");
+        if (n > 0)
+            json_w_strn(w, NULL, s, n);
+        s += n + (s[n] == '\n');
+    }
+    json_w_close_array(w);
+}
+
 void json_w_int(struct json_w *w, const char *key, int64_t n)
 {
     char digits[20];

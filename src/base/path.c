@@ -14,6 +14,18 @@
 #define OTHERS_WRITE (S_IWGRP | S_IWOTH)
 #define READ_STEP    (64u << 10)
 
+bool path_stays_below(const char *name)
+{
+    for (const char *at = name;; at++) {
+        size_t n = strcspn(at, "/");
+        if (n == 0 || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.'))
+            return false;
+        at += n;
+        if (*at == '\0')
+            return true;
+    }
+}
+
 char *path_join(const char *dir, const char *name)
 {
     return xasprintf("%s%s%s", dir, strcmp(dir, "/") == 0 ? "" : "/", name);

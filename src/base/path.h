@@ -38,6 +38,11 @@ int path_read_fd(int fd, struct buf *out, struct err *e) MUST_CHECK;
 int path_write_file(const char *path, const void *p, size_t len, struct err *e) MUST_CHECK;
 int write_all_fd(int fd, const void *p, size_t len); /* 0 or -1 (errno) */
 
+/* Is it a relative name that stays below whatever it is put behind? None of its parts is empty, `.`
+ * or
+ * `..`, so it has no `/` at either end. Links are another matter. */
+bool path_stays_below(const char *name);
+
 /* "dir" + "/" + "name", caller frees. */
 char *path_join(const char *dir, const char *name);
 

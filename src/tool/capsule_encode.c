@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/path.h"
 #include "base/utf8.h"
 
 static const char magic[16] = "AIRLOCK-CAPSULE"; /* its NUL belongs to it */
@@ -164,18 +165,6 @@ static int check_string(const char *what, const char *s, bool may_be_empty, stru
     return check_text(what, text_of(s), strlen(text_of(s)), e);
 }
 
-static bool name_stays_inside(const char *name)
-{
-    for (const char *at = name;; at++) {
-        size_t n = strcspn(at, "/");
-        if (n == 0 || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.'))
-            return false;
-        at += n;
-        if (*at == '\0')
-            return true;
-    }
-}
-
 static int check_files(const struct sandbox_file *const *list, size_t count, struct err *e)
 {
     size_t total = 0;
@@ -183,7 +172,7 @@ static int check_files(const struct sandbox_file *const *list, size_t count, str
         const struct sandbox_file *f = list[i];
         if (check_string("file name", f->name, false, e) < 0)
             return -1;
-        if (strlen(f->name) > 4096 || !name_stays_inside(f->name))
+        if (strlen(f->name) > 4096 || !path_stays_below(f->name))
             return err_set(e, ERR_FORMAT, "file %.80s: not a path inside the workspace", f->name);
         if (f->mode > 07777)
             return err_set(e, ERR_FORMAT, "file %.80s: mode %o", f->name, f->mode);

@@ -104,16 +104,8 @@ void round_write_proposed(struct json_w *w, const struct proposal *p, uint32_t r
     json_w_str(w, "language", p->language);
     json_w_strn(w, "code", p->code, p->code_len);
     json_w_strn(w, "purpose", p->purpose, strlen(p->purpose));
-    if (p->expect[0] != '\0') {
-        json_w_array(w, "expect");
-        for (const char *s = p->expect; *s != '\0';) {
-            size_t n = strcspn(s, "\n");
-            if (n > 0)
-                json_w_strn(w, NULL, s, n);
-            s += n + (s[n] == '\n');
-        }
-        json_w_close_array(w);
-    }
+    if (p->expect[0] != '\0')
+        json_w_lines(w, "expect", p->expect);
     if (p->argv_count > 0) {
         json_w_array(w, "argv");
         for (size_t i = 0; i < p->argv_count; i++)

@@ -527,9 +527,26 @@ static void test_base64_round_trip(void **state)
     }
 }
 
+static void test_lines(void **state)
+{
+    struct buf out = BUF_INIT(100);
+    struct json_w w;
+    (void)state;
+    json_w_init(&w, &out);
+    json_w_object(&w, NULL);
+    json_w_lines(&w, "a", "one\n\ntwo\nthree");
+    json_w_lines(&w, "b", "\n");
+    json_w_lines(&w, "c", "");
+    json_w_close_object(&w);
+    assert_int_equal(json_w_end(&w), 0);
+    assert_string_equal(out.ptr, "{\"a\":[\"one\",\"two\",\"three\"],\"b\":[],\"c\":[]}");
+    buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_many_keys),

@@ -367,6 +367,18 @@ static void test_relative_name(void **state)
     buf_release(&b);
 }
 
+static void test_stays_below(void **state)
+{
+    static const char *const good[] = { "a", "a/b", "...", "a/.b", "..a/b..", "a b/\xc3\xa9" };
+    static const char *const bad[] = { "",  "/",  "/a",   "a/",   "a//b",
+                                       ".", "..", "../a", "a/..", "a/./b" };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_true(path_stays_below(good[i]));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(path_stays_below(bad[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,7 +387,7 @@ int main(void)
         cmocka_unit_test(test_read_private),    cmocka_unit_test(test_foreign_owner),
         cmocka_unit_test(test_read_file),       cmocka_unit_test(test_pipe),
         cmocka_unit_test(test_write_file),      cmocka_unit_test(test_no_temporary_stays),
-        cmocka_unit_test(test_relative_name),
+        cmocka_unit_test(test_relative_name),   cmocka_unit_test(test_stays_below),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
