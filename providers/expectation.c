@@ -225,7 +225,8 @@ void expectation_release(struct expectation *x)
 
 int expectation_from_line(struct buf *out, const char *line)
 {
-    for (const char *p = line + strspn(line, " "); *p != '\0'; p += strspn(p, " ")) {
+    static const char between[] = " ;";
+    for (const char *p = line + strspn(line, between); *p != '\0'; p += strspn(p, between)) {
         const char *end = strstr(p, " ; ");
         size_t n = end != NULL ? (size_t)(end - p) : strlen(p);
         const char *next = p + n + (end != NULL ? 3 : 0);

@@ -511,6 +511,7 @@ static void test_checks_in_one_line(void **state)
                   { "exit 0", "exit 0" },
                   { "  exit 0 ; stdout is json ", "exit 0\nstdout is json" },
                   { " a ; b ;  c ;", "a\nb\nc" },
+                  { "exit 0 ;  ; stdout contains 42;; ", "exit 0\nstdout contains 42" },
                   { "stdout contains x;y ; exit 1", "stdout contains x;y\nexit 1" } };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
