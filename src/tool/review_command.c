@@ -19,6 +19,11 @@ static bool name_is(const struct command *c, const char *name)
 
 /* ---- interpreters, downloads ---- */
 
+static bool is_numeric(const char *p, size_t len)
+{
+    return len > 0 && p[0] >= '0' && p[0] <= '9';
+}
+
 static enum lex_lang interpreter(const struct command *c)
 {
     static const struct {
@@ -28,11 +33,15 @@ static enum lex_lang interpreter(const struct command *c)
         { "sh", LEX_LANG_SHELL },        { "bash", LEX_LANG_SHELL },
         { "dash", LEX_LANG_SHELL },      { "zsh", LEX_LANG_SHELL },
         { "ksh", LEX_LANG_SHELL },       { "ash", LEX_LANG_SHELL },
-        { "python", LEX_LANG_PYTHON },   { "python3", LEX_LANG_PYTHON },
-        { "node", LEX_LANG_JAVASCRIPT },
+        { "rbash", LEX_LANG_SHELL },     { "mksh", LEX_LANG_SHELL },
+        { "python", LEX_LANG_PYTHON },   { "pypy", LEX_LANG_PYTHON },
+        { "node", LEX_LANG_JAVASCRIPT }, { "nodejs", LEX_LANG_JAVASCRIPT },
     };
+    size_t len = c->name_len; /* python3.11 */
+    while (len > 0 && (c->name[len - 1] == '.' || is_numeric(c->name + len - 1, 1)))
+        len--;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (name_is(c, names[i].name))
+        if (strlen(names[i].name) == len && memcmp(c->name, names[i].name, len) == 0)
             return names[i].lang;
     }
     return LEX_LANG_NONE;
@@ -46,8 +55,15 @@ static void feed_interpreter(const struct command *c)
     size_t skip;
     const struct word *script = command_find_arg(c, 0, NULL, &skip);
     bool reads = script == NULL || command_has_flag(c, "-s");
+    if (script != NULL && command_is_stream(c, script)) {
+        reads = true;
+        if (name_is(c, "source") || name_is(c, "."))
+            lang = LEX_LANG_SHELL;
+    }
     if (lang == LEX_LANG_NONE || !reads)
         return;
+    if (l->slot_count == 0 && l->here == NULL)
+        c->s->reader = lang;
     for (size_t i = 0; i < l->slot_count; i++)
         c->s->slot_lang[l->slots[i]] = lang;
     if (l->here != NULL)
@@ -64,14 +80,21 @@ static const char *base_name(const char *p, size_t *len)
     return p;
 }
 
-static bool same_file(const struct shell *s, const char *p, size_t len)
+static bool same_file(const struct files *f, const char *p, size_t len)
 {
     const char *base = base_name(p, &len);
-    for (size_t i = 0; i < s->loaded_count; i++) {
-        if (strlen(s->loaded[i]) == len && memcmp(s->loaded[i], base, len) == 0)
+    for (size_t i = 0; i < f->count; i++) {
+        if (strlen(f->names[i]) == len && memcmp(f->names[i], base, len) == 0)
             return true;
     }
     return false;
+}
+
+void files_note(struct files *f, const char *p, size_t len)
+{
+    const char *base = base_name(p, &len);
+    if (f->count < FILES_MAX && len > 0 && *base != '-' && memchr(base, REVIEW_HOLE, len) == NULL)
+        f->names[f->count++] = xstrndup(base, len);
 }
 
 /* Remember what a download is called. */
@@ -87,12 +110,8 @@ static void note_download(const struct command *c)
     }
     if (w == NULL && (name_is(c, "wget") || command_has_flag(c, "-O")))
         w = command_find_arg(c, ARG_LAST, NULL, &skip);
-    if (w == NULL || s->loaded_count == LOADED_MAX || w->text_len <= skip)
-        return;
-    size_t len = w->text_len - skip;
-    const char *base = base_name(word_text(s, w) + skip, &len);
-    if (len > 0 && *base != '-' && *base != REVIEW_HOLE)
-        s->loaded[s->loaded_count++] = xstrndup(base, len);
+    if (w != NULL && w->text_len > skip)
+        files_note(&s->loaded, word_text(s, w) + skip, w->text_len - skip);
 }
 
 static void check_runs_download(const struct command *c)
@@ -106,8 +125,12 @@ static void check_runs_download(const struct command *c)
         w = command_find_arg(c, 0, NULL, &skip);
     else if (memchr(word_text(s, w), '/', w->text_len) == NULL)
         return;
-    if (w != NULL && s->loaded_count > 0 && same_file(s, word_text(s, w), w->text_len))
+    if (w == NULL)
+        return;
+    if (same_file(&s->loaded, word_text(s, w), w->text_len))
         job_check(s->j, "runs-download", c->w[0].start, w->end - c->w[0].start);
+    else if (same_file(&s->written, word_text(s, w), w->text_len))
+        job_check(s->j, "runs-written", c->w[0].start, w->end - c->w[0].start);
 }
 
 /* base64 -d, xxd -r, gunzip … and curl … of the pipeline and the list. */
@@ -180,18 +203,39 @@ static void check_fork_bomb(const struct command *c, char separator)
         job_check(s->j, "fork-bomb", c->w[0].start, c->w[0].end - c->w[0].start);
 }
 
+/* Is the command one that always succeeds (`yes`), or always fails? */
+static bool condition_holds(const struct command *c, bool yes)
+{
+    const struct shell *s = c->s;
+    if (c->denied)
+        yes = !yes;
+    if (!yes)
+        return name_is(c, "false");
+    if (name_is(c, "true") || name_is(c, ":") || name_is(c, "sleep") || name_is(c, "echo"))
+        return true;
+    bool bracket = name_is(c, "[");
+    size_t args = c->count - 1 - (bracket ? 1 : 0);
+    if (!bracket && !name_is(c, "test"))
+        return false;
+    for (size_t i = 1; i <= args; i++) {
+        if ((c->w[i].flags & (WORD_DYNAMIC | WORD_VARIABLE)) != 0)
+            return false;
+    }
+    bool same =
+        args == 3 && c->w[1].text_len == c->w[3].text_len &&
+        memcmp(word_text(s, &c->w[1]), word_text(s, &c->w[3]), c->w[1].text_len) == 0 &&
+        (word_is(s, &c->w[2], "=") || word_is(s, &c->w[2], "==") || word_is(s, &c->w[2], "-eq"));
+    return same || (args == 1 && c->w[1].text_len > 0);
+}
+
 static void note_loops(const struct command *c)
 {
     struct shell *s = c->s;
     struct loop_frame *f = s->loop_count > 0 ? &s->loops[s->loop_count - 1] : NULL;
     if (f == NULL)
         return;
-    if (f->at == LOOP_CONDITION && !f->is_for) {
-        bool yes = name_is(c, "true") || name_is(c, ":") ||
-                   (c->count == 3 && name_is(c, "[") && word_is(s, &c->w[1], "1"));
-        bool no = name_is(c, "false");
-        f->endless = f->commands++ == 0 && (f->until ? no : yes);
-    }
+    if (f->at == LOOP_CONDITION && !f->is_for)
+        f->endless = f->commands++ == 0 && condition_holds(c, !f->until);
     if (name_is(c, "break"))
         f->left = true;
     if (name_is(c, "exit") || name_is(c, "return") || name_is(c, "exec") || name_is(c, "kill")) {
@@ -203,23 +247,27 @@ static void note_loops(const struct command *c)
 /* ---- the command and the commands in it ---- */
 
 static void review_words(struct command *c, char separator);
-
-static bool is_numeric(const char *p, size_t len)
-{
-    return len > 0 && p[0] >= '0' && p[0] <= '9';
-}
+static void review_joined(const struct command *c, size_t from, const char *front);
 
 /* sudo -u x CMD, env A=1 CMD, timeout 5 CMD, xargs -n 1 CMD */
 static void review_prefixed(const struct command *c)
 {
     struct shell *s = c->s;
-    bool tried = false;
+    bool tried = false, operand = command_is_listed(c, MATCH_OPERAND);
     for (size_t i = 1; i < c->count && c->prefixes < PREFIX_MAX; i++) {
         const struct word *w = &c->w[i];
         const char *p = word_text(s, w);
         if (command_is_flag(c, w) || is_numeric(p, w->text_len) ||
             memchr(p, '=', w->text_len) != NULL)
             continue;
+        if (memchr(p, ' ', w->text_len) != NULL) { /* watch 'rm x' */
+            review_joined(c, i, NULL);
+            return;
+        }
+        if (operand) { /* flock FILE CMD */
+            operand = false;
+            continue;
+        }
         struct command in = *c;
         in.w = w;
         in.count = c->count - i;
@@ -294,6 +342,9 @@ static void define_aliases(const struct command *c)
         free(v->value);
         v->value = xstrndup(eq + 1, c->w[i].text_len - n - 1);
         v->alias = true;
+        if (strchr(v->value, ' ') != NULL) /* it may be used by a later run */
+            job_nested(c->s->j, LEX_LANG_SHELL, v->value, strlen(v->value), c->w[i].start,
+                       c->w[i].end - c->w[i].start, false);
     }
 }
 
@@ -322,11 +373,14 @@ static void special_commands(const struct command *c)
         review_joined(c, 1, NULL);
     } else if (name_is(c, "export") || name_is(c, "declare") || name_is(c, "local") ||
                name_is(c, "readonly") || name_is(c, "typeset")) {
+        bool many = command_has_flag(c, "-a") || command_has_flag(c, "-A") ||
+                    command_has_flag(c, "-n"); /* not one value, or another's */
         for (size_t i = 1; i < c->count; i++) {
             const char *p = word_text(s, &c->w[i]);
             const char *eq = memchr(p, '=', c->w[i].text_len);
+            size_t len = eq != NULL ? (size_t)(eq - p) : 0;
             if (eq != NULL)
-                vars_set(s, p, (size_t)(eq - p), eq + 1, c->w[i].text_len - (size_t)(eq - p) - 1);
+                vars_set(s, p, len, many ? NULL : eq + 1, many ? 0 : c->w[i].text_len - len - 1);
         }
     } else if (name_is(c, "find")) {
         review_find(c);
@@ -392,7 +446,7 @@ static void check_assignment(struct shell *s, const struct word *w)
 void command_review(struct shell *s, char separator)
 {
     struct level *l = level(s);
-    struct command c = { .s = s, .piped = l->piped || l->groups > 0 };
+    struct command c = { .s = s, .piped = l->piped || l->groups > 0, .denied = l->denied };
     size_t first = 0;
     while (first < l->count && (l->words[first].flags & WORD_COMMAND) == 0)
         first++;

@@ -46,6 +46,7 @@ enum match_kind {
     MATCH_IMPORTED, /* no rule: a root only where it was imported: a word as others */
     MATCH_LOOKS,    /* no rule: functions that hand nothing on */
     MATCH_PREFIX,   /* no rule: shell commands that run another one */
+    MATCH_OPERAND,  /* no rule: … behind an operand of their own */
     MATCH_PERSIST,  /* no rule: files that run at login or boot; globs */
     MATCH_KINDS
 };

@@ -81,6 +81,16 @@ static bool any_arg(const struct command *c, const struct rule_words *words)
 
 /* ---- conditions ---- */
 
+bool command_is_stream(const struct command *c, const struct word *w)
+{
+    static const char *const names[] = { "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (word_is(c->s, w, names[i]))
+            return true;
+    }
+    return (w->flags & WORD_SUBST) != 0;
+}
+
 static bool word_holds(const struct command *c, const struct rule_cond *cond, const struct word *w)
 {
     const char *p = word_text(c->s, w);
@@ -97,6 +107,8 @@ static bool word_holds(const struct command *c, const struct rule_cond *cond, co
         return (w->flags & WORD_FETCHED) != 0;
     case COND_BUILT:
         return (w->flags & (WORD_GLUED | WORD_ESCAPED)) != 0;
+    case COND_STREAM:
+        return command_is_stream(c, w);
     case COND_IS:
     case COND_HAS:
         for (size_t i = 0; i < cond->word_count; i++) {
@@ -212,6 +224,9 @@ static void review_code_word(const struct command *c, const struct rule_arg *a)
     struct shell *s = c->s;
     size_t skip;
     const struct word *w = command_find_arg(c, a->arg, a->kw, &skip);
+    while (w != NULL && a->kw != NULL && skip == 0 && command_is_flag(c, w) &&
+           w + 1 < c->w + c->count)
+        w++; /* sh -c -e 'rm x' */
     if (w == NULL || w->text_len <= skip || w->text_len > NESTED_MAX)
         return;
     /* the walk of the inner code has words of its own, and this text may move */

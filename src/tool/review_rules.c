@@ -327,12 +327,12 @@ static int name_kind(const char *key)
         const char *key;
         enum match_kind kind;
     } kinds[] = {
-        { "call", MATCH_CALL },       { "use", MATCH_USE },       { "method", MATCH_METHOD },
-        { "attr", MATCH_ATTR },       { "import", MATCH_IMPORT }, { "command", MATCH_COMMAND },
-        { "check", MATCH_CHECK },     { "env", MATCH_ENV },       { "decoded", MATCH_DECODED },
-        { "fetched", MATCH_FETCHED }, { "prefix", MATCH_PREFIX }, { "persist", MATCH_PERSIST },
-        { "root", MATCH_ROOT },       { "value", MATCH_VALUE },   { "imported", MATCH_IMPORTED },
-        { "looks", MATCH_LOOKS },
+        { "call", MATCH_CALL },       { "use", MATCH_USE },         { "method", MATCH_METHOD },
+        { "attr", MATCH_ATTR },       { "import", MATCH_IMPORT },   { "command", MATCH_COMMAND },
+        { "check", MATCH_CHECK },     { "env", MATCH_ENV },         { "decoded", MATCH_DECODED },
+        { "fetched", MATCH_FETCHED }, { "prefix", MATCH_PREFIX },   { "persist", MATCH_PERSIST },
+        { "root", MATCH_ROOT },       { "value", MATCH_VALUE },     { "imported", MATCH_IMPORTED },
+        { "looks", MATCH_LOOKS },     { "operand", MATCH_OPERAND },
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (strcmp(kinds[i].key, key) == 0)
@@ -397,7 +397,7 @@ static int read_line(struct reader *rd, char *line)
     int kind = name_kind(key);
     bool list = kind == MATCH_DECODED || kind == MATCH_FETCHED || kind == MATCH_PREFIX ||
                 kind == MATCH_PERSIST || kind == MATCH_ROOT || kind == MATCH_IMPORTED ||
-                kind == MATCH_LOOKS;
+                kind == MATCH_LOOKS || kind == MATCH_OPERAND;
     if (kind >= 0 && (list || rd->rule != NULL))
         return take_names(rd, (enum match_kind)kind, rest);
     if (rd->rule == NULL)

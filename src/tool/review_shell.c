@@ -40,12 +40,29 @@ static void loops_keyword(struct shell *s, const struct lex_token *t)
     }
 }
 
-/* for ((;;)) */
+/* `1 ))` */
+static bool is_true_arith(const char *p, size_t len)
+{
+    size_t i = 0;
+    while (i < len && p[i] == ' ')
+        i++;
+    bool one = i < len && p[i] >= '1' && p[i] <= '9';
+    while (i < len && ((p[i] >= '0' && p[i] <= '9') || p[i] == ' '))
+        i++;
+    return one && i < len && p[i] == ')';
+}
+
+/* for ((;;)), while ((1)) */
 static void loops_arith(struct shell *s, const struct lex_token *t)
 {
     struct loop_frame *f = s->loop_count > 0 ? &s->loops[s->loop_count - 1] : NULL;
-    if (f == NULL || !f->is_for || f->at != LOOP_CONDITION || !is_text(s, t, "(("))
+    if (f == NULL || f->at != LOOP_CONDITION || !is_text(s, t, "(("))
         return;
+    if (!f->is_for) {
+        f->endless = !f->until && f->commands++ == 0 &&
+                     is_true_arith(s->j->code + t->start + 2, s->j->len - t->start - 2);
+        return;
+    }
     unsigned parts = 0;
     bool empty = true;
     for (size_t i = t->start + 2; i < s->j->len && i < t->start + 80; i++) {
@@ -56,7 +73,7 @@ static void loops_arith(struct shell *s, const struct lex_token *t)
         }
         if (c == ';')
             empty = true;
-        else if (c != ' ')
+        else if (c != ' ' && c != '1')
             empty = parts == 0;
     }
 }
@@ -101,8 +118,10 @@ static void finish_word(struct shell *s)
     }
     l->piped |= (l->redir == REDIR_READ && (w->flags & WORD_SUBST) != 0) ||
                 (l->redir == REDIR_HERESTRING && (w->flags & WORD_DYNAMIC) != 0);
-    if (l->redir == REDIR_WRITE)
+    if (l->redir == REDIR_WRITE) {
         note_script(s, w);
+        files_note(&s->written, word_text(s, w), w->text_len);
+    }
     bool descriptor = l->redir == REDIR_DUP && w->text_len > 0 &&
                       strspn(word_text(s, w), "0123456789-") == w->text_len;
     if ((l->redir == REDIR_WRITE || l->redir == REDIR_DUP) && !descriptor)
@@ -120,15 +139,26 @@ static void begin_word(struct shell *s, const struct lex_token *t)
     words_begin(s, t->start, l->redir != REDIR_NONE ? WORD_TARGET : flags);
 }
 
+/* What the here-documents of the command that ends are: a script that it writes, or, of a group,
+ * what an interpreter in it reads. */
+static void tell_heredocs(struct shell *s, bool had)
+{
+    struct level *l = level(s);
+    enum lex_lang lang = l->script != LEX_LANG_NONE || had ? l->script : s->reader;
+    for (size_t i = 0; lang != LEX_LANG_NONE && i < l->slot_count; i++)
+        s->slot_lang[l->slots[i]] = lang;
+    if (l->script != LEX_LANG_NONE && l->slot_count > 0 && s->written.count > 0)
+        free(s->written.names[--s->written.count]); /* it is reviewed */
+    l->script = LEX_LANG_NONE;
+}
+
 /* `|` `&` `;` a line end `\n`, or `(` for what opens or closes a group. */
 static void end_command(struct shell *s, char separator)
 {
     struct level *l = level(s);
     finish_word(s);
     bool had = l->count > 0;
-    for (size_t i = 0; l->script != LEX_LANG_NONE && i < l->slot_count; i++)
-        s->slot_lang[l->slots[i]] = l->script;
-    l->script = LEX_LANG_NONE;
+    tell_heredocs(s, had);
     if (had)
         command_review(s, separator);
     free(l->here);
@@ -137,6 +167,7 @@ static void end_command(struct shell *s, char separator)
     l->count = 0;
     l->redir = REDIR_NONE;
     l->quotes = l->params = 0;
+    l->denied = false;
     if (separator == '|') {
         l->piped = true;
     } else if (had || separator == ';') {
@@ -179,7 +210,12 @@ static void push_level(struct shell *s, const struct lex_token *t, bool tick)
     struct word *words = l->words;
     size_t cap = l->cap;
     *l = (struct level){
-        .words = words, .cap = cap, .depth = t->depth, .is_tick = tick, .text_base = s->text.len
+        .words = words,
+        .cap = cap,
+        .depth = t->depth,
+        .is_tick = tick,
+        .text_base = s->text.len,
+        .piped = s->j->code[t->start] == '>' /* >( … ) */
     };
 }
 
@@ -405,6 +441,7 @@ static void take_token(struct shell *s, const struct lex_token *t)
     } else if (t->kind == LEX_KEYWORD) {
         end_command(s, '(');
         l->in_cond = is_text(s, t, "[[");
+        l->denied = is_text(s, t, "!");
         follow_keyword_group(s, t);
         loops_keyword(s, t);
     } else if ((t->flags & LEX_DEF) != 0) {
@@ -473,8 +510,10 @@ void review_shell(struct review_job *j)
         free(s->vars[i].name);
         free(s->vars[i].value);
     }
-    for (size_t i = 0; i < s->loaded_count; i++)
-        free(s->loaded[i]);
+    for (size_t i = 0; i < s->loaded.count; i++)
+        free(s->loaded.names[i]);
+    for (size_t i = 0; i < s->written.count; i++)
+        free(s->written.names[i]);
     buf_release(&s->text);
     free(s->vars);
     free(s);

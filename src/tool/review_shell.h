@@ -35,7 +35,7 @@ enum redir { REDIR_NONE, REDIR_READ, REDIR_WRITE, REDIR_HEREDOC, REDIR_HERESTRIN
 #define VARS_SLOTS  1024u
 #define VARS_MAX    700u
 #define SH_NAME_MAX 64u
-#define LOADED_MAX  16u
+#define FILES_MAX   16u
 #define LOOPS_MAX   64u
 
 /* One list of commands: the code itself, or the inside of a substitution. */
@@ -55,6 +55,7 @@ struct level {
     int quotes, params;           /* open "…" and ${… */
     bool raw_open;                /* a '…' that goes on in the next line */
     bool in_cond;                 /* within [[ … ]] */
+    bool denied;                  /* a `!` stands before the command */
     unsigned arith;               /* + 1: depth of the token that opened arithmetic */
     uint8_t slots[SLOTS_MAX];     /* here-documents of the pipeline */
     size_t slot_count;
@@ -67,6 +68,12 @@ struct level {
 struct var {
     char *name, *value; /* owned; value NULL: computed, or set twice */
     bool function, alias;
+};
+
+/* Names of files, without directories; owned. */
+struct files {
+    char *names[FILES_MAX];
+    size_t count;
 };
 
 struct loop_frame {
@@ -88,13 +95,14 @@ struct shell {
     size_t slot_first, slot_next; /* ring positions: next body to begin, next << */
     size_t body_start[LEX_HEREDOCS];
     enum lex_lang body_lang[LEX_HEREDOCS];
+    enum lex_lang reader; /* of the last interpreter that reads what its group is given */
     size_t body_level[LEX_HEREDOCS];
     size_t bodies;
     struct var *vars; /* VARS_SLOTS */
     size_t var_count;
     char defining[SH_NAME_MAX]; /* the function whose body was begun last */
-    char *loaded[LOADED_MAX];   /* files that were downloaded */
-    size_t loaded_count;
+    struct files loaded;        /* … that were downloaded */
+    struct files written;       /* … by the code, with what was not reviewed */
     struct loop_frame loops[LOOPS_MAX];
     size_t loop_count;
 };
@@ -123,7 +131,7 @@ struct command {
     size_t count;
     const char *name; /* without directories; not terminated */
     size_t name_len;
-    bool piped;
+    bool piped, denied; /* denied: a `!` stands before it */
     unsigned prefixes;
     const struct word *filled; /* what a `{}` of find stands for a part of */
 };
@@ -140,9 +148,13 @@ bool command_try_rules(const struct command *c);
 /* A file is written to by a redirection. */
 void command_check_write(struct shell *s, const struct word *w);
 bool command_is_listed(const struct command *c, enum match_kind kind);
+/* Does the word stand for what another command writes: <( … ), /dev/stdin, `-`? */
+bool command_is_stream(const struct command *c, const struct word *w);
 
 /* ---- review_command.c ---- */
 /* The command in words [0, count) of the current level has ended with `separator`. */
 void command_review(struct shell *s, char separator);
+/* Remember a file; nothing when its name is computed or there are many. */
+void files_note(struct files *f, const char *p, size_t len);
 
 #endif
