@@ -216,6 +216,8 @@ struct view_model {
     struct view_scroll scroll[PANE_COUNT];
     struct view_scroll help_scroll;
     enum view_screen help_over;        /* what the help lies over: its keys come first */
+    size_t help_hit;                   /* the line that was found in it, from 1; 0 none */
+    bool help_asks;                    /* the prompt takes what is to be found in it */
     struct view_scroll context_scroll; /* selected: the item; top: the row of its text */
     struct view_context context;
     uint32_t run;  /* shown in code, out, err, record; 0 = the gate's, else the newest */
@@ -328,8 +330,8 @@ void view_toggle_diffs(const struct state *st, struct view_model *vm, uint32_t b
  * down move the end of the selection. */
 void view_select(const struct state *st, struct view_model *vm, int w, int h, enum view_pane pane);
 
-/* Next hit of vm->search in its pane (dir 1 / -1) from where the pane is; scrolls there. Reads at
- * most `budget` bytes of output. */
+/* Next hit of vm->search in its pane, or in the help when that is shown (dir 1 / -1), from where it
+ * is; scrolls there. Reads at most `budget` bytes of output. */
 enum view_found { VIEW_FOUND, VIEW_NOT_FOUND, VIEW_MORE /* budget used up: call again */ };
 enum view_found view_search(const struct state *st, struct view_model *vm, int w, int h, int dir,
                             size_t budget);

@@ -100,7 +100,7 @@ void view_draw_prompt(const struct view *v)
 
 unsigned view_place(const struct view_model *vm, enum view_screen screen)
 {
-    if (screen == SCREEN_HELP || screen == SCREEN_CONTEXT)
+    if ((screen == SCREEN_HELP && !vm->help_asks) || screen == SCREEN_CONTEXT)
         return KEYMAP_IN_HELP;
     if (vm->focus == PANE_PROMPT)
         return KEYMAP_IN_PROMPT;

@@ -172,6 +172,11 @@ enum style_role view_severity_role(enum finding_severity s);
 void view_draw_hits(const struct view *v);
 size_t view_list_first(size_t count, size_t rows, uint64_t top, int64_t selected);
 
+/* ---- view_start.c ---- */
+
+/* As view_search(), in the help; `r` is the inside of its frame. */
+enum view_found view_search_help(struct view_model *vm, struct rect r, int dir);
+
 /* ---- view_bottom.c ---- */
 
 /* Where the keys would go (KEYMAP_IN_…) if `screen` were what is shown. */

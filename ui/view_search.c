@@ -165,6 +165,8 @@ enum view_found view_search(const struct state *st, struct view_model *vm, int w
     if (!q->text || !q->text[0])
         return rc;
     view_layout(st, vm, w, h, &l);
+    if (vm->screen == SCREEN_HELP)
+        return view_search_help(vm, rect_inner(view_full_rect(st, &l)), dir);
     if (q->pane == PANE_TIMELINE)
         return search_runs(st, vm, w, h, dir);
     if (q->pane == PANE_CODE || q->pane == PANE_GATE) {

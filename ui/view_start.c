@@ -227,33 +227,75 @@ static unsigned place_of(const struct view_model *vm)
                                                               : place;
 }
 
-void view_draw_help(const struct view *v)
+/* How the help stands in a frame of that inner size. */
+struct help {
+    struct prose p;
+    size_t rows, columns, width;
+};
+
+static void help_make(struct help *h, const struct view_model *vm, struct rect r)
 {
     struct buf text = BUF_INIT((size_t)64 << 10);
-    struct rect r = view_frame(v, "Keys and commands", "q back");
-    struct prose p;
+    h->rows = (size_t)(r.h > 0 ? r.h : 1);
+    h->columns = r.w >= 2 * HELP_W ? 2 : 1;
+    h->width = (size_t)(r.w > 0 ? r.w : 1) / h->columns;
+    prose_init(&h->p);
+    (void)keymap_print_help(place_of(vm), &text);
+    for (const char *s = buf_str(&text); *s;) {
+        size_t n = strcspn(s, "\n");
+        add_help_line(&h->p, s, n, h->width > 2 ? h->width - 2 : 1);
+        s += n + (s[n] == '\n');
+    }
+    buf_release(&text);
+}
+
+void view_draw_help(const struct view *v)
+{
+    struct rect r = view_frame(v, "Keys and commands", "/ search  q back");
+    struct help h;
     if (v->st->gate.open && v->l->pane[PANE_GATE].w) {
         grid_box(v->g, v->l->pane[PANE_GATE], STYLE(ROLE_FRAME));
         view_draw_gate(v);
     }
-    size_t rows = (size_t)(r.h > 0 ? r.h : 1), columns = r.w >= 2 * HELP_W ? 2 : 1,
-           width = (size_t)(r.w > 0 ? r.w : 1) / columns;
-    prose_init(&p);
-    (void)keymap_print_help(place_of(v->vm), &text);
-    for (const char *s = buf_str(&text); *s;) {
-        size_t n = strcspn(s, "\n");
-        add_help_line(&p, s, n, width > 2 ? width - 2 : 1);
-        s += n + (s[n] == '\n');
-    }
-    size_t page = rows * columns, top = (size_t)v->vm->help_scroll.top;
-    if (top + page > p.line_count)
-        top = p.line_count > page ? p.line_count - page : 0;
-    for (size_t i = 0; i < page && top + i < p.line_count && r.h > 0; i++) {
-        int x = r.x + 1 + (int)(i / rows * width);
-        grid_put_prose(v->g, x, r.y + (int)(i % rows), x + (int)width - 1, &p, top + i);
+    help_make(&h, v->vm, r);
+    size_t page = h.rows * h.columns, top = (size_t)v->vm->help_scroll.top, lines = h.p.line_count;
+    if (top + page > lines)
+        top = lines > page ? lines - page : 0;
+    for (size_t i = 0; i < page && top + i < lines && r.h > 0; i++) {
+        int x = r.x + 1 + (int)(i / h.rows * h.width), y = r.y + (int)(i % h.rows);
+        grid_put_prose(v->g, x, y, x + (int)h.width - 1, &h.p, top + i);
+        if (top + i + 1 == v->vm->help_hit)
+            grid_paint(v->g, (struct rect){ x, y, (int)h.width - 1, 1 }, STYLE(ROLE_HIT));
     }
     /* as one column of what is left to scroll through */
-    v->info->rows[PANE_PROMPT] = p.line_count > page - rows ? p.line_count - (page - rows) : 0;
-    prose_release(&p);
-    buf_release(&text);
+    v->info->rows[PANE_PROMPT] = lines > page - h.rows ? lines - (page - h.rows) : 0;
+    prose_release(&h.p);
+}
+
+static bool line_has(const struct prose *p, size_t line, const char *text)
+{
+    struct buf all = BUF_INIT(64 << 10);
+    const struct prose_line *l = &p->lines[line];
+    for (size_t i = l->first; i < l->first + l->count; i++)
+        (void)buf_add(&all, p->text.ptr + p->spans[i].start, p->spans[i].len);
+    bool has = view_find(buf_str(&all), all.len, text, strlen(text)) != SIZE_MAX;
+    buf_release(&all);
+    return has;
+}
+
+enum view_found view_search_help(struct view_model *vm, struct rect r, int dir)
+{
+    struct help h;
+    help_make(&h, vm, r);
+    size_t lines = h.p.line_count, at = vm->help_hit > 0 ? vm->help_hit - 1 : vm->help_scroll.top;
+    if (vm->help_hit > 0 || dir < 0)
+        at += (size_t)dir; /* before the first it wraps to SIZE_MAX, which ends it */
+    while (at < lines && !line_has(&h.p, at, vm->search.text))
+        at += (size_t)dir;
+    prose_release(&h.p);
+    if (at >= lines)
+        return VIEW_NOT_FOUND;
+    vm->help_hit = at + 1;
+    vm->help_scroll.top = at > h.rows / 3 ? at - h.rows / 3 : 0;
+    return VIEW_FOUND;
 }

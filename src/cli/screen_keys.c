@@ -149,6 +149,19 @@ static bool only_in_a_replay(struct screen *s, enum keymap_command cmd)
     return true;
 }
 
+static void ask_search(struct screen *s)
+{
+    enum view_pane p = s->vm.focus;
+    bool can =
+        s->vm.screen == SCREEN_HELP || (s->vm.screen == SCREEN_SESSION && p != PANE_PLAN &&
+                                        p != PANE_STATE && p != PANE_NOTES && p != PANE_RECORD);
+    if (can)
+        screen_use_prompt(s, USE_SEARCH, "");
+    else
+        screen_toast(s, TONE_INFO,
+                     "no search here: code, out, err and timeline (2 3 4 6) have one");
+}
+
 void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint32_t key)
 {
     if (s->film != NULL ? film_do(s->film, cmd, args) : only_in_a_replay(s, cmd))
@@ -167,7 +180,7 @@ void screen_do(struct screen *s, enum keymap_command cmd, const char *args, uint
         screen_page_go(s);
         break;
     case CMD_SEARCH:
-        screen_use_prompt(s, USE_SEARCH, "");
+        ask_search(s);
         break;
     case CMD_COMMAND_LINE:
         begin_command(s);

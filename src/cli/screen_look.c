@@ -117,6 +117,7 @@ static void enter_help(struct screen *s)
 {
     s->vm.help_over = s->vm.screen;
     s->vm.help_scroll = (struct view_scroll){ .selected = -1 };
+    s->vm.help_hit = 0;
     s->vm.screen = SCREEN_HELP;
 }
 
@@ -124,6 +125,8 @@ static void enter_help(struct screen *s)
 static void leave_help(struct screen *s)
 {
     bool hidden = screen_state(s)->gate.open && s->vm.help_over == SCREEN_PAGE;
+    if (s->vm.help_asks)
+        screen_prompt_done(s);
     s->vm.screen = s->vm.help_over;
     if (hidden)
         screen_page_close(s);

@@ -20,9 +20,12 @@ void screen_use_prompt(struct screen *s, enum prompt_use use, const char *text)
     }
     s->use = use;
     prompt_set(text);
-    if (use == USE_SEARCH)
+    s->vm.help_asks = use == USE_SEARCH && s->vm.screen == SCREEN_HELP;
+    if (use == USE_SEARCH && !s->vm.help_asks)
         s->vm.search.pane =
             s->vm.screen == SCREEN_START || s->vm.focus == PANE_PROMPT ? PANE_OUT : s->vm.focus;
+    else if (use == USE_SEARCH)
+        s->vm.search.pane = s->vm.focus; /* where one goes on after it */
     screen_focus(s, PANE_PROMPT);
 }
 
@@ -34,6 +37,7 @@ void screen_prompt_done(struct screen *s)
     free(s->draft);
     s->draft = NULL;
     s->vm.gate.deny_text = NULL;
+    s->vm.help_asks = false;
     if (was == USE_SEARCH)
         screen_focus(s, s->vm.search.pane);
     else if (was == USE_FILTER || was == USE_RENAME || was == USE_TAG || was == USE_FIND)

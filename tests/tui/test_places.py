@@ -34,6 +34,37 @@ def test_help_begins_with_the_keys_of_the_place_and_leads_back_to_it(airlock, wa
     press(s, ["q", "?"], r"Keys and commands[^\n]*\n│ " + first)  # from its top again
 
 
+@pytest.mark.parametrize("way", [[ESC, "?"], ["\x1bOP"], [ESC, "s", "?"]])
+def test_the_help_can_be_searched(airlock, way):
+    s = start(airlock)
+    own(s, "!first = 1")
+    s.wait("first +int")
+    press(s, way, "Keys and commands")
+    press(s, ["/"], r"\n / ")
+    s.type("IDLE-cap")
+    press(s, ["\r"], "not found: IDLE-cap")
+    press(s, ["/"], r"\n / ")
+    s.type("seconds")
+    press(s, ["\r"], "ten seconds back")
+    press(s, ["n"], "ten seconds on")
+    press(s, ["n"], ":idle-cap SECONDS|:rewind ")
+    press(s, ["n"] * 9, "not found: seconds")
+    press(s, ["N"] * 3, "ten seconds back")
+    press(s, ["/", ESC, "q"])
+    s.wait_gone("Keys and commands")
+
+
+def test_where_nothing_can_be_searched_it_says_where(airlock):
+    s = start(airlock)
+    own(s, "!first = 1")
+    s.wait("first +int")
+    press(s, [ESC])
+    for pane in "178":
+        press(s, [pane, "/"], "no search here: code, out, err and timeline")
+        press(s, ["2", "/"], r"\n / ")
+        press(s, [ESC, "\x07"], "no gate is open")
+
+
 def test_a_new_name_given_behind_a_colon_is_in_the_list_at_once(airlock):
     record(airlock, "print('other')")
     s = start(airlock)
