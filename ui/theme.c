@@ -129,7 +129,7 @@ int theme_load(struct theme *t, const char *name, int colors, struct err *e)
     for (size_t i = 0; names[i]; i++)
         known = known || strcmp(names[i], name) == 0;
     if (!known)
-        return err_set(e, ERR_MISSING,
+        return err_set(e, ERR_USAGE,
                        "no theme \"%s\"; there are default, light, mono, high-contrast", name);
     if (colors < 8)
         name = "mono";

@@ -445,6 +445,7 @@ void screen_command(struct screen *s, const char *line)
         free(args);
         return;
     }
+    screen_toast_over(s); /* what is still there was said to another command */
     for (size_t len = strlen(args); len > 0 && args[len - 1] == ' '; len--)
         args[len - 1] = '\0';
     if (k == NULL) {

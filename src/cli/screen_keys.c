@@ -67,6 +67,10 @@ static void interrupt(struct screen *s)
         screen_prompt_done(s);
         return;
     }
+    if (s->info.layout.too_small && s->gate.open) {
+        screen_gate_deny(s, ""); /* as it says there, wherever the focus is */
+        return;
+    }
     if (screen_round(s) != NULL && st->running == 0 && st->phase == PHASE_PLANNING) {
         unsigned queued = round_queued(screen_round(s));
         round_interrupt(screen_round(s));

@@ -302,8 +302,11 @@ static void seek(struct film *f, const char *words)
     const char *run = strncmp(words, "run ", 4) == 0 ? words + 4 : NULL;
     char *end;
     unsigned long long n = strtoull(words + (words[0] == '#'), &end, 10);
+    char *second_end = end;
+    long second = *end == ':' ? strtol(end + 1, &second_end, 10) : 0;
     if (run != NULL) {
-        uint64_t seq = player_run_seq(f->player, (uint32_t)strtoul(run, NULL, 10));
+        n = strtoull(run, &end, 10);
+        uint64_t seq = *end == '\0' && n <= UINT32_MAX ? player_run_seq(f->player, (uint32_t)n) : 0;
         if (seq == 0)
             screen_toast(f->s, TONE_INFO, "there is no run %s", run);
         else
@@ -312,8 +315,9 @@ static void seek(struct film *f, const char *words)
         go(f, n);
     } else if (end != words && strcmp(end, "%") == 0 && n <= 100) {
         go_to_time(f, clock->total_us * (int64_t)n / 100);
-    } else if (end != words && *end == ':' && n < 100000) {
-        go_to_time(f, ((int64_t)n * 60 + strtol(end + 1, NULL, 10)) * 1000000);
+    } else if (end != words && second_end > end + 1 && *second_end == '\0' && second >= 0 &&
+               second < 60 && n < 100000) {
+        go_to_time(f, ((int64_t)n * 60 + second) * 1000000);
     } else {
         screen_toast(f->s, TONE_INFO, "seek takes 50%%, 1:30, #EVENT or run N");
     }

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from hand import events, own, press, start
+from hand import events, own, paste, press, say, start
 from test_compare import record
 
 ESC = "\x1b"
@@ -107,3 +107,35 @@ def test_a_run_that_is_none_is_named(airlock, line, says):
     s.wait("x +int")
     s.send(line + "\r")
     s.wait(says)
+
+
+def test_on_a_screen_too_small_for_the_gate_ctrl_c_denies_as_it_says(airlock):
+    s = start(airlock)
+    paste(s)  # the focus is the prompt's
+    s.resize(9, 39)
+    s.wait("a gate waits[^\n]*\n *\\^C denies")
+    press(s, ["\x03"])
+    s.wait_gone("a gate waits")
+    s.resize(36, 120)
+    s.wait("1 ⊘ denied")
+    assert [e["decision"] for e in events(airlock, "gate.decided")] == ["deny"]
+
+
+def test_an_answer_goes_with_the_next_command(airlock):
+    s = start(airlock)
+    say(s, ":nix", "no command :nix")
+    s.send(":theme mono\r")
+    s.wait_gone("no command :nix", 2)
+
+
+def test_a_place_in_a_replay_that_is_none(airlock):
+    record(airlock, "print('one')")
+    s = airlock.screen("replay", "last", rows=30, cols=100)
+    s.wait("REPLAY")
+    for place in ("1:99", "1:", "1:2x", "200%", "#", "5", "run"):
+        press(s, [":"], "> :")
+        own(s, "seek " + place)
+        s.wait("seek takes 50%, 1:30, #EVENT or run N")
+        press(s, [":"], "> :")
+        own(s, "seek run 1x")
+        s.wait("there is no run 1x")
