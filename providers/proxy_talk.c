@@ -1,7 +1,6 @@
 /* proxy_talk.c - one connection of the proxy: request, verdict, record, then bytes both ways. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <poll.h>

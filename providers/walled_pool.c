@@ -1,5 +1,4 @@
 /* walled_pool.c - opening a sandbox, and the one that is kept warm. [architecture §3] */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"

@@ -1,7 +1,6 @@
 /* event.c - the table of event types and their fields; building, checking and printing events. */
 #include "sessions/event.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

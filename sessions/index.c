@@ -1,7 +1,6 @@
 /* index.c - the list of sessions: opening index.db, listing, and finding a session by word. */
 #include "sessions/index_int.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

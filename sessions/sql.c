@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define VALUE_MAX (96 << 20) /* the largest row: a saved namespace of 64 MiB and then some */

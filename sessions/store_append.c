@@ -2,9 +2,7 @@
 #include "sessions/store_int.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 

@@ -2,7 +2,6 @@
  * spoke. */
 #include "guest.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,7 +1,6 @@
 /* anthropic_stream.c - events in, blocks out. */
 #include "providers/planners/anthropic_stream.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- parts of an event ---- */

@@ -3,7 +3,6 @@
 #include "providers/planners/llm_planner.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "base/redact.h"

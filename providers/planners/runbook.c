@@ -6,7 +6,6 @@
  * down as steps may not depend on each other, and the summary says how each ended. */
 #include "providers/planner.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/loop.h"

@@ -3,7 +3,6 @@
 #include "providers/sandboxes/claude_messages_judge.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "providers/planners/anthropic_stream.h"

@@ -1,7 +1,6 @@
 /* local_probe.c - tries bubblewrap once and puts its refusals into words a person can act on. */
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>

@@ -1,5 +1,4 @@
 /* local_start.c - prepares descriptors, mounts and limits of one sandbox and starts bubblewrap. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

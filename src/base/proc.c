@@ -2,7 +2,6 @@
 #include "base/proc.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>

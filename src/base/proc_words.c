@@ -2,7 +2,6 @@
  * [SEC-3, SEC-7] */
 #include "base/proc.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,7 +1,6 @@
 /* redact.c - finding secrets in all their forms, in whole texts and in streams. */
 #include "base/redact.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,7 +1,6 @@
 /* cmd_export.c - a recorded session as a document. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -2,7 +2,6 @@
  * planner. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/app.h"

@@ -2,7 +2,6 @@
  * gives up processes, sockets and everything else a reader does not need before it reads the first
  * event. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,5 +1,4 @@
 /* cmd_run.c - `airlock run TASK`: one supervised session without a screen. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

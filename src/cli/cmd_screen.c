@@ -1,6 +1,5 @@
 /* cmd_screen.c - `airlock [TASK]` and `airlock resume ID`: the screen, or lines where there can be
  * none. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

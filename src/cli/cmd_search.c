@@ -1,8 +1,6 @@
 /* cmd_search.c - `airlock search TEXT [FILTER…]`: hits of sessions/search.h as lines or JSON. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "cli/app.h"

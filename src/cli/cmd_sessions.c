@@ -1,6 +1,5 @@
 /* cmd_sessions.c - the list of sessions and of the trash, and what can be done to them by words. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 /* cmd_show.c - a saved session or one of its runs, as text or as its events. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"

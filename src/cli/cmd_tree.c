@@ -1,8 +1,6 @@
 /* cmd_tree.c - `airlock tree ID`: the branches of a session, and of the sessions around it. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/saved.h"

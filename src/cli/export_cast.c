@@ -2,7 +2,6 @@
  * record the session is drawn on a grid, and the cells that changed become one line. All the
  * sequences in it are ours: moving the cursor, colours, clearing. [SAN-1] */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"

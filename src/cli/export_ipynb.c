@@ -5,7 +5,6 @@
  * execute or load things for; what is left out is named in the cell's metadata.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"

@@ -1,7 +1,6 @@
 /* export_mdtext.c - what Markdown documents and the prose cells of notebooks are made of. */
 #include "cli/export_mdtext.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 #include "cli/linemode.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

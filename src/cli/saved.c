@@ -1,7 +1,6 @@
 /* saved.c - from a person's word to a folded session. */
 #include "cli/saved.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

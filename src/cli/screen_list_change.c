@@ -1,7 +1,6 @@
 /* screen_list_change.c - marks in the list of sessions, the trash and the archive. */
 #include "cli/screen_list.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

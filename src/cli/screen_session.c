@@ -2,7 +2,6 @@
 #include "cli/screen_int.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"

@@ -1,7 +1,6 @@
 /* screen_vars.c - what the screen tells of one variable or file, and of two runs. */
 #include "cli/screen_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* show_vars.c - the part of `airlock show` about variables and files: after a run what changed, and
  * over a session when one of them did. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/show_vars.h"

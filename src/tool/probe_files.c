@@ -1,6 +1,5 @@
 /* probe_files.c - the host's files: canaries with a secret in them, and places where a file of the
  * sandbox must not appear. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,6 @@
 /* review_names.c - the walk over Python and JavaScript: every chain of names against the rules. */
 #include "tool/review_chain.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- conditions on arguments ---- */

@@ -1,7 +1,6 @@
 /* round_gate.c - from a proposal to a decision: reviewed, sealed in a capsule, gated; leases. */
 #include "tool/round_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

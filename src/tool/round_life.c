@@ -2,7 +2,6 @@
  * snapshots of it, and the one that an earlier Airlock left. [SBX-9, architecture §6] */
 #include "tool/round_int.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void begin_fact(struct round *r, struct event_builder *b, enum event_type type)

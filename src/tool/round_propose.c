@@ -1,8 +1,6 @@
 /* round_propose.c - a proposal comes in: checked, recorded, or queued behind what is under way. */
 #include "tool/round_int.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"

@@ -2,7 +2,6 @@
  * came of it is in the record. [SBX-3] */
 #include "tool/round_int.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define ROWS_MAX 64 /* of one probe, in the record */

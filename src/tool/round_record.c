@@ -2,7 +2,6 @@
 #include "tool/round_int.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
