@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 
-#define CONFIG_SETTINGS 16
+#define CONFIG_SETTINGS 24
 
 struct config {
     char *planner, *sandbox, *theme, *language; /* never NULL after config_load */

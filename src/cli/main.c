@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "cli/app.h"
 #include "cli/commands.h"
+#include "cli/keycommand.h"
 #include "cli/secrets.h"
 #include "ui/text.h"
 
@@ -64,7 +65,7 @@ static int prepare_to_supervise(struct app *app, const struct command *cmd, stru
     app_confine();
     if (cmd->run != cmd_doctor)
         app_confine_session(app);
-    return 0;
+    return key_command_ask_first(app, cmd, e);
 }
 
 /* What was named and is not there must not turn into the defaults; `config set` makes it. */

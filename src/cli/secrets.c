@@ -57,6 +57,17 @@ const char *secrets_setting(void *arg, const char *name)
     return NULL;
 }
 
+void secrets_put(const char *name, const char *value, size_t len)
+{
+    INVARIANT(values != NULL && len < VALUE_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (strcmp(keys[i], name) == 0) {
+            memcpy(values[i], value, len);
+            values[i][len] = '\0';
+        }
+    }
+}
+
 /* Of "Name: value" lines, the values that are keys; "Bearer " is none of them. */
 static void add_lines(struct redact *r, const char *name, const char *lines)
 {

@@ -14,6 +14,9 @@ void secrets_take(void);
 /* A key, or another setting by its name; NULL when it is not set. Lent for ever. Fits
  * planner_config.setting; `arg` is not used. */
 const char *secrets_setting(void *arg, const char *name);
+/* A key from elsewhere, in the place of the environment's. `name` is one of them; the bytes are
+ * printable, at most 512, and copied. */
+void secrets_put(const char *name, const char *value, size_t len);
 /* Make every key known to the redactor. Values that can't be keys are left out: their user is told
  * when one is needed. */
 void secrets_add_to(struct redact *r);

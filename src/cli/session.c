@@ -8,6 +8,7 @@
 #include "cli/app.h"
 #include "cli/branch.h"
 #include "cli/doctor.h"
+#include "cli/keycommand.h"
 #include "providers/sandboxes/local.h"
 
 /* ---- output for views ---- */
@@ -49,6 +50,8 @@ static const struct planner_ops *need_planner(const char *name, struct err *e)
 static int start_round(struct session *s, const struct session_spec *spec, struct err *e)
 {
     struct app *app = s->app;
+    if (key_command_ask(app, spec->planner, e) < 0 || key_command_ask(app, spec->sandbox, e) < 0)
+        return -1;
     if (spec->image == NULL)
         (void)!doctor_recall(app, spec->sandbox, s->timeout_proved, sizeof s->timeout_proved);
     struct round_config rc = {

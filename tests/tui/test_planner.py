@@ -140,6 +140,33 @@ def test_without_a_key_it_says_how_to_add_one(airlock):
     assert done.returncode == 3 and b"which model?" in done.stderr
 
 
+def test_a_key_comes_from_a_program(airlock, api):
+    """`anthropic.key_command`: no shell, once, when it is needed; what it prints is no output of ours. [SEC-1]"""
+    env, log = api("conversation")
+    env["ANTHROPIC_API_KEY"] = "sk-ant-another-one-0"
+    count = airlock.home / "state" / "asked"
+    tool = airlock.home / "my keys"
+    tool.write_text("#!/bin/sh\n[ -z \"$ANTHROPIC_BASE_URL\" ] || exit 9\necho $# >> '%s'\nprintf 'sk-ant-test-%%s\\n' $2\n" % count)
+    tool.chmod(0o700)
+    (airlock.home / "state").mkdir(exist_ok=True)
+
+    def command(text):
+        assert airlock.run("config", "set", "anthropic.key_command", text).returncode == 0
+
+    command("'%s' show 0123456789" % tool)
+    assert airlock.run("sessions", env=env).returncode == 0 and not count.exists()  # who needs none asks for none
+    done, events = airlock.json("run", "-p", "anthropic:claude-opus-5-5", "--lease", "runs=5", "--json", "Compute six times seven.", env=env)
+    assert done.returncode == 0 and ended(events), done.stderr
+    assert count.read_text() == "2\n"
+    assert "another-one" not in log.read_text()  # the server leaves out of its log only the headers with its own key
+    for text, why in (("/bin/false", b"ended with status 1"), ("/bin/echo short", b"is no key"), ("/usr/bin/printf 'two-lines\\nand-more'", b"is no key"),
+                      ("/nonexistent/pass x", b"nonexistent"), ("/usr/bin/yes 0123456789", b"more than a key")):
+        command(text)
+        done = airlock.run("run", "-p", "anthropic:claude-opus-5-5", "task", env=env)
+        assert done.returncode == 3 and b"anthropic.key_command: " in done.stderr and why in done.stderr, (text, done.stderr)
+        assert b"two-lines" not in done.stderr
+
+
 def test_a_budget_needs_a_price(airlock, api):
     env, log = api("conversation")
     done, events = airlock.json("run", "-p", "openai:m", "--lease", "runs=5", "-c", "budget_usd=9", "--json", "task", env=env)
