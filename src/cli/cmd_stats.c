@@ -22,7 +22,7 @@ struct counting {
     char **ids;
     size_t id_count, id_cap;
     size_t foreign, unreadable, changes;
-    int broken; /* the exit code that says that a session was not read to its end; 0 */
+    bool damaged; /* a session was not read to its end, since its record is not whole */
     bool out_failed;
     struct buf out;
 };
@@ -69,7 +69,7 @@ static void count_session(struct counting *c, const char *id)
     if (store_open_read(&store, path, &e) < 0 ||
         store_each_of(store, STATS_TYPES, 1, 0, on_event, &c->stats, &e) < 0) {
         c->unreadable++;
-        c->broken = c->broken != EXIT_INTEGRITY ? exit_code_of(&e) : c->broken;
+        c->damaged |= e.code == ERR_INTEGRITY;
         if (!c->app->opt.quiet)
             fprintf(stderr, "airlock: session %s was not read to its end: %s\n", id, e.msg);
     }
@@ -442,5 +442,7 @@ int cmd_stats(struct app *app)
     buf_release(&c.out);
     if (rc < 0)
         return app_fail(&e);
-    return c.broken == EXIT_OK && c.changes > 0 ? EXIT_WORK_FAILED : c.broken;
+    if (c.damaged)
+        return EXIT_INTEGRITY;
+    return c.changes > 0 ? EXIT_WORK_FAILED : EXIT_OK;
 }
