@@ -21,7 +21,7 @@ static void test_all_themes_load(void **state)
         assert_string_equal(t.name, theme_names()[i]);
     }
     assert_int_equal(theme_load(&t, "pink", 256, &e), -1);
-    assert_int_equal(e.code, ERR_MISSING);
+    assert_int_equal(e.code, ERR_USAGE);
     assert_non_null(strstr(e.msg, "high-contrast"));
 }
 
