@@ -243,6 +243,18 @@ static bool leaves(enum keymap_command cmd)
     return cmd == CMD_BACK || cmd == CMD_QUIT || cmd == CMD_INTERRUPT;
 }
 
+/* All of the job: the list of sessions may be waiting for this. */
+static void suspend(struct diffview *v)
+{
+    struct sigaction sa = { .sa_handler = SIG_DFL }, old;
+    term_suspend(v->term);
+    sigaction(SIGTSTP, &sa, &old);
+    kill(0, SIGTSTP);
+    sigaction(SIGTSTP, &old, NULL);
+    term_resume(v->term);
+    term_redraw(v->term);
+}
+
 static void do_command(struct diffview *v, enum keymap_command cmd)
 {
     switch (cmd) {
@@ -282,6 +294,9 @@ static void do_command(struct diffview *v, enum keymap_command cmd)
         break;
     case CMD_REDRAW:
         term_redraw(v->term);
+        break;
+    case CMD_SUSPEND:
+        suspend(v);
         break;
     case CMD_HELP:
         say(v, "] [ differences  / n N search  s columns  f fold  w words  m masks  q back");

@@ -110,7 +110,12 @@ static void suspend(struct screen *s)
     struct sigaction sa = { .sa_handler = SIG_DFL }, old;
     term_suspend(s->term);
     sigaction(SIGTSTP, &sa, &old);
-    raise(SIGTSTP);
+    /* A replay may be the child of another screen, which would wait for it and keep the shell from
+     * the terminal: so all of the job stops, as `fg` wakes all of it. */
+    if (s->film != NULL)
+        kill(0, SIGTSTP);
+    else
+        raise(SIGTSTP);
     sigaction(SIGTSTP, &old, NULL);
     term_resume(s->term);
     screen_terminal_is_back(s);

@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from conftest import BINARY, Screen
 from hand import events, own, paste, press, say, start
 from test_compare import record
 
@@ -139,3 +140,27 @@ def test_a_place_in_a_replay_that_is_none(airlock):
         press(s, [":"], "> :")
         own(s, "seek run 1x")
         s.wait("there is no run 1x")
+
+
+@pytest.mark.parametrize("way,there,back", [
+    ([], "Sessions ─", "Sessions ─"),
+    (["?"], "Keys and commands", "Keys and commands"),
+    (["R"], "REPLAY", "REPLAY"),  # a process of its own, which the list waits for
+    ([" ", " ", "D"], r"\] next", r"\] next"),
+])
+def test_ctrl_z_gives_the_shell_back_and_fg_the_screen(airlock, way, there, back):
+    record(airlock, "print('one')"), record(airlock, "print('two')")
+    s = Screen(["bash", "--norc", "-i"], {**airlock.env, "PS1": "sh> ", "HISTFILE": ""}, 30, 100)
+    airlock.screens.append(s)
+    s.wait("sh> ")
+    s.send(BINARY + " sessions\r")
+    s.wait("2 sessions")
+    press(s, way, there)
+    for _ in range(2):
+        s.send("\x1a")
+        s.wait(r"Stopped[^\n]*\n[\s\S]*sh> ")
+        s.send("echo $((6*7))\r")
+        s.wait("\n42 ")
+        s.send("clear; fg\r")
+        s.wait(back)
+        assert "Stopped" not in s.text()
