@@ -71,14 +71,15 @@ static void normalise_python(struct chain *c)
                                            "shutil", "importlib", "builtins" };
     const char *dot = memrchr(c->name, '.', c->len);
     const char *last = dot != NULL ? dot + 1 + (dot[1] == '_' && dot[2] != '_') : "";
-    for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
-        if (strcmp(last, modules[i]) == 0) {
+    for (size_t i = 0; *last != '\0' && i < ARRAY_LEN(modules); i++) {
+        if (*last == *modules[i] && strcmp(last, modules[i]) == 0) {
             chain_set(c, modules[i], strlen(modules[i]));
             break;
         }
     }
     static const char *const fronts[] = { "builtins.", "__builtins__.", "__builtin__." };
-    for (size_t i = 0; i < ARRAY_LEN(fronts); i++) {
+    bool front = c->name[0] == 'b' || c->name[0] == '_';
+    for (size_t i = 0; front && i < ARRAY_LEN(fronts); i++) {
         size_t n = strlen(fronts[i]);
         if (strncmp(c->name, fronts[i], n) == 0 && strcmp(c->name + n, "__dict__") != 0)
             chain_set(c, c->name + n, c->len - n);

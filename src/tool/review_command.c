@@ -203,47 +203,6 @@ static void check_fork_bomb(const struct command *c, char separator)
         job_check(s->j, "fork-bomb", c->w[0].start, c->w[0].end - c->w[0].start);
 }
 
-/* Is the command one that always succeeds (`yes`), or always fails? */
-static bool condition_holds(const struct command *c, bool yes)
-{
-    const struct shell *s = c->s;
-    if (c->denied)
-        yes = !yes;
-    if (!yes)
-        return name_is(c, "false");
-    if (name_is(c, "true") || name_is(c, ":") || name_is(c, "sleep") || name_is(c, "echo"))
-        return true;
-    bool bracket = name_is(c, "[");
-    size_t args = c->count - 1 - (bracket ? 1 : 0);
-    if (!bracket && !name_is(c, "test"))
-        return false;
-    for (size_t i = 1; i <= args; i++) {
-        if ((c->w[i].flags & (WORD_DYNAMIC | WORD_VARIABLE)) != 0)
-            return false;
-    }
-    bool same =
-        args == 3 && c->w[1].text_len == c->w[3].text_len &&
-        memcmp(word_text(s, &c->w[1]), word_text(s, &c->w[3]), c->w[1].text_len) == 0 &&
-        (word_is(s, &c->w[2], "=") || word_is(s, &c->w[2], "==") || word_is(s, &c->w[2], "-eq"));
-    return same || (args == 1 && c->w[1].text_len > 0);
-}
-
-static void note_loops(const struct command *c)
-{
-    struct shell *s = c->s;
-    struct loop_frame *f = s->loop_count > 0 ? &s->loops[s->loop_count - 1] : NULL;
-    if (f == NULL)
-        return;
-    if (f->at == LOOP_CONDITION && !f->is_for)
-        f->endless = f->commands++ == 0 && condition_holds(c, !f->until);
-    if (name_is(c, "break"))
-        f->left = true;
-    if (name_is(c, "exit") || name_is(c, "return") || name_is(c, "exec") || name_is(c, "kill")) {
-        for (size_t i = 0; i < s->loop_count; i++)
-            s->loops[i].left = true;
-    }
-}
-
 /* ---- the command and the commands in it ---- */
 
 static void review_words(struct command *c, char separator);
@@ -420,7 +379,7 @@ static void review_words(struct command *c, char separator)
     if (c->prefixes == 0) {
         check_name(c);
         check_fork_bomb(c, separator);
-        note_loops(c);
+        loops_command(c);
     }
     if (len == 0)
         return;

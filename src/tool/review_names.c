@@ -53,6 +53,7 @@ static bool writes(const struct literal *l)
 
 static bool cond_literal(const struct call *k, const struct rule_cond *c, size_t from, size_t to)
 {
+    static const char hole[] = { REVIEW_HOLE, '\0' };
     struct literal l;
     bool holds = false;
     literal_fold(k->n, from, to, &l);
@@ -61,7 +62,7 @@ static bool cond_literal(const struct call *k, const struct rule_cond *c, size_t
     else if (c->what == COND_LITERAL)
         holds = l.known;
     else if (c->what == COND_TEXT)
-        holds = l.text.len > 1 || l.known;
+        holds = l.known || strspn(buf_str(&l.text), hole) < l.text.len;
     else if (c->what == COND_DYNAMIC)
         holds = !l.known;
     else if (c->what == COND_BUILT)
@@ -278,6 +279,8 @@ static void look_for_env(struct names *n, const struct chain *c)
     size_t start = n->toks[c->first].start;
     size_t len = n->toks[c->last].start + n->toks[c->last].len - start;
     size_t at = sizeof(js) - 1;
+    if (strstr(c->name, "env") == NULL)
+        return;
     if (strncmp(c->name, js, at) == 0 && strpbrk(c->name + at, ".([") == NULL)
         job_env(n->j, c->name + at, c->len - at, start, len);
     for (size_t i = 0; c->key_len > 0 && i < ARRAY_LEN(readers); i++) {
@@ -382,15 +385,15 @@ static bool is_only_label(const struct names *n, size_t i)
 /* Does the chain hold, as a value, what the rules want to know of: `f(os)`, `[os]`, `return os`? */
 static void check_value(struct names *n, const struct chain *c)
 {
+    static const char dict[] = ".__dict__"; /* vars(os) */
+    size_t len = chain_ends(c, dict) ? c->len - (sizeof(dict) - 1) : c->len;
     const struct call k = { .n = n, .c = c };
-    struct chain bare = *c;
-    if (!c->known || (n->toks[c->first].mark & TOK_LEARNT) != 0)
+    if (!c->known || (n->toks[c->first].mark & TOK_LEARNT) != 0 ||
+        (len == c->len && (c->kinds & 1u << MATCH_VALUE) == 0))
         return;
-    if (chain_ends(c, ".__dict__")) /* vars(os) */
-        chain_cut(&bare, strlen(".__dict__"));
-    if (rules_find(n->j->rules, n->j->lang, MATCH_VALUE, bare.name, bare.len, NULL) != NULL &&
+    if (rules_find(n->j->rules, n->j->lang, MATCH_VALUE, c->name, len, NULL) != NULL &&
         names_is_value(n, c->open, c->at))
-        try_key(&k, MATCH_VALUE, bare.name, bare.len, NULL, 0);
+        try_key(&k, MATCH_VALUE, c->name, len, NULL, 0);
 }
 
 static void report_chain(struct names *n, size_t i)

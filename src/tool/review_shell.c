@@ -16,68 +16,6 @@ static bool is_text(const struct shell *s, const struct lex_token *t, const char
     return t->len == strlen(text) && memcmp(s->j->code + t->start, text, t->len) == 0;
 }
 
-/* ---- loops without an end ---- */
-
-static void loops_keyword(struct shell *s, const struct lex_token *t)
-{
-    bool until = is_text(s, t, "until"), is_for = is_text(s, t, "for") || is_text(s, t, "select");
-    if (until || is_for || is_text(s, t, "while")) {
-        if (s->loop_count < LOOPS_MAX)
-            s->loops[s->loop_count++] = (struct loop_frame){
-                .start = t->start, .len = t->len, .until = until, .is_for = is_for
-            };
-        return;
-    }
-    if (s->loop_count == 0)
-        return;
-    struct loop_frame *f = &s->loops[s->loop_count - 1];
-    if (is_text(s, t, "do")) {
-        f->at = LOOP_BODY;
-    } else if (is_text(s, t, "done")) {
-        if (f->endless && !f->left)
-            job_check(s->j, "endless-loop", f->start, f->len);
-        s->loop_count--;
-    }
-}
-
-/* `1 ))` */
-static bool is_true_arith(const char *p, size_t len)
-{
-    size_t i = 0;
-    while (i < len && p[i] == ' ')
-        i++;
-    bool one = i < len && p[i] >= '1' && p[i] <= '9';
-    while (i < len && ((p[i] >= '0' && p[i] <= '9') || p[i] == ' '))
-        i++;
-    return one && i < len && p[i] == ')';
-}
-
-/* for ((;;)), while ((1)) */
-static void loops_arith(struct shell *s, const struct lex_token *t)
-{
-    struct loop_frame *f = s->loop_count > 0 ? &s->loops[s->loop_count - 1] : NULL;
-    if (f == NULL || f->at != LOOP_CONDITION || !is_text(s, t, "(("))
-        return;
-    if (!f->is_for) {
-        f->endless = !f->until && f->commands++ == 0 &&
-                     is_true_arith(s->j->code + t->start + 2, s->j->len - t->start - 2);
-        return;
-    }
-    unsigned parts = 0;
-    bool empty = true;
-    for (size_t i = t->start + 2; i < s->j->len && i < t->start + 80; i++) {
-        char c = s->j->code[i];
-        if (c == ';' && ++parts == 2) {
-            f->endless = empty;
-            return;
-        }
-        if (c == ';')
-            empty = true;
-        else if (c != ' ' && c != '1')
-            empty = parts == 0;
-    }
-}
-
 /* ---- words and commands ---- */
 
 /* `cat > x.py <<EOF`: the body is code, whoever runs it later. */

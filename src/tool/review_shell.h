@@ -151,6 +151,14 @@ bool command_is_listed(const struct command *c, enum match_kind kind);
 /* Does the word stand for what another command writes: <( … ), /dev/stdin, `-`? */
 bool command_is_stream(const struct command *c, const struct word *w);
 
+/* ---- review_shell_loops.c ---- */
+/* while, until, for, select, do, done */
+void loops_keyword(struct shell *s, const struct lex_token *t);
+/* The `((` of for ((;;)) or while ((1)). */
+void loops_arith(struct shell *s, const struct lex_token *t);
+/* A command that may be a loop's condition, or leave it. */
+void loops_command(const struct command *c);
+
 /* ---- review_command.c ---- */
 /* The command in words [0, count) of the current level has ended with `separator`. */
 void command_review(struct shell *s, char separator);

@@ -80,13 +80,15 @@ static bool step_getter(struct names *n, struct chain *c, const struct args *a)
 {
     static const char *const getters[] = { ".get", ".pop", ".setdefault", ".__getitem__",
                                            ".__getattribute__" };
+    const char *last = memrchr(c->name, '.', c->len);
     size_t count = ARRAY_LEN(getters), i = 0;
-    while (i < count && !chain_ends(c, getters[i]))
+    if (last == NULL || n->j->lang != LEX_LANG_PYTHON)
+        return false;
+    while (i < count && strcmp(last, getters[i]) != 0)
         i++;
     /* vars(os).items(): any of them */
-    c->dynamic_key |=
-        c->known && (chain_ends(c, ".__dict__.items") || chain_ends(c, ".__dict__.values"));
-    if (i == count || a->count == 0 || n->j->lang != LEX_LANG_PYTHON)
+    c->dynamic_key |= chain_ends(c, ".__dict__.items") || chain_ends(c, ".__dict__.values");
+    if (i == count || a->count == 0)
         return false;
     struct chain of = *c;
     chain_cut(&of, strlen(getters[i]));
@@ -180,6 +182,8 @@ static bool step_path(struct names *n, struct chain *c, size_t open)
                                         "with_name", "with_suffix", "expanduser" };
     static const char of[] = "pathlib.Path().";
     bool is_made = false, is_kept = false;
+    if (strncmp(c->name, of, sizeof("pathlib.") - 1) != 0)
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(made); i++)
         is_made |= chain_is(c, made[i]);
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)
