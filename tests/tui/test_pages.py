@@ -96,8 +96,8 @@ def test_when_a_variable_changed(runs):
 
 def test_back_to_runs_that_are_not_there(runs):
     s = runs
-    for line, expected in ((":restore 9", "there is no run 9"), (":restore x", "no run is chosen|there is no run"), (":fork 8", "there is no run 8"),
-                           (":fork 1x", "there is no run 1")):
+    for line, expected in ((":restore 9", "there is no run 9"), (":restore x", "'x' is no number of a run"), (":fork 8", "there is no run 8"),
+                           (":fork 1x", "'1x' is no number of a run")):
         s.send(line + "\r")
         s.wait(expected, 8)
         s.settle(0.05)
