@@ -182,6 +182,7 @@ static void find_targets(struct names *n, size_t i, bool tuple, struct targets *
         size_t first;
         if (!find_target(n, last - 1, &first, &out->ids[out->count]))
             return;
+        n->ids[out->ids[out->count]].defined = true;
         out->count++;
         if (tuple && first >= 2 && tok_is_op(n, first - 1, '*'))
             first--; /* a, *b = … */
@@ -397,8 +398,10 @@ static void learn_token(struct names *n, struct learner *l, size_t i)
     }
     if (!tok_is_name(n, i) || (t->mark & TOK_IMPORT) != 0)
         return;
-    if ((t->flags & LEX_DEF) != 0)
+    if ((t->flags & LEX_DEF) != 0) {
         l->function = t->aux + 1;
+        n->ids[t->aux].defined = true;
+    }
     if (i == 0 || !tok_is_op(n, i - 1, '.'))
         l->taint |= chain_taint(n, i);
 }

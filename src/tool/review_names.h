@@ -45,6 +45,7 @@ struct ident {
     uint32_t len, hash;
     bool is_root, has_method, has_attr; /* the rules know it as … */
     bool looked;                        /* it was used before it was set, so far */
+    bool defined;                       /* a function, or something that was set, is called so */
     bool has_dotted, has_dotted_value;  /* `it.x` stands for a name, was set to a literal */
     bool dynamic;                       /* … but also set to something computed */
     uint8_t values;                     /* how many literals are in `value` */

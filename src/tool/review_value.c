@@ -53,13 +53,21 @@ static bool binds(const struct names *n, size_t open)
     return false;
 }
 
-/* `hasattr(os, "fork")`, `Reflect.get(fs, …)`: followed, or nothing comes of it. */
+/* `hasattr(os, "fork")`, `Reflect.get(fs, …)`: followed, or nothing comes of it. Not by a function
+ * of the code's own that is called so. */
 static bool is_looked_at(const struct names *n, size_t first)
 {
     if (first < 2 || !tok_is_op(n, first - 1, '(') || !tok_is_name(n, first - 2))
         return false;
-    return rules_find(n->j->rules, n->j->lang, MATCH_LOOKS, tok_text(n, first - 2),
-                      n->toks[first - 2].len, NULL) != NULL;
+    const struct tok *last = &n->toks[first - 2];
+    bool dotted = first >= 4 && tok_is_op(n, first - 3, '.') && tok_is_name(n, first - 4);
+    size_t start = n->toks[first - 4 * (size_t)dotted].start;
+    if (dotted && rules_find(n->j->rules, n->j->lang, MATCH_LOOKS, n->j->code + start,
+                             last->start + last->len - start, NULL) != NULL)
+        return true;
+    return !n->ids[last->aux].defined &&
+           rules_find(n->j->rules, n->j->lang, MATCH_LOOKS, tok_text(n, first - 2), last->len,
+                      NULL) != NULL;
 }
 
 static bool is_loop_of(const struct names *n, size_t in)
