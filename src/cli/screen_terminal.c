@@ -144,11 +144,16 @@ int screen_run_program(struct screen *s, const char *const *argv, int *status, s
     loop_remove(s->app->loop, s->tty);
     s->tty = NULL;
     term_suspend(s->term);
+    /* A stop that the program sends its whole job (^Z) is ours too, without what ncurses would do
+     * to the terminal then. */
+    struct sigaction sa = { .sa_handler = SIG_DFL }, old;
+    sigaction(SIGTSTP, &sa, &old);
     int rc = proc_spawn(s->app->launcher, &spec, &p, e);
     while (rc == 0 && !proc_wait_nohang(p, status))
         rc = loop_turn(s->app->loop, 50, e);
     proc_free(p);
     proc_free_words(env);
+    sigaction(SIGTSTP, &old, NULL);
     term_resume(s->term);
     screen_terminal_is_back(s);
     return watch_tty(s, e) < 0 ? -1 : rc;
