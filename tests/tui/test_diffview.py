@@ -142,7 +142,7 @@ def test_other_terminals(view, airlock):
     s.send("q")
     assert s.ended() == 1
     s = airlock.screen("diff", *view.pair, "--theme", "nosuch")
-    assert s.ended() == 3 and "nosuch" in s.text()
+    assert s.ended() == 2 and "nosuch" in s.text()
     s = airlock.screen("diff", *view.pair, "--plain")  # coloured lines
     assert s.ended() == 1 and b"\x1b[31m-line 40" in s.raw and b"\x1b[32m+other" in s.raw
     s = airlock.screen("diff", *view.pair, "--plain", env={"NO_COLOR": "1"})
