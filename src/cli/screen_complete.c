@@ -52,20 +52,21 @@ void screen_tab(struct screen *s)
     if (s->use != USE_MAIN)
         return;
     if (line[0] == ':' && memchr(line, ' ', cursor) == NULL) {
-        const char *names[64] = { NULL };
+        const char *names[CMD_COUNT] = { NULL };
         char *prefix = xstrndup(line + 1, cursor - 1);
         complete_word(s, 1, names, keymap_complete(prefix, names, ARRAY_LEN(names)));
         free(prefix);
         return;
     }
     if (strncmp(line, ":model ", 7) == 0 && cursor >= 7) {
-        const char *names[64] = { NULL };
+        const char **names = xreallocarray(NULL, s->model_count + 1, sizeof *names);
         size_t count = 0;
-        for (size_t i = 0; i < s->model_count && count < ARRAY_LEN(names); i++) {
+        for (size_t i = 0; i < s->model_count; i++) {
             if (strncmp(s->models[i], line + 7, cursor - 7) == 0)
                 names[count++] = s->models[i];
         }
         complete_word(s, 7, names, count);
+        free(names);
         return;
     }
     if (screen_round(s) == NULL ||

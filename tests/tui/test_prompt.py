@@ -113,6 +113,10 @@ def test_commands_complete(airlock):
     s.send("m\t")
     s.wait("> :resume")
     s.wait_gone("results  resume")
+    s.send("\x15:\t")
+    s.wait(r"(\w+  )+\+\d+")
+    names, more = re.search(r"((?:[\w-]+  )+)\+(\d+)", s.text()).groups()
+    assert len(names.split()) + int(more) > 70  # all that there are
     for line, after in ((":thx", ":thx"), (":theme d", ":theme d"), (":", ":"), ("words", "words"), ("!pri", "!pri")):
         s.send("\x15" + line)
         s.wait("> " + re.escape(line))
