@@ -97,7 +97,7 @@ static void add_lease(struct bar *b)
 {
     const struct state_lease *l = &b->v->st->lease;
     char text[96], left[24] = "";
-    if (!l->active)
+    if (!l->active || l->runs_left == 0) /* used up: it covers nothing any more */
         return;
     if (l->until_boot_us)
         view_clock(l->until_boot_us - b->v->vm->gate.boot_us, left, sizeof left);

@@ -203,6 +203,13 @@ def test_a_lease_by_words(airlock):
     s.send(":end-lease\r")
     assert [(e["decision"], e["by"]) for e in events(airlock, "gate.decided")][1:] == [("approve", "lease")]
     assert len(events(airlock, "lease.ended")) == 1
+    s.settle(0.1)
+    say(s, ":lease runs=1", "LEASE 1 runs")
+    s.send("\x1b[200~!print(6*9)\x1b[201~")
+    s.wait(r"print\(6\*9\)")
+    s.send("\r")
+    s.wait("│ 54 ")
+    s.wait_gone("LEASE")  # used up
 
 
 def test_sessions_one_after_the_other(airlock):
