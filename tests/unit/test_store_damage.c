@@ -669,6 +669,30 @@ static void test_links(void **state)
     free_all(&all);
 }
 
+/* Damage that comes while it is being looked at. */
+static void test_links_of_an_open_file(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct sql *db;
+    uint64_t to;
+    make_session();
+    struct store *s = fixture_open(true); /* it knows what it wrote last */
+    change_raw("DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)");
+    assert_err(store_check_links(s, &to, &e), ERR_INTEGRITY);
+    assert_non_null(strstr(e.msg, "missing"));
+    assert_int_equal(to + 1, store_last_seq(s));
+    store_close(s);
+    s = fixture_open(false);
+    assert_ok(sql_open(&db, fx.path, SQL_WRITE, 1000, &e));
+    assert_ok(sql_exec(db, "ALTER TABLE event RENAME TO gone", &e));
+    sql_close(db);
+    assert_err(store_check_links(s, &to, &e), ERR_INTEGRITY);
+    assert_non_null(strstr(e.msg, "no such table"));
+    assert_int_equal(to, 0);
+    store_close(s);
+}
+
 /* What is appended next would be chained to it, so a damaged end is not written to. */
 static void test_damaged_end_is_not_written(void **state)
 {
@@ -931,6 +955,7 @@ int main(void)
         T(test_dropped_trigger),
         T(test_fold_stops_at_damage),
         T(test_links),
+        T(test_links_of_an_open_file),
         T(test_damaged_end_is_not_written),
         T(test_anchors),
         T(test_not_a_session),
