@@ -380,7 +380,9 @@ void screen_gate_settled(struct screen *s)
     (void)has_slept(s);
     enum gate_action a = s->pending;
     s->pending = GATE_NOTHING;
-    if (a != GATE_NOTHING && s->gate.open)
+    /* Stopped or starved in the turn that read the key, we are late: what came since has not been
+     * read, and then the key did not stand alone. */
+    if (a != GATE_NOTHING && s->gate.open && !term_input_waits(s->term))
         act(s, a);
 }
 
